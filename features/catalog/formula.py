@@ -78,6 +78,10 @@ def parse(formula: str) -> exp.Expression:
         tree = sqlglot.parse_one(formula, read="duckdb")
     except sqlglot.errors.SqlglotError as error:
         raise UsageError(f"formula '{formula}' cannot be read: {error}") from None
+    except RecursionError:
+        raise UsageError(
+            f"formula '{formula[:40]}...' is nested too deeply; write it as several features"
+        ) from None
     allowed = (*_BINARY, exp.Paren, exp.Column, exp.Identifier, exp.Literal, exp.Neg)
     functions = (exp.Nullif, exp.Coalesce, exp.Greatest, exp.Least, exp.Sqrt, exp.Ln)
     for node in tree.walk():

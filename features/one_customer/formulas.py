@@ -62,6 +62,8 @@ def straight_line(formulas: Iterable[tuple[str, str]]) -> Evaluate:
     ------
     UsageError
         A formula cannot be parsed.
+    NotImplementedError
+        A formula is too long to be written out; arrays evaluate it.
 
     >>> evaluate = straight_line([("b", "a / 2"), ("c", "least(a, b, 1) - b")])
     >>> values = {"a": 3.0}
@@ -71,9 +73,15 @@ def straight_line(formulas: Iterable[tuple[str, str]]) -> Evaluate:
     """
     lines = [f"    v[{name!r}] = {_source(parse(text))}" for name, text in formulas]
     source = "\n".join(["def evaluate(v):", *lines, "    return None"])
-    # names are literals here, and operations those of the tables above: a formula is arithmetic
+    # names are literals here, numbers the text of a float, and operations those of the tables
+    # above: a formula is arithmetic; without built-ins, nothing else could be called either
     names: dict[str, Any] = {f.__name__: f for f in _FUNCTIONS.values()} | {"inf": math.inf}
-    exec(compile(source, "<formulas of the catalogue>", "exec"), names)
+    names["__builtins__"] = {}
+    try:
+        code = compile(source, "<formulas of the catalogue>", "exec")
+    except (SyntaxError, RecursionError, MemoryError):
+        raise NotImplementedError("a formula is nested too deeply for Python's compiler") from None
+    exec(code, names)
     evaluate: Evaluate = names["evaluate"]
     return evaluate
 

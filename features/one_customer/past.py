@@ -11,6 +11,7 @@ from functools import cached_property
 from itertools import accumulate
 from typing import NamedTuple
 
+from stagecast.features.attributes import MISSING
 from stagecast.features.catalog.feature import MILLION, NO_ACTIVITY
 from stagecast.features.clock import DAY_MICROSECONDS, EPOCH, microseconds
 from stagecast.features.errors import NotEnoughDataError
@@ -86,6 +87,14 @@ class Past:
         self.last_event = max(event.happened for event in events)
         if sum(abs(event.amount) for event in events) >= _LARGEST_SUM:
             raise TooMuchMoneyError
+
+    @cached_property
+    def first_channel(self) -> str:
+        """Channel of the first event, blank for an event without one."""
+        # a missing channel comes last, as nulls do in the table of events
+        channels = ((own, own.event.channel or "") for own in self.events)
+        keys = ((own.happened, own.kind, not channel, channel) for own, channel in channels)
+        return min(keys)[3] or MISSING
 
     def of_types(self, types: Sequence[str]) -> list[bool]:
         """Return for each event whether it is of some types."""

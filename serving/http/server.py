@@ -52,6 +52,8 @@ def serve(settings: Settings, model: Path | None, *, as_json: bool = False) -> N
             published_folder if published_folder is not None and published_folder.is_dir() else None
         )
     scorer = None if folder is None else load_rehearsed(folder)
+    if scorer is not None:
+        scorer.prepare()
     app_settings = settings.model_copy(update={"model": folder})
 
     def loaded_scorer(_: Path) -> Scorer:

@@ -35,12 +35,21 @@ def reason_columns(
         return {"reasons": empty, "risk_base": base, "risk_rest": rest}
     reasons = [list[dict[str, Any]]() for _ in range(rows)]
     for row, explanation in explanations.items():
-        reasons[row] = [_fields(reason, currency) for reason in explanation.reasons]
+        reasons[row] = [fields_of(reason, currency) for reason in explanation.reasons]
         base[row], rest[row] = explanation.base, explanation.rest
     return {"reasons": reasons, "risk_base": base, "risk_rest": rest}
 
 
-def _fields(reason: Reason, currency: str | None) -> dict[str, Any]:
+def fields_of(reason: Reason, currency: str | None) -> dict[str, Any]:
+    """Return a reason as a score holds it, with its sentence.
+
+    Parameters
+    ----------
+    reason
+        The reason.
+    currency
+        As of :func:`reason_columns`.
+    """
     fields: dict[str, Any] = {
         "feature": reason.feature,
         "value": _known(reason.value),

@@ -13,9 +13,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array, Integers
-from stagecast.features.clock import day_number, iso, microseconds
+from stagecast.features.clock import DAY, day_number, iso, microseconds
 from stagecast.features.engines.memory import MemoryEvents
-from stagecast.features.requests import CustomerEvents
+from stagecast.features.errors import UsageError
+from stagecast.features.requests import CustomerEvents, Event
 from stagecast.features.snapshots import Snapshot, current_snapshot
 from stagecast.features.stages.scheme import Scheme
 from stagecast.features.stages.scheme_files import thresholds_to_json
@@ -168,8 +169,8 @@ class Scorer:
             A customer has no event before the as_of; the message names the first one.
         """
         with_reasons = with_reasons and self.with_reasons
-        if len(customers) <= ONE_BY_ONE and not with_reasons and self.one_row is not None:
-            return self._one_by_one(customers, as_of, self.one_row)
+        if len(customers) <= ONE_BY_ONE and self.one_row is not None:
+            return self._one_by_one(customers, as_of, self.one_row, with_reasons=with_reasons)
         return self._of_arrays(customers, as_of, with_reasons=with_reasons)
 
     def _of_arrays(
@@ -186,20 +187,50 @@ class Scorer:
 
     @cached_property
     def one_row(self) -> OneRow | None:
-        """The bundle compiled for one buyer at a time; None where it has no such form."""
+        """The bundle compiled for one customer at a time; None where it has no such form."""
         try:
             return OneRow(self.bundle, told_apart=self.told_apart)
         except NotImplementedError:
             return None
 
+    def prepare(self) -> None:
+        """Load the trees and compile the form of one row, so that the first request need not.
+
+        A customer who bought and one who did not are scored, and their scores are dropped.
+
+        Raises
+        ------
+        UsageError
+            The bundle cannot score them: it is consistent in itself, and no model.
+        """
+        as_of = self.bundle.as_of
+        before = as_of - 40 * DAY
+        buyer = CustomerEvents("a", (Event(before, amount=1.0), Event(before + DAY, amount=1.0)))
+        prospect = CustomerEvents("b", (Event(before, "visit"),))
+        try:
+            # by arrays as well, which load the trees for many rows
+            for customers in ([buyer, prospect], [buyer] * (ONE_BY_ONE + 1)):
+                for with_reasons in (False, True):
+                    self.score_objects(customers, as_of, with_reasons=with_reasons)
+        except Exception as error:
+            raise UsageError(
+                f"the model {self.model_version} cannot score a customer: "
+                f"{type(error).__name__}: {str(error)[:200]}; train it again, or restore its folder"
+            ) from error
+
     def _one_by_one(
-        self, customers: Sequence[CustomerEvents], as_of: datetime, one_row: OneRow
+        self,
+        customers: Sequence[CustomerEvents],
+        as_of: datetime,
+        one_row: OneRow,
+        *,
+        with_reasons: bool,
     ) -> list[dict[str, Any]]:
-        """Return the scores without reasons, arrays for those whom the compiled form leaves out."""
+        """Return the scores, those of arrays for whom the compiled form leaves out."""
         scores = []
         for customer in customers:
-            score = one_row.score(customer, as_of)
-            scores.append(score or self._of_arrays([customer], as_of, with_reasons=False)[0])
+            score = one_row.score(customer, as_of, with_reasons=with_reasons)
+            scores.append(score or self._of_arrays([customer], as_of, with_reasons=with_reasons)[0])
         return scores
 
     def _groups(

@@ -102,6 +102,20 @@ class Boosted:
         for k, column in enumerate(self.columns):
             yield column, contributions[:, k]
 
+    def contributions_of_row(self, row: Sequence[float]) -> Array:
+        """Return :meth:`contributions` of one row, shape (columns + 1,).
+
+        Parameters
+        ----------
+        row
+            Values of :attr:`columns`.
+        """
+        if self._contributions_of_row is not None:
+            return self._contributions_of_row(row)
+        matrix = np.array([row], dtype=np.float64)
+        result = self.booster.predict(matrix, pred_contrib=True, num_threads=1)
+        return np.asarray(result, dtype=np.float64).ravel()
+
     def contributions(self, columns: Mapping[str, Array], threads: int = 0) -> Array:
         """Return the contribution of each column to the raw score, shape (rows, columns + 1).
 

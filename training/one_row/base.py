@@ -11,7 +11,7 @@ import numpy as np
 
 from stagecast.features.arrays import Array
 from stagecast.features.one_customer import numbers
-from stagecast.features.one_customer.numbers import expit, exprel, log1p, on_numbers
+from stagecast.features.one_customer.numbers import expit, exprel, on_numbers
 from stagecast.training.learners.btyd import Model, betageometric, paretonbd
 from stagecast.training.learners.btyd.closed_forms import (
     DAYS_PER_YEAR,
@@ -20,6 +20,7 @@ from stagecast.training.learners.btyd.closed_forms import (
     PARAMETERS,
     WEIGHTS,
 )
+from stagecast.training.one_row.predictions import Outlook
 
 _log_odds_dead = on_numbers(betageometric.log_odds_dead)
 _none_if_active = on_numbers(betageometric.none_if_active)
@@ -146,15 +147,6 @@ class BetaGeometricOfOne(ModelOfOne):
         r, alpha = self.params[:2]
         return (r + x) / (alpha + t_x)
 
-    def days_until(self, p_none: float, alive: float, x: float, T: float) -> float:
-        """Return the days after which P(no purchase) has fallen to a probability."""
-        r, alpha = self.params[:2]
-        bought = (1.0 - p_none) / alive
-        if not bought < 1.0:
-            return np.inf
-        log_silent = log1p(-bought)
-        return (alpha + T) * numbers.expm1(-log_silent / (r + x))
-
 
 class ParetoOfOne(ModelOfOne):
     """Pareto/NBD."""
@@ -185,32 +177,6 @@ def model_of_one(model: Model, spans: Spans, value_days: int) -> ModelOfOne:
     """Return a model with random gaps for one history at a time."""
     kind = ParetoOfOne if model.name == "pareto_nbd" else BetaGeometricOfOne
     return kind(model, spans, value_days)
-
-
-@dataclass(frozen=True)
-class Outlook:
-    """What one model says of one history.
-
-    Parameters
-    ----------
-    odds
-        Log odds of having left.
-    p_none, alive
-        P(no purchase in the horizon), P(still a customer).
-    until, undiscounted
-        Orders within each span, discounted and not, shape (spans,).
-    """
-
-    odds: float
-    p_none: float
-    alive: float
-    until: Array
-    undiscounted: Array
-
-    @property
-    def orders(self) -> float:
-        """Orders within the horizon, which is the first span."""
-        return float(self.undiscounted[0])
 
 
 def outlook(model: ModelOfOne, horizon: int, x: float, t_x: float, T: float) -> Outlook:

@@ -11,11 +11,13 @@ from stagecast.features.one_customer.numbers import clip, expit
 from stagecast.training.inactivity.model import ChurnModel
 from stagecast.training.learners.boosted import Boosted
 from stagecast.training.learners.linear import Linear
-from stagecast.training.learners.pool import CustomerBaseOdds, Member
+from stagecast.training.learners.pool import MAX_LOG_ODDS, CustomerBaseOdds, Member
 from stagecast.training.one_row.trees import EMPTY, Columns, TreesOfOne, row_products
 
 Margin = Callable[[Columns, Array], float]
 """Log odds of a member, from the columns of a buyer and the row of the member's design."""
+Effects = Callable[[Columns, Array], list[float]]
+"""Effects of a member's columns on its log odds, from the same."""
 
 
 class ChurnOfOne:
@@ -44,6 +46,10 @@ class ChurnOfOne:
             (weight, margin_of_one(member))
             for weight, member in zip(model.weights.values(), members, strict=True)
         ]
+        self._effects = [
+            (weight, effects_of_one(member))
+            for weight, member in zip(model.weights.values(), members, strict=True)
+        ]
         self.designs = [
             member.design if isinstance(member, Linear) else EMPTY for member in members
         ]
@@ -65,6 +71,70 @@ class ChurnOfOne:
         ]
         # in the order in which NumPy adds up the members of one row
         return expit(float(np.add.reduce(np.array(parts)[:, None], axis=0)[0]) + self._level)
+
+    @property
+    def effect_columns(self) -> list[str]:
+        """Name of the column of each of :meth:`effects`."""
+        return [name for _, (names, _) in self._effects for name in names]
+
+    def effects(self, columns: Columns, rows: Sequence[Array]) -> list[float]:
+        """Return the effects of the members' columns on the pooled log odds, one after the other.
+
+        Parameters
+        ----------
+        columns, rows
+            As of :meth:`probability`.
+        """
+        result: list[float] = []
+        for (weight, (_, effects)), row in zip(self._effects, rows, strict=True):
+            result += [weight * effect for effect in effects(columns, row)]
+        return result
+
+
+def effects_of_one(member: Member) -> tuple[list[str], Effects]:
+    """Return the columns of a member, and their effects on its log odds for one buyer.
+
+    Raises
+    ------
+    NotImplementedError
+        The member has no form for one row.
+    """
+    if isinstance(member, CustomerBaseOdds) and member.unknown is None:
+        return ["btyd_none"], lambda columns, _: [
+            clip(columns["btyd_none"], -MAX_LOG_ODDS, MAX_LOG_ODDS)
+        ]
+    if isinstance(member, Boosted):
+        trees = TreesOfOne(member)
+        return list(member.columns), lambda columns, _: trees.contributions(columns)
+    if not isinstance(member, Linear):
+        raise NotImplementedError(f"{type(member).__name__} has no form for one row")
+    terms, weights = member.design.terms, member.weights
+    if not terms:
+        return [], lambda *_: []
+    sums = _sums_of_terms([term.width for term in terms])
+    return [term.column for term in terms], lambda _, row: sums(row * weights)
+
+
+def _sums_of_terms(widths: Sequence[int]) -> Callable[[Array], list[float]]:
+    """Return a function from the parts of a design to the sum of each term.
+
+    Terms of one width are added up in one call, in the order in which NumPy adds up a term of many
+    rows.
+    """
+    starts = np.cumsum([0, *widths])[:-1]
+    groups = []
+    for width in sorted(set(widths)):
+        places = np.flatnonzero(np.array(widths) == width)
+        groups.append((places, starts[places][:, None] + np.arange(width)))
+
+    def sums(parts: Array) -> list[float]:
+        result = np.empty(len(widths))
+        for places, columns in groups:
+            result[places] = parts[columns].sum(axis=1)
+        values: list[float] = result.tolist()
+        return values
+
+    return sums
 
 
 def margin_of_one(member: Member) -> Margin:

@@ -2,56 +2,43 @@
 
 from __future__ import annotations
 
-import math
-from typing import NamedTuple
+from collections.abc import Mapping
 
 from stagecast.features.arrays import Array
-from stagecast.features.one_customer.numbers import clip, exp, log
+from stagecast.features.attributes import Texts
 from stagecast.features.one_customer.stages import StandingOfOne
 from stagecast.training.learners.customer_base import CustomerBase
-from stagecast.training.models import (
-    HALVINGS,
-    LATEST_ORDER_DAYS,
-    LEAST_NONE,
-    LOG_HALF,
-    Models,
-)
-from stagecast.training.one_row.base import BetaGeometricOfOne, Outlook
+from stagecast.training.models import Models
 from stagecast.training.one_row.churn import ChurnOfOne
+from stagecast.training.one_row.next_order import next_order_of_one
 from stagecast.training.one_row.next_stage import NextStageOfOne
+from stagecast.training.one_row.predictions import PredictionsOfOne
+from stagecast.training.one_row.prospects import ProspectsOfOne
+from stagecast.training.one_row.reasons import ReasonsOfOne
 from stagecast.training.one_row.trees import Columns, DesignsOfOne
-from stagecast.training.one_row.value import BaseOutlook, MoneyOfOne, ValueOfOne
+from stagecast.training.one_row.value import ValueOfOne
 
-_NULL = math.nan
 READ = ("frequency", "t_x_days", "T_days", "orders", "spend_mean")
 """Features that the customer base and the value model read."""
-_CELL = LATEST_ORDER_DAYS / 2.0**HALVINGS
-
-
-class PredictionsOfOne(NamedTuple):
-    """Predictions for one buyer, as :class:`stagecast.training.models.Predictions`."""
-
-    p_inactive: float
-    p_alive: float
-    p_stage: list[float]
-    days_to_order: float
-    money: MoneyOfOne
-    base: BaseOutlook
 
 
 class ModelsOfOne:
-    """The models, asked of one buyer after the other.
+    """The models, asked of one customer after the other.
 
     Parameters
     ----------
     models
         The models of a bundle.
 
+    Attributes
+    ----------
+    columns
+        Names of the columns that the models look at.
+
     Raises
     ------
     NotImplementedError
-        There is no form for one row: churn is cancellation, or there is no customer base whose
-        first model has a closed form.
+        There is no form for one row: churn is cancellation, or there is no customer base.
     """
 
     def __init__(self, models: Models) -> None:
@@ -60,18 +47,16 @@ class ModelsOfOne:
         self.churn = ChurnOfOne(churn)
         self.value = ValueOfOne(models.value, base, models.config, churn.season_log_odds)
         self.next_stage = NextStageOfOne(models.next_stage)
+        self.prospects = ProspectsOfOne(models)
+        self.reasons = ReasonsOfOne(models, self.churn)
         self._designs = DesignsOfOne([*self.churn.designs, self.next_stage.design])
         self._silence = models.next_stage.without_purchase
-        first = self.value.base.models[0]
-        if not isinstance(first, BetaGeometricOfOne):
-            raise NotImplementedError("the first customer-base model has no closed form")
-        self.first = first
-
-    def columns_of(self, models: Models) -> frozenset[str]:
-        """Return the names of the columns that the models look at."""
-        ensembles = [models.churn.trees, models.next_stage.trees, *models.value.trees.values()]
+        self._days_to_order = next_order_of_one(base.models[0], models.config.horizon_days)
+        ensembles = [churn.trees, models.next_stage.trees, *models.value.trees.values()]
         of_trees = (trees.columns for trees in ensembles if trees is not None)
-        return frozenset(self._designs.columns).union(READ, *of_trees)
+        self.columns = frozenset(self._designs.columns).union(
+            READ, self.prospects.columns, self.reasons.columns, *of_trees
+        )
 
     def predict(self, features: Columns, standing: StandingOfOne) -> PredictionsOfOne:
         """Return the predictions for a buyer.
@@ -95,31 +80,28 @@ class ModelsOfOne:
         money = self.value.money(columns, said, p_inactive)
         given_purchase = self.next_stage.given_purchase(columns, last_row, standing.stage)
         return PredictionsOfOne(
-            p_inactive,
-            said.columns["btyd_alive"],
-            self._stages(p_inactive, given_purchase, standing.stage_if_silent),
-            self._days_to_order(said.of_models[0], said.history, p_inactive),
-            money,
-            said,
+            p_silent=p_inactive,
+            p_purchase=1.0 - p_inactive,
+            p_alive=said.columns["btyd_alive"],
+            p_stage=self._stages(p_inactive, given_purchase, standing.stage_if_silent),
+            days_to_order=self._days_to_order(said, p_inactive),
+            money=money,
+            base=said,
+            columns=columns,
+            designs=rows,
         )
+
+    def predict_prospect(
+        self, facts: Columns, standing: StandingOfOne, categories: Mapping[str, Texts]
+    ) -> PredictionsOfOne:
+        """Return the predictions for a customer without a purchase; see :class:`ProspectsOfOne`."""
+        return self.prospects.predict(facts, standing, categories)
 
     def _stages(self, p_inactive: float, given_purchase: Array, silent: int) -> list[float]:
         p_purchase = 1.0 - p_inactive
         result = p_purchase * given_purchase + (1.0 - p_purchase) * self._silence[silent]
         shares: list[float] = (result / result.sum()).tolist()
         return shares
-
-    def _days_to_order(
-        self, said: Outlook, history: tuple[float, float, float], p_inactive: float
-    ) -> float:
-        x, _, T = history
-        log_none = log(clip(said.p_none, 1e-9, 1 - 1e-9))
-        power = log(clip(p_inactive, 1e-9, 1 - 1e-9)) / log_none
-        p_none = exp(LOG_HALF / power)
-        days = self.first.days_until(p_none, said.alive, x, T)
-        if not (days < LATEST_ORDER_DAYS and p_none > LEAST_NONE):
-            return _NULL
-        return (math.floor(days / _CELL) + 0.5) * _CELL
 
 
 def usable_base(models: Models) -> CustomerBase:
@@ -133,6 +115,4 @@ def usable_base(models: Models) -> CustomerBase:
     base = models.base
     if base is None or not models.has_purchases or models.cancellation is not None:
         raise NotImplementedError("no customer base, or contracts")
-    if any(model.regularity > 1 for model in base.models):
-        raise NotImplementedError("regular gaps")
     return base

@@ -39,6 +39,12 @@ class TreesOfOne:
             return self._trees.raw_of_row([columns[name] for name in self._trees.columns])
         return self._trees.raw_of_row(self._values(columns))
 
+    def contributions(self, columns: Columns) -> list[float]:
+        """Return the contribution of each column to the raw score."""
+        row = [columns[name] for name in self._trees.columns]
+        result: list[float] = self._trees.contributions_of_row(row)[: len(row)].tolist()
+        return result
+
 
 def factor_of_one(factor: Factor) -> Callable[[Columns], float]:
     """Return a factor as a function of the columns of one customer."""

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from stagecast.features.arrays import Array
 from stagecast.features.one_customer.numbers import (
     clip,
     exp,
@@ -24,13 +21,14 @@ from stagecast.training.config import TrainConfig
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.one_row.base import (
     ModelOfOne,
-    Outlook,
     Spans,
     mean,
     mean_rows,
     model_of_one,
     outlook,
 )
+from stagecast.training.one_row.base_of_arrays import BaseOfArrays, needs_arrays, spans_of
+from stagecast.training.one_row.predictions import BaseOutlook, MoneyOfOne
 from stagecast.training.one_row.trees import factor_of_one
 from stagecast.training.value import model as value_model
 from stagecast.training.value.kept import parts_of_buyers, still_customer
@@ -44,31 +42,6 @@ _SMALLEST = 1e-9
 _LEAST_CHANCE = 1e-300
 _NULL = math.nan
 Columns = Mapping[str, float]
-
-
-class MoneyOfOne(NamedTuple):
-    """Orders and money of one customer, as :class:`stagecast.training.value.money.Money`."""
-
-    expected_orders: float = _NULL
-    orders_if_any: float = _NULL
-    expected_spend: float = _NULL
-    clv: float = _NULL
-    value_p_none: float = _NULL
-    value_orders_if_any: float = _NULL
-    clv_by_year: tuple[float, ...] = (_NULL,) * len(YEARS)
-    clv_residual: float = _NULL
-    value_at_risk: float = _NULL
-    value_gone: float = _NULL
-
-
-@dataclass(frozen=True)
-class BaseOutlook:
-    """What the customer base says of one buyer: by each model, and their weighted means."""
-
-    of_models: tuple[Outlook, ...]
-    history: tuple[float, float, float]
-    columns: dict[str, float]
-    until: Array
 
 
 class BaseOfOne:
@@ -86,8 +59,7 @@ class BaseOfOne:
 
     def __init__(self, base: CustomerBase, config: TrainConfig, *, tells_years: bool) -> None:
         horizon, days = config.horizon_days, config.value_horizon_days
-        ends = (horizon, min(horizon, days), days, *(YEARS if tells_years else ()))
-        self.place = {end: number for number, end in enumerate(dict.fromkeys(ends))}
+        self.place = spans_of(config, tells_years=tells_years)
         spans = Spans(np.array(list(self.place), dtype=np.float64), config.annual_discount)
         self.models: list[ModelOfOne] = [model_of_one(m, spans, days) for m in base.models]
         self.names = [model.name for model in base.models]
@@ -107,17 +79,18 @@ class BaseOfOne:
             "btyd_orders": mean([own.orders for own in of_models], self.weights),
         }
         until = mean_rows([own.until for own in of_models], self.weights)
-        return BaseOutlook(of_models, history, {**named, **means}, until)
+        alive = tuple(own.alive for own in of_models)
+        return BaseOutlook(alive, of_models[0], history, {**named, **means}, until)
 
     def kept(self, said: BaseOutlook) -> tuple[float, float]:
         """Return the discounted orders of who never leaves, and of who had left and is back."""
         x, t_x, T = said.history
-        alive = [own.alive for own in said.of_models]
+        alive = said.alive
         kept = [model.kept_orders(x, T) for model in self.models]
         back = [model.rate_if_left(x, t_x, T) * self.length for model in self.models]
         return self._given(alive, kept), self._given([1.0 - p for p in alive], back)
 
-    def _given(self, chances: list[float], values: list[float]) -> float:
+    def _given(self, chances: Sequence[float], values: list[float]) -> float:
         """Return the mean of the models' values given an event of which each has a chance."""
         shares = [weight * p for weight, p in zip(self.weights, chances, strict=True)]
         total = shares[0]
@@ -152,7 +125,8 @@ class ValueOfOne:
         self.model, self.config, self.season_log_odds = model, config, season_log_odds
         horizon, days = config.horizon_days, config.value_horizon_days
         self.tells_years = not model.is_far(days)
-        self.base = BaseOfOne(base, config, tells_years=self.tells_years)
+        kind = BaseOfArrays if needs_arrays(base) else BaseOfOne
+        self.base: BaseOfOne | BaseOfArrays = kind(base, config, tells_years=self.tells_years)
         self.orders = factor_of_one(model.orders)
         self.rest = factor_of_one(model.rest)
         self.spend = factor_of_one(model.spend)

@@ -10,9 +10,18 @@ from scipy import special
 
 from stagecast.features.arrays import Array
 from stagecast.features.one_customer.numbers import clip, exp, expit, log
-from stagecast.training.learners.btyd import betageometric
-from stagecast.training.one_row.base import BetaGeometricOfOne, Outlook
-from stagecast.training.waiting.price import FEW_PARTS, LATEST_DAYS, LIMIT, WEEK_DAYS
+from stagecast.training.learners.btyd import Model, betageometric
+from stagecast.training.one_row.base import BetaGeometricOfOne
+from stagecast.training.one_row.base_of_arrays import HISTORY
+from stagecast.training.one_row.predictions import BaseOutlook
+from stagecast.training.one_row.value import BaseOfOne, ValueOfOne
+from stagecast.training.waiting.price import (
+    FEW_PARTS,
+    LATEST_DAYS,
+    LIMIT,
+    WEEK_DAYS,
+    price_of_waiting,
+)
 
 _SMALLEST = 1e-9
 _NULL = math.nan
@@ -30,46 +39,44 @@ class WaitingOfOne:
         The first customer-base model.
     horizon_days, value_days
         The horizon, and the value horizon.
+    value_place
+        Place of the value horizon among the spans of the customer base.
     """
 
-    def __init__(self, model: BetaGeometricOfOne, horizon_days: int, value_days: int) -> None:
-        self.model = model
+    def __init__(
+        self, model: BetaGeometricOfOne, horizon_days: int, value_days: int, value_place: int
+    ) -> None:
+        self.model, self._value_place = model, value_place
         self.value_days = float(value_days)
         self._horizon = np.asarray(float(horizon_days))
         self._value_days = np.array([self.value_days])
         self._log_limit = float(np.log1p(-LIMIT))
 
     def price(
-        self,
-        said: Outlook,
-        history: tuple[float, float, float],
-        p_inactive: float,
-        value_at_risk: float,
-        orders_today: float,
+        self, said: BaseOutlook, p_inactive: float, value_at_risk: float
     ) -> tuple[float, float]:
         """Return the loss per week, and the whole days until the window closes; null is NaN.
 
         Parameters
         ----------
         said
-            What the model says of the buyer.
-        history
-            Frequency, day of the last order, and age.
+            What the customer base says of the buyer.
         p_inactive
             Pooled P(no purchase in the horizon).
         value_at_risk
             What a contact can save; null where there is nothing.
-        orders_today
-            Orders within the value horizon, not discounted.
         """
-        x, t_x, T = history
-        model = self.model
-        power = log(_clipped(p_inactive)) / log(_clipped(said.p_none))
-        silent = model.none(said.odds, model.silent(WEEK_DAYS, x, T))
+        x, t_x, T = said.history
+        model, first = self.model, said.first
+        if first is None:
+            raise ArithmeticError("the customer base was asked with arrays")
+        orders_today = float(first.undiscounted[self._value_place])
+        power = log(_clipped(p_inactive)) / log(_clipped(first.p_none))
+        silent = model.none(first.odds, model.silent(WEEK_DAYS, x, T))
         later = T + WEEK_DAYS
         alive_later = expit(-model.odds(x, t_x, later))
         orders_later = alive_later * float(model.orders(self._value_days, x, later)[0])
-        today = max(said.alive * self._stays(x, T) - orders_today, 0.0)
+        today = max(first.alive * self._stays(x, T) - orders_today, 0.0)
         next_week = max(alive_later * self._stays(x, later) - orders_later, 0.0)
         savable = next_week / today if today > _SMALLEST else 1.0
         loss = exp(power * log(_clipped(silent))) * value_at_risk * (1.0 - clip(savable, 0.0, 1.0))
@@ -99,6 +106,56 @@ class WaitingOfOne:
         odds = model.odds_at(x, t_x, T)
         silent = betageometric.none_if_active(model.params, self._horizon, np.asarray(x), T)
         return np.asarray(np.minimum(special.expit(odds) + special.expit(-odds) * silent, 1.0))
+
+
+class WaitingOfArrays:
+    """The price of waiting by a model without a closed form, worked out for arrays of one row.
+
+    Parameters
+    ----------
+    model
+        The first customer-base model.
+    horizon_days, value_days
+        The horizon, and the value horizon.
+    """
+
+    def __init__(self, model: Model, horizon_days: int, value_days: int) -> None:
+        self._model, self._horizon, self._value_days = model, horizon_days, value_days
+
+    def price(
+        self, said: BaseOutlook, p_inactive: float, value_at_risk: float
+    ) -> tuple[float, float]:
+        """Return the loss per week and the days; see :meth:`WaitingOfOne.price`."""
+        waiting = price_of_waiting(
+            self._model,
+            dict(zip(HISTORY, (np.array([value]) for value in said.history), strict=True)),
+            np.array([p_inactive]),
+            np.array([value_at_risk]),
+            horizon_days=self._horizon,
+            value_days=self._value_days,
+        )
+        return float(waiting.loss_per_week[0]), float(waiting.closes_in_days[0])
+
+
+def waiting_of_one(
+    model: Model, value: ValueOfOne, horizon_days: int, value_days: int
+) -> WaitingOfOne | WaitingOfArrays:
+    """Return the price of waiting by a model for one buyer at a time.
+
+    Parameters
+    ----------
+    model
+        The first customer-base model.
+    value
+        The value model, with the customer base as it is asked.
+    horizon_days, value_days
+        The horizon, and the value horizon.
+    """
+    base = value.base
+    if isinstance(base, BaseOfOne) and isinstance(base.models[0], BetaGeometricOfOne):
+        place = base.place[value_days]
+        return WaitingOfOne(base.models[0], horizon_days, value_days, place)
+    return WaitingOfArrays(model, horizon_days, value_days)
 
 
 def _between(

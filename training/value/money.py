@@ -158,6 +158,54 @@ def money_of_buyers(
     return money
 
 
+@dataclass(frozen=True)
+class AfterFirst:
+    """Orders and money of a prospect who buys within the horizon, the same for all of them.
+
+    Parameters
+    ----------
+    orders
+        Purchase days within the horizon.
+    spend
+        Spend within the horizon; None in a log without amounts, where the rest is null.
+    ratio
+        Discounted spend within the value horizon over that within the horizon.
+    beyond
+        The same of the spend after the value horizon, up to ten years; NaN: not known.
+    margin
+        Share of the spend that is earned.
+    """
+
+    orders: float
+    spend: float | None = None
+    ratio: float = np.nan
+    beyond: float = np.nan
+    margin: float = np.nan
+
+    @classmethod
+    def of(
+        cls,
+        model: ValueModel,
+        base: CustomerBase | None,
+        config: TrainConfig,
+        conversion: LeadConversion,
+    ) -> AfterFirst:
+        """Return what fitted models say; the parameters are those of :func:`money_of_prospects`."""
+        orders = max(1.0, conversion.orders)
+        if model.mean_spend is None:
+            return cls(orders)
+        within = float(min(config.horizon_days, config.value_horizon_days))
+        ratio = float(discounted_days(np.array([within]), config.annual_discount)[0])
+        ratio /= config.horizon_days
+        beyond = np.nan
+        if base is not None:
+            rest, after = _rest_of_new(base, config)
+            ratio += rest * model.rest.level
+            if not model.is_far(config.value_horizon_days):
+                beyond = after
+        return cls(orders, max(0.0, conversion.spend), ratio, beyond, config.margin)
+
+
 def money_of_prospects(
     model: ValueModel,
     base: CustomerBase | None,
@@ -176,22 +224,16 @@ def money_of_prospects(
     p_convert
         P(first purchase within the horizon), shape (rows,).
     """
+    after = AfterFirst.of(model, base, config, conversion)
     money = Money.nothing(len(p_convert))
-    money.orders_if_any[:] = max(1.0, conversion.orders)
-    money.expected_orders[:] = p_convert * money.orders_if_any
-    if model.mean_spend is None:
+    money.orders_if_any[:] = after.orders
+    money.expected_orders[:] = p_convert * after.orders
+    if after.spend is None:
         return money
-    money.expected_spend[:] = p_convert * max(0.0, conversion.spend)
-    within = float(min(config.horizon_days, config.value_horizon_days))
-    ratio = float(discounted_days(np.array([within]), config.annual_discount)[0])
-    ratio /= config.horizon_days
-    if base is not None:
-        rest, after = _rest_of_new(base, config)
-        ratio += rest * model.rest.level
-        if not model.is_far(config.value_horizon_days):
-            money.clv_residual[:] = money.expected_spend * config.margin * after
-    money.clv[:] = money.expected_spend * ratio * config.margin
-    money.value_p_none[:], money.value_orders_if_any[:] = 1.0 - p_convert, money.orders_if_any
+    money.expected_spend[:] = p_convert * after.spend
+    money.clv_residual[:] = money.expected_spend * after.margin * after.beyond
+    money.clv[:] = money.expected_spend * after.ratio * after.margin
+    money.value_p_none[:], money.value_orders_if_any[:] = 1.0 - p_convert, after.orders
     return money
 
 

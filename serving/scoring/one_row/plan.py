@@ -1,4 +1,4 @@
-"""From the events of one buyer to the JSON object of the score, without an array of rows."""
+"""From the events of one customer to the JSON object of the score, without arrays of rows."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from stagecast.features.attributes import CHANNEL, Texts, request_attribute_texts
 from stagecast.features.clock import day_number, from_microseconds
 from stagecast.features.one_customer.of_catalog import EvaluatorOfOne
 from stagecast.features.one_customer.past import Past
@@ -21,10 +22,12 @@ from stagecast.serving.scoring.one_row.columns import (
     RfmOfOne,
     percentile_of_one,
 )
+from stagecast.serving.scoring.one_row.reasons import ReasonsOfScore
 from stagecast.serving.scoring.without_amounts import MONEY_COLUMNS, has_amounts_of
 from stagecast.training.bundle import Bundle
-from stagecast.training.one_row.predict import ModelsOfOne, PredictionsOfOne
-from stagecast.training.one_row.waiting import WaitingOfOne
+from stagecast.training.one_row.predict import ModelsOfOne, usable_base
+from stagecast.training.one_row.predictions import PredictionsOfOne
+from stagecast.training.one_row.waiting import waiting_of_one
 
 _DAY_ZERO = date(1970, 1, 1)
 _NULL = math.nan
@@ -33,7 +36,7 @@ _BANDS = ("low", "medium", "high")
 
 
 class OneRow:
-    """The score of one buyer without reasons, compiled from a bundle.
+    """The score of one customer, compiled from a bundle.
 
     Parameters
     ----------
@@ -58,34 +61,48 @@ class OneRow:
         self._config, self._told_apart = config, told_apart
         self._stages = StagesOfOne(scheme, plan.vocabulary, plan.counted, plan.horizon_days)
         self._models = ModelsOfOne(models)
-        names = {*self._models.columns_of(models), *_FACTS}.intersection(plan.catalog.names)
+        names = {*self._models.columns, *_FACTS}.intersection(plan.catalog.names)
         self._evaluator = EvaluatorOfOne(plan.catalog.needed_for(sorted(names)))
-        self._waiting = WaitingOfOne(
-            self._models.first, config.horizon_days, config.value_horizon_days
+        self._known_at_start = plan.known_at_start
+        self._waiting = waiting_of_one(
+            usable_base(models).models[0],
+            self._models.value,
+            config.horizon_days,
+            config.value_horizon_days,
         )
-        self._value_place = self._models.value.base.place[config.value_horizon_days]
         self._spend_interval = IntervalOfOne(models.spend_interval)
         self._value_interval = IntervalOfOne(models.value_interval)
         self._percentile = percentile_of_one(reference)
         self._rfm = RfmOfOne(reference.rfm)
         self._plays = PlaysOfOne(scheme, reference.play_bounds)
         self._with_money = models.value.mean_spend is not None
+        self._reasons = ReasonsOfScore(bundle)
         self._constants = {
             "horizon_days": config.horizon_days,
             "model_version": bundle.model_version,
-            "method": models.churn.method,
-            "low_data": models.churn.low_data or models.value_is_far,
             "reasons": [],
             "risk_base": _NULL,
             "risk_rest": _NULL,
             "churn": config.churn,
         }
+        conversion = models.conversion
+        of_leads = "rule" if conversion.hazard is None else "blend"
+        few_leads = of_leads == "rule" or conversion.low_data
+        self._method: dict[bool, dict[str, Any]] = {
+            True: {
+                "method": models.churn.method,
+                "low_data": models.churn.low_data or models.value_is_far,
+            },
+            False: {"method": of_leads, "low_data": few_leads or models.value_is_far},
+        }
         self._layout = _layout(scheme.ids)
 
-    def score(self, customer: CustomerEvents, as_of: datetime) -> dict[str, Any] | None:
-        """Return the JSON object of the score; None for a customer whom arrays have to score.
+    def score(
+        self, customer: CustomerEvents, as_of: datetime, *, with_reasons: bool = False
+    ) -> dict[str, Any] | None:
+        """Return the JSON object of the score; None where a number overflows in plain Python.
 
-        Those are prospects, and customers of whom a number overflows.
+        Arrays have to score such a customer.
 
         Parameters
         ----------
@@ -93,6 +110,8 @@ class OneRow:
             The customer with their events.
         as_of
             Instant of the score.
+        with_reasons
+            Whether to compute the reasons of a buyer.
 
         Raises
         ------
@@ -103,20 +122,27 @@ class OneRow:
         try:
             with np.errstate(all="ignore"):
                 past = Past(in_shop_time, self._clock.shop(as_of))
-                if not past.net_days:
-                    return None
-                return self._score(past)
+                return self._score(past, with_reasons=with_reasons)
         except ArithmeticError:
             return None
 
-    def _score(self, past: Past) -> dict[str, Any]:
+    def _score(self, past: Past, *, with_reasons: bool) -> dict[str, Any]:
+        # the categories of buyers are read too: a value that is no text is refused of everybody
+        categories = self._categories(past)
         features = self._evaluator.features(past)
         standing = self._stages.standing(past)
-        predicted = self._models.predict(features, standing)
+        is_buyer = features["orders"] > 0
+        if is_buyer:
+            predicted = self._models.predict(features, standing)
+        else:
+            signals = {name: standing.facts[name] for name in self._scheme.signals}
+            facts = {**features, **signals}
+            predicted = self._models.predict_prospect(facts, standing, categories)
         state = self._scheme.stages[standing.stage].state
         has_amounts = has_amounts_of(past.customer)
         columns: dict[str, Any] = {
             **self._constants,
+            **self._method[is_buyer],
             **self._identity(past, standing, state),
             "next_stage": self._scheme.ids[predicted.p_stage.index(max(predicted.p_stage))],
             **self._risk(predicted, state),
@@ -124,10 +150,19 @@ class OneRow:
             **self._wait(past.as_of, predicted, state),
             **self._facts(features, has_amounts=has_amounts and self._with_money),
         }
+        if with_reasons and is_buyer:
+            explanation = self._models.reasons.explanation(predicted, standing.stage)
+            columns.update(self._reasons.columns(explanation, has_amounts=has_amounts))
         if not has_amounts:
             columns.update(dict.fromkeys(MONEY_COLUMNS, _NULL), clv_by_year=(_NULL,))
         columns["play"], columns["action"] = self._plays.of(columns, standing.stage)
         return self._object(columns, predicted.p_stage)
+
+    def _categories(self, past: Past) -> dict[str, Texts]:
+        texts = request_attribute_texts([past.customer.attributes], self._known_at_start)
+        if past.net_days or not self._models.prospects.reads_categories:
+            return texts
+        return {CHANNEL: np.array([past.first_channel], dtype=object), **texts}
 
     def _identity(self, past: Past, standing: StandingOfOne, state: str) -> dict[str, Any]:
         clock = self._clock
@@ -147,8 +182,8 @@ class OneRow:
         return _instant(from_microseconds(at))
 
     def _risk(self, predicted: PredictionsOfOne, state: str) -> dict[str, Any]:
-        config, p_inactive = self._config, predicted.p_inactive
-        is_active = state == "active"
+        config, p_inactive = self._config, predicted.p_silent
+        is_active, p_purchase = state == "active", predicted.p_purchase
         band = (p_inactive >= config.medium_risk) + (p_inactive >= config.high_risk)
         ranked = is_active and self._told_apart
         return {
@@ -156,13 +191,13 @@ class OneRow:
             "churn_probability": p_inactive if is_active else _NULL,
             "churn_percentile": self._percentile(p_inactive) if ranked else _NULL,
             "churn_band": _BANDS[band] if is_active else None,
-            "p_return": 1.0 - p_inactive if state == "lapsed" else _NULL,
-            "p_convert": 1.0 - p_inactive if state == "prospect" else _NULL,
+            "p_return": p_purchase if state == "lapsed" else _NULL,
+            "p_convert": _NULL if state in ("active", "lapsed") else p_purchase,
             "p_alive": predicted.p_alive,
         }
 
     def _value(self, as_of: datetime, predicted: PredictionsOfOne) -> dict[str, Any]:
-        money, p_inactive = predicted.money, predicted.p_inactive
+        money, p_inactive = predicted.money, predicted.p_silent
         spend_low, spend_high = self._spend_interval.around(
             money.expected_spend, p_inactive, money.orders_if_any
         )
@@ -186,15 +221,10 @@ class OneRow:
         }
 
     def _wait(self, as_of: datetime, predicted: PredictionsOfOne, state: str) -> dict[str, Any]:
-        said = predicted.base.of_models[0]
+        if predicted.base is None:
+            return {"loss_per_week": _NULL, "window_closes": _NULL}
         at_risk = _NULL if state == "lapsed" else predicted.money.value_at_risk
-        loss, closes = self._waiting.price(
-            said,
-            predicted.base.history,
-            predicted.p_inactive,
-            at_risk,
-            float(said.undiscounted[self._value_place]),
-        )
+        loss, closes = self._waiting.price(predicted.base, predicted.p_silent, at_risk)
         day = math.floor(day_number(as_of))
         return {"loss_per_week": loss, "window_closes": day + closes}
 
@@ -202,7 +232,10 @@ class OneRow:
         recency_days, orders, spend = (
             features[name] for name in ("recency_days", "orders", "spend")
         )
-        rfm, segment = self._rfm.of(recency_days, orders, spend, has_amounts=has_amounts)
+        rfm: str | None = None
+        segment: str | None = None
+        if orders > 0:
+            rfm, segment = self._rfm.of(recency_days, orders, spend, has_amounts=has_amounts)
         return {
             "recency_days": recency_days,
             "tenure_days": features["tenure_days"],

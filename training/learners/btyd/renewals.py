@@ -224,7 +224,11 @@ def _sum_of_one_gap(
 def _weighted(params: Params, rows: _Rows, tails: Array, stays: bool) -> Array:
     """Return the sum of c_n P(M >= n k | J < k), which is c_n alone up to ``first``."""
     if stays:
-        return np.asarray(rows.first + tails.sum(axis=0))
+        total = np.zeros(len(rows.first))
+        # one after the other, so that the last bits do not depend on the number of rows
+        for tail in tails:
+            total += tail
+        return np.asarray(rows.first + total)
     _, _, a, b = params
     coins = b + rows.x + 1.0
     orders = _survived(rows.first, a, coins)
