@@ -278,6 +278,7 @@ EVALUATION = {
     "learners.linear",
     "learners.pool",
     "learners.single_row",
+    "learners.tree_text",
     "models",
     "next_stage.model",
     "one_row.base",

@@ -136,7 +136,7 @@ def read_members(
         if data.get(name) is not None:
             members[name] = read(data[name])
     if trees is not None:
-        members["trees"] = Boosted(trees, tuple(data["trees"]))
+        members["trees"] = Boosted.read(trees, data["trees"])
     if missing := sorted(set(weights) - set(members)):
         raise ValueError(f"the pool counts members that are not stored: {', '.join(missing)}")
     return {name: members[name] for name in weights}
