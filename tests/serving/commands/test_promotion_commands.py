@@ -74,4 +74,3 @@ def test_the_second_training_challenges_the_first(
     assert "the range is new" in printed
     assert "rolled back: version 1 is champion in place of version 2" in printed
     assert not list(Path().glob("stagecast-m*"))
-    print(first, second, compared.out, printed)
