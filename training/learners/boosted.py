@@ -37,10 +37,15 @@ class Boosted:
         Raises
         ------
         ValueError
-            LightGBM did not write the text, or not on these columns.
+            LightGBM did not write the text, or not on these columns, or does not read it.
         """
         check_trees(text, columns)
-        return cls(text, tuple(columns))
+        ensemble = cls(text, tuple(columns))
+        try:
+            _ = ensemble.booster
+        except lightgbm.basic.LightGBMError as error:
+            raise ValueError(f"trees: LightGBM does not read them: {error}") from error
+        return ensemble
 
     @cached_property
     def booster(self) -> lightgbm.Booster:

@@ -12,12 +12,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-OF_SPLITS = ("split_feature", "split_gain", "threshold", "decision_type", "left_child")
-OF_SPLITS += ("right_child", "internal_value", "internal_weight", "internal_count")
+OF_SPLITS = (
+    *("split_feature", "split_gain", "threshold", "decision_type", "left_child", "right_child"),
+    *("internal_value", "internal_weight", "internal_count"),
+)
 OF_LEAVES = ("leaf_value", "leaf_weight", "leaf_count")
 OF_A_TREE = ("num_leaves", "num_cat", *OF_SPLITS, *OF_LEAVES, "is_linear", "shrinkage")
-OBJECTIVES = ("binary", "multiclass", "multiclassova", "regression", "regression_l1", "quantile")
-OBJECTIVES += ("huber", "fair", "poisson", "gamma", "tweedie", "mape", "cross_entropy", "custom")
+OBJECTIVES = (
+    *("binary", "multiclass", "multiclassova", "regression", "regression_l1", "quantile", "huber"),
+    *("fair", "poisson", "gamma", "tweedie", "mape", "cross_entropy", "custom"),
+)
 END = "end of trees"
 CATEGORICAL = 1
 """Bit of a decision type; no ensemble of ours has such splits."""
