@@ -284,6 +284,7 @@ EVALUATION = {
     "learners.pool",
     "learners.single_row",
     "member_settings",
+    "learners.tree_text",
     "models",
     "next_stage.model",
     "one_row.base",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import duckdb
+if TYPE_CHECKING:
+    import duckdb
 
 # The sum of 64 bits of the MD5 of each row; a sum does not depend on the order, and counts equal
 # rows. It tells logs apart, and is no protection against somebody who forges one.

@@ -12,14 +12,18 @@ from __future__ import annotations
 import json
 import logging
 import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-import pyarrow as pa
+from stagecast.features.clock import iso, parse_instant
 
-from stagecast.serving.scoring.score_schema import schema
-from stagecast.training.bundle import Bundle
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from stagecast.training.bundle import Bundle
 
 BUNDLE = "bundle"
 """Name of the bundle among the artefacts of the model."""
@@ -50,13 +54,44 @@ set_model(BundlePredictor())
 '''
 
 
-def write_model(bundle: Bundle, bundle_folder: Path, folder: Path) -> Path:
+@dataclass(frozen=True)
+class ModelFacts:
+    """What the MLflow model says of a bundle.
+
+    Parameters
+    ----------
+    model_version, as_of
+        Of the bundle; ``as_of`` is ISO 8601.
+    stages
+        Ids of the stages of its scheme, of which scores have a column each.
+    """
+
+    model_version: str
+    as_of: str
+    stages: tuple[str, ...]
+
+    @classmethod
+    def of(cls, bundle: Bundle) -> ModelFacts:
+        """Return those of a bundle."""
+        return cls(bundle.model_version, iso(bundle.as_of), tuple(bundle.models.scheme.ids))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return them as plain data."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> ModelFacts:
+        """Read what :meth:`to_json` returns."""
+        return cls(**{**data, "stages": tuple(data["stages"])})
+
+
+def write_model(facts: ModelFacts, bundle_folder: Path, folder: Path) -> Path:
     """Write the MLflow model of a bundle into a new folder, and return the folder.
 
     Parameters
     ----------
-    bundle, bundle_folder
-        The bundle, and where it stands; it is copied.
+    facts, bundle_folder
+        What is said of the bundle, and where it stands; it is copied.
 
     Raises
     ------
@@ -77,23 +112,24 @@ def write_model(bundle: Bundle, bundle_folder: Path, folder: Path) -> Path:
             path=str(folder),
             python_model=str(code),
             artifacts={BUNDLE: str(bundle_folder)},
-            signature=_signature(bundle),
+            signature=_signature(facts.stages),
             pip_requirements=[f"stagecast=={version('stagecast')}"],
-            metadata={"needs": "stagecast installed", "model_version": bundle.model_version},
+            metadata={"needs": "stagecast installed", "model_version": facts.model_version},
         )
+    _without_paths(folder, code.name)
     # written here, since MLflow would score the example, which costs seconds, to look at it
-    example = json.dumps({"dataframe_records": example_events(bundle), "params": {"as_of": ""}})
+    example = json.dumps({"dataframe_records": example_events(facts), "params": {"as_of": ""}})
     (folder / "input_example.json").write_text(example + "\n", "utf-8")
     return folder
 
 
-def example_events(bundle: Bundle) -> list[dict[str, Any]]:
-    """Return a few events of one customer, all before the as_of of the training's next day."""
-    last = pd.Timestamp(bundle.as_of).tz_convert(None)
+def example_events(facts: ModelFacts) -> list[dict[str, Any]]:
+    """Return a few events of one customer, the last at the as_of of the training."""
+    last = parse_instant(facts.as_of).replace(tzinfo=None)
     return [
         {
             "customer_id": "a",
-            "timestamp": (last - pd.Timedelta(days=days)).isoformat(),
+            "timestamp": (last - timedelta(days=days)).isoformat(),
             "event": "purchase",
             "amount": amount,
         }
@@ -101,10 +137,26 @@ def example_events(bundle: Bundle) -> list[dict[str, Any]]:
     ]
 
 
-def _signature(bundle: Bundle) -> Any:
+def _without_paths(folder: Path, code: str) -> None:
+    """Replace the paths of this machine in ``MLmodel`` by those below the folder of the model."""
+    from mlflow.models import Model
+    from mlflow.models.model import MLMODEL_FILE_NAME
+
+    model = Model.load(str(folder))
+    flavor = model.flavors["python_function"]
+    flavor["model_code_path"] = code
+    for artifact in flavor["artifacts"].values():
+        artifact["uri"] = artifact["path"]
+    model.save(str(folder / MLMODEL_FILE_NAME))
+
+
+def _signature(stages: tuple[str, ...]) -> Any:
+    import pyarrow as pa
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
     from mlflow.types.schema import AnyType
+
+    from stagecast.serving.scoring.score_schema import schema
 
     events = Schema(
         [
@@ -133,7 +185,7 @@ def _signature(bundle: Bundle) -> Any:
     scores = Schema(
         [
             ColSpec(kind(column.type), column.name, required=not column.nullable)
-            for column in schema(bundle.models.scheme.ids)
+            for column in schema(stages)
         ]
     )
     as_of = ParamSchema([ParamSpec("as_of", DataType.string, "")])

@@ -20,12 +20,13 @@ from stagecast.features.errors import UsageError
 from stagecast.features.events import EventLog
 from stagecast.serving.progress import Say
 from stagecast.serving.requests import TrainingRequest
+from stagecast.serving.runs.files import BACKTEST
+from stagecast.serving.runs.mlflow_model import ModelFacts
+from stagecast.serving.runs.model_card import card_text, figures
+from stagecast.serving.runs.tracking_process import ERROR, RUN_ID
 from stagecast.serving.settings import Settings, load_settings, mlflow_environment
 from stagecast.training.bundle import Bundle
-
-RUN_ID = "run "
-"""Beginning of the line with which the process reports the run that it logged."""
-ERROR = "error: "
+from stagecast.training.tracking.contents import backtest_contents, training_contents
 
 
 @dataclass
@@ -72,13 +73,21 @@ class Tracker:
                 "folder": str(folder.absolute()),
                 "report": None if report is None else str(report.absolute()),
                 "register": self.register,
+                "contents": training_contents(bundle).to_json(),
+                "texts": {"model-card.md": card_text(bundle), **figures(bundle.card)},
+                "model": ModelFacts.of(bundle).to_json(),
             },
             folder,
         )
 
     def backtest(self, folder: Path, parameters: dict[str, Any]) -> str | None:
         """Log the backtest in a folder; return the id of its run, None where it was not taken."""
-        job = {"kind": "backtest", "folder": str(folder.absolute()), "parameters": parameters}
+        backtest = json.loads((folder / BACKTEST).read_text("utf-8"))
+        job = {
+            "kind": "backtest",
+            "folder": str(folder.absolute()),
+            "contents": backtest_contents(backtest, parameters).to_json(),
+        }
         return self._log(job, folder)
 
     def _log(self, job: dict[str, Any], written: Path) -> str | None:

@@ -2,7 +2,8 @@
 
 It reads what to log as JSON on stdin, and answers with one line on stdout: ``run ID``, or
 ``error: `` and the reason. After three quarters of its time it stops, and closes its run as FAILED
-with what is left; whoever started it kills it when all of its time is over.
+with what is left; whoever started it kills it when all of its time is over. It imports no models:
+whoever started it sends everything that is logged, but the files.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from typing import Any
 
 from stagecast.features.describe.fingerprint import Fingerprint
 from stagecast.features.errors import StagecastError, UsageError
-from stagecast.serving.runs.tracking import ERROR, RUN_ID
-from stagecast.training.bundle import load_bundle
-from stagecast.training.tracking.runs import Logged, log_backtest, log_training
+from stagecast.training.tracking.run_contents import RunContents
+from stagecast.training.tracking.runs import Logged, write_backtest, write_training
 
+RUN_ID = "run "
+"""Beginning of the line with which the process reports the run that it logged."""
+ERROR = "error: "
 SHARE_TO_STOP = 0.75
 """Share of the time after which the process stops writing and closes its run."""
 
@@ -33,9 +36,9 @@ def log_run(job: Mapping[str, Any]) -> str:
     Parameters
     ----------
     job
-        ``kind`` (``training`` or ``backtest``), ``folder``, ``uri``, ``started``, ``ended``,
-        ``data``, ``source``, ``seconds``; of a training also ``report`` and ``register``, of a
-        backtest ``parameters``.
+        ``kind`` (``training`` or ``backtest``), ``contents`` (of the run), ``folder``, ``uri``,
+        ``started``, ``ended``, ``data``, ``source``, ``seconds``; of a training also ``report``,
+        ``register``, ``texts`` (path -> content) and ``model`` (of the MLflow model).
 
     Raises
     ------
@@ -43,6 +46,7 @@ def log_run(job: Mapping[str, Any]) -> str:
         The folder is not what it was, or MLflow does not take the run.
     """
     folder, data = Path(job["folder"]), job["data"]
+    contents = RunContents.from_json(job["contents"])
     common: dict[str, Any] = {
         "started": datetime.fromisoformat(job["started"]),
         "ended": datetime.fromisoformat(job["ended"]),
@@ -51,18 +55,15 @@ def log_run(job: Mapping[str, Any]) -> str:
         "seconds": float(job["seconds"]),
     }
     if job["kind"] == "backtest":
-        backtest = json.loads((folder / "backtest.json").read_text("utf-8"))
-        return log_backtest(job["uri"], backtest, folder, job["parameters"], Logged(**common))
-    from stagecast.serving.runs.mlflow_model import write_model
-    from stagecast.serving.runs.model_card import card_text, figures
+        return write_backtest(job["uri"], contents, folder, Logged(**common))
+    from stagecast.serving.runs.mlflow_model import ModelFacts, write_model
 
-    bundle = load_bundle(folder)
-    texts = {"model-card.md": card_text(bundle), **figures(bundle.card)}
+    facts = ModelFacts.from_json(job["model"])
     with tempfile.TemporaryDirectory(prefix="stagecast-mlflow-") as scratch:
-        model = write_model(bundle, folder, Path(scratch) / "model")
-        logged = Logged(**common, model=model, texts=texts)
+        model = write_model(facts, folder, Path(scratch) / "model")
+        logged = Logged(**common, model=model, texts=job["texts"])
         report = None if job["report"] is None else Path(job["report"])
-        return log_training(job["uri"], bundle, folder, report, job["register"], logged)
+        return write_training(job["uri"], contents, folder, report, job["register"], logged)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

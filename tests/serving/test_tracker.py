@@ -12,6 +12,8 @@ import pytest
 from stagecast.features.errors import UsageError
 from stagecast.serving.runs import tracking
 from stagecast.serving.settings import Settings
+from stagecast.training.bundle import FORMAT, load_bundle
+from tests.training.test_older_bundles import FOLDER
 
 JOB = {"uri": "http://mlflow.example:5000", "seconds": 1}
 
@@ -52,7 +54,7 @@ def test_only_a_registered_model_that_was_asked_for_fails_the_command(
 
     monkeypatch.setattr(tracking, "in_own_process", refuse)
     warnings: list[str] = []
-    bundle: Any = None
+    bundle = load_bundle(FOLDER / f"format-{FORMAT}")
     track = tracking.Tracker(Settings(), None, warnings.append)
     assert track(bundle, tmp_path, None) is None
     assert warnings == [f"not tracked: MLflow is dead; {tmp_path} is written all the same"]

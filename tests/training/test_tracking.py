@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,8 +22,11 @@ from stagecast.features.clock import parse_instant
 from stagecast.features.describe.fingerprint import Fingerprint
 from stagecast.features.errors import UsageError
 from stagecast.training.bundle import load_bundle
+from stagecast.training.promotion import lock
+from stagecast.training.promotion.registry import Registry
 from stagecast.training.tracking import EXPERIMENT, fetch_bundle, log_training
-from stagecast.training.tracking.runs import ENDS_BY, Logged
+from stagecast.training.tracking.run_contents import DatedMetric, RunContents
+from stagecast.training.tracking.runs import ENDS_BY, Logged, write_backtest
 from tests.training.made import Trained
 from tests.waiting import LIMIT_SECONDS, free_port, wait_for
 
@@ -40,14 +43,17 @@ def _quick_and_quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def sqlite(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return f"sqlite:///{tmp_path_factory.mktemp('store') / 'mlflow.db'}"
+def sqlite(tmp_path_factory: pytest.TempPathFactory, new_store: Callable[[Path], str]) -> str:
+    return new_store(tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server(
+    tmp_path_factory: pytest.TempPathFactory, new_store: Callable[[Path], str]
+) -> Iterator[str]:
     """Run a server until it answers, and end it with all of its children."""
     folder = tmp_path_factory.mktemp("server")
+    store = new_store(folder)
     port = free_port()
     command = [
         sys.executable,
@@ -63,7 +69,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     ]
     command += [
         "--backend-store-uri",
-        f"sqlite:///{folder / 'mlflow.db'}",
+        store,
         "--artifacts-destination",
         str(folder / "a"),
     ]
@@ -143,7 +149,10 @@ def test_the_newest_training_is_the_challenger(sqlite: str, shop: Trained) -> No
 
 
 @pytest.mark.parametrize("store", ["sqlite", "server"])
-@pytest.mark.parametrize("model", ["models:/nobody@champion", "models:/nobody/3"])
+@pytest.mark.parametrize(
+    "model",
+    ["models:/nobody@champion", pytest.param("models:/nobody/3", marks=pytest.mark.long)],
+)
 def test_an_unknown_model_is_wrong_use(
     store: str, model: str, request: pytest.FixtureRequest
 ) -> None:
@@ -208,9 +217,9 @@ HEAD = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s"
     [
         pytest.param(None, id="no answer"),
         pytest.param(HEAD % (15, b"<html>hi</html>"), id="a web page"),
-        pytest.param(HEAD % (8, b'{"a": 1}'), id="other JSON"),
-        pytest.param(HEAD % (4, b"null"), id="null"),
-        pytest.param(b"garbage\r\n\r\n", id="no HTTP"),
+        pytest.param(HEAD % (8, b'{"a": 1}'), id="other JSON", marks=pytest.mark.long),
+        pytest.param(HEAD % (4, b"null"), id="null", marks=pytest.mark.long),
+        pytest.param(b"garbage\r\n\r\n", id="no HTTP", marks=pytest.mark.long),
     ],
 )
 def test_a_server_that_is_no_mlflow_is_a_clear_error(
@@ -298,3 +307,59 @@ def test_a_training_without_an_evaluation_is_kept_too(sqlite: str, shop: Trained
         json.loads((shop.folder / "manifest.json").read_text())["model_version"]
         == run.data.params["model_version"]
     )
+
+
+def test_the_lock_of_a_server_waits_for_its_holder_and_outlives_a_dead_one(
+    server: str, shop: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+
+    monkeypatch.setattr(lock, "SETTLING_SECONDS", 0.2)
+    log_training(server, shop.bundle, shop.folder, register="locked")
+    registry, client = Registry("locked", server), MlflowClient(server, registry_uri=server)
+
+    def tag() -> str:
+        return str(client.get_registered_model("locked").tags[lock.LOCK])
+
+    with lock.held(client, "locked", None):
+        holder = tag()
+        assert float(holder.partition(" ")[2]) > time.time()
+        monkeypatch.setattr(lock, "HELD_SECONDS", 0.2)
+        with pytest.raises(UsageError, match="another process has held the registered model"):
+            registry.promote("1", "too early")
+        assert tag() == holder
+    assert (tag(), registry.champion()) == ("", None)
+    # a holder that was killed
+    client.set_registered_model_tag("locked", lock.LOCK, f"0123abcd {time.time() - 1}")
+    monkeypatch.setattr(lock, "HELD_SECONDS", 60.0)
+    registry.promote("1", "the first")
+    assert (tag(), registry.champion()) == ("", "1")
+
+
+def test_a_backtest_has_a_nested_run_for_each_date(server: str, tmp_path: Path) -> None:
+    from mlflow import MlflowClient
+
+    dates = [("2024-01-01", 0.5), ("2024-03-01", 0.25)]
+    figures = [DatedMetric("log_loss", v, parse_instant(d), k) for k, (d, v) in enumerate(dates)]
+    contents = RunContents(
+        "backtest 2024-06-01",
+        {"stagecast": "backtest"},
+        {"horizon_days": "90"},
+        figures,
+        {"log_loss": 0.375},
+        [(d, [figure]) for (d, _), figure in zip(dates, figures, strict=True)],
+    )
+    (tmp_path / "backtest.json").write_text("{}")
+    sent = RunContents.from_json(json.loads(json.dumps(contents.to_json())))
+    run_id = write_backtest(server, sent, tmp_path)
+    client = MlflowClient(server)
+    run = client.get_run(run_id)
+    assert (run.info.status, run.data.metrics["all_log_loss"]) == ("FINISHED", 0.375)
+    history = client.get_metric_history(run_id, "log_loss")
+    assert sorted((m.step, m.value) for m in history) == [(0, 0.5), (1, 0.25)]
+    assert [item.path for item in client.list_artifacts(run_id)] == ["backtest.json"]
+    nested = client.search_runs(
+        [run.info.experiment_id], f"tags.mlflow.parentRunId = '{run_id}'", order_by=["params.as_of"]
+    )
+    said = [(n.data.params["as_of"], n.data.metrics["log_loss"], n.info.status) for n in nested]
+    assert said == [(d, v, "FINISHED") for d, v in dates]

@@ -166,7 +166,7 @@ def read_members(
         if data.get(name) is not None:
             members[name] = read(data[name])
     if trees is not None:
-        members["trees"] = Boosted(trees, tuple(data["trees"]))
+        members["trees"] = Boosted.read(trees, data["trees"])
     for name in own:
         from stagecast.training.inactivity.own_members import EstimatorOdds
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from stagecast.features.arrays import Array
 from stagecast.training.learners.single_row import CONTRIBUTIONS, RAW, SingleRow, single_row
+from stagecast.training.learners.tree_text import check_trees
 
 
 def cores() -> int:
@@ -28,6 +29,23 @@ class Boosted:
 
     text: str
     columns: tuple[str, ...]
+
+    @classmethod
+    def read(cls, text: str, columns: Sequence[str]) -> Boosted:
+        """Return an ensemble that was stored, which may have been changed since.
+
+        Raises
+        ------
+        ValueError
+            LightGBM did not write the text, or not on these columns, or does not read it.
+        """
+        check_trees(text, columns)
+        ensemble = cls(text, tuple(columns))
+        try:
+            _ = ensemble.booster
+        except lightgbm.basic.LightGBMError as error:
+            raise ValueError(f"trees: LightGBM does not read them: {error}") from error
+        return ensemble
 
     @cached_property
     def booster(self) -> lightgbm.Booster:

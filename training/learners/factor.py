@@ -75,5 +75,5 @@ class Factor:
         """
         if data["trees"] is not None and trees is None:
             raise ValueError("the text of the trees of a factor is missing")
-        boosted = None if trees is None else Boosted(trees, tuple(data["trees"]))
+        boosted = None if trees is None else Boosted.read(trees, data["trees"])
         return cls(float(data["level"]), boosted, float(data["power"]))

@@ -169,7 +169,7 @@ class NextStageModel:
             np.array(data["without_purchase"], dtype=np.float64),
             np.array(data["chain"], dtype=np.float64),
             None if data["linear"] is None else MultinomialModel.from_json(data["linear"]),
-            None if trees is None else Boosted(trees, tuple(data["trees"])),
+            None if trees is None else Boosted.read(trees, data["trees"]),
             tuple(data["classes"]),
             {name: float(weight) for name, weight in data["weights"].items()},
             None if data["prospects"] is None else MultinomialModel.from_json(data["prospects"]),

@@ -187,7 +187,7 @@ def _calibrated(dates: Sequence[DateLosses], rules: Rules) -> Check:
     challenger = _excess([(date.left, date.p_challenger) for date in dates])
     passed = bool(challenger <= max(rules.calibration, champion))
     sentence = (
-        f"calibration: predicted shares are {challenger:.3f} off beyond chance "
+        f"predicted shares of churn are {challenger:.3f} off the observed ones beyond chance "
         f"(champion {champion:.3f}, at most {rules.calibration:.3f} asked)"
     )
     return Check("calibration", passed, sentence, {"challenger": challenger, "champion": champion})

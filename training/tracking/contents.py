@@ -3,41 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import asdict
 from typing import Any
 
-from stagecast.features.clock import iso, microseconds, parse_instant
+from stagecast.features.clock import iso, parse_instant
 from stagecast.training.bundle import Bundle
 from stagecast.training.churn_kinds import kind_of
 from stagecast.training.config import TrainConfig
 from stagecast.training.judging.evaluation_result import OURS
+from stagecast.training.tracking.run_contents import DatedMetric, RunContents
 
 GROUPS = (("", "models"), ("next_stage_", "next_stage"), ("spend_", "spend"))
 """Prefix of the metrics -> part of an evaluation that has a row for each method."""
 
 
-@dataclass(frozen=True)
-class DatedMetric:
-    """A figure of one date.
+def training_contents(bundle: Bundle) -> RunContents:
+    """Return what the run of a training holds, and the tags of the version it registers."""
+    grade = str((bundle.card.get("evaluation") or {}).get("grade"))
+    return RunContents(
+        name=f"{iso(bundle.as_of)} {bundle.model_version}",
+        tags={"stagecast": "training"} | training_tags(bundle),
+        parameters={name: str(value) for name, value in training_parameters(bundle).items()},
+        metrics=training_metrics(bundle.card),
+        version_tags={
+            "model_version": bundle.model_version,
+            "as_of": iso(bundle.as_of),
+            "data_cutoff": iso(bundle.data_cutoff),
+            "grade": grade,
+        },
+    )
+
+
+def backtest_contents(backtest: Mapping[str, Any], parameters: Mapping[str, Any]) -> RunContents:
+    """Return what the run of a backtest holds, with a nested run for each date.
 
     Parameters
     ----------
-    as_of
-        The date, whose outcomes gave the figure.
-    step
-        Position of the date, oldest first.
+    backtest
+        Contents of ``backtest.json``.
+    parameters
+        Settings of the backtest by name.
     """
-
-    name: str
-    value: float
-    as_of: datetime
-    step: int
-
-    @property
-    def milliseconds(self) -> int:
-        """The date in milliseconds since 1970, UTC."""
-        return microseconds(self.as_of) // 1000
+    dates = date_metrics(backtest)
+    return RunContents(
+        name=f"backtest {backtest['as_of']}",
+        tags={
+            "stagecast": "backtest",
+            "grade": str(backtest["grade"]),
+            "grade_sentence": str(backtest["grade_sentence"]),
+        },
+        parameters={name: str(value) for name, value in parameters.items()},
+        metrics=[metric for _, metrics in dates for metric in metrics],
+        overall=backtest_metrics(backtest),
+        dates=dates,
+    )
 
 
 def settings_of(config: TrainConfig) -> dict[str, Any]:

@@ -7,7 +7,6 @@ import tempfile
 from pathlib import Path
 
 from stagecast.features.errors import UsageError
-from stagecast.training.bundle import MANIFEST
 from stagecast.training.tracking.client import open_client
 
 
@@ -63,6 +62,8 @@ def fetch_into(folder: Path, tracking_uri: str, source: str) -> Path:
         The artefacts cannot be read.
     """
     from mlflow.artifacts import download_artifacts
+
+    from stagecast.training.bundle import MANIFEST
 
     here = Path(
         download_artifacts(artifact_uri=source, dst_path=str(folder), tracking_uri=tracking_uri)

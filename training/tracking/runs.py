@@ -16,23 +16,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stagecast.features.clock import iso
 from stagecast.features.describe.fingerprint import Fingerprint
 from stagecast.features.errors import UsageError
-from stagecast.training.bundle import Bundle
 from stagecast.training.tracking.client import experiment_id, open_client
-from stagecast.training.tracking.contents import (
-    DatedMetric,
-    backtest_metrics,
-    date_metrics,
-    training_metrics,
-    training_parameters,
-    training_tags,
-)
+from stagecast.training.tracking.run_contents import DatedMetric, RunContents
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
+
+    from stagecast.training.bundle import Bundle
 
 BUNDLE_PATH, MODEL_PATH = "bundle", "model"
 CHALLENGER = "challenger"
@@ -110,39 +103,47 @@ def log_training(
         The tracking store cannot be reached or written; a run that was begun is FAILED.
     """
 
+    from stagecast.training.tracking.contents import training_contents
+
+    contents = training_contents(bundle)
+    return write_training(tracking_uri, contents, bundle_folder, report, register, logged)
+
+
+def write_training(
+    tracking_uri: str,
+    contents: RunContents,
+    bundle_folder: Path,
+    report: Path | None = None,
+    register: str | None = None,
+    logged: Logged = NOTHING_ELSE,
+) -> str:
+    """Log a training of which the contents are known; see :func:`log_training`."""
+
     def write(client: MlflowClient, run: Run) -> None:
         run_id = str(run.info.run_id)
-        _log(client, run_id, training_parameters(bundle), training_metrics(bundle.card))
+        _log(client, run_id, contents.parameters, contents.metrics)
         path = BUNDLE_PATH if logged.model is None else MODEL_PATH
         client.log_artifacts(run_id, str(logged.model or bundle_folder), path)
         if report is not None:
             client.log_artifact(run_id, str(report))
         if register is not None:
-            _register(client, run_id, register, f"{run.info.artifact_uri}/{path}", bundle)
+            source = f"{run.info.artifact_uri}/{path}"
+            _register(client, run_id, register, source, contents.version_tags)
 
-    name = f"{iso(bundle.as_of)} {bundle.model_version}"
-    return _run(
-        tracking_uri, name, {"stagecast": "training"} | training_tags(bundle), logged, write
-    )
+    return _run(tracking_uri, contents, logged, write)
 
 
-def log_backtest(
-    tracking_uri: str,
-    backtest: Mapping[str, Any],
-    folder: Path,
-    parameters: Mapping[str, Any],
-    logged: Logged = NOTHING_ELSE,
+def write_backtest(
+    tracking_uri: str, contents: RunContents, folder: Path, logged: Logged = NOTHING_ELSE
 ) -> str:
     """Log one backtest, with a nested run for each of its dates, and return the id of its run.
 
     Parameters
     ----------
-    backtest
-        Contents of ``backtest.json``.
+    contents
+        What the run holds.
     folder
-        The folder that it was written to; its JSON and its page are logged.
-    parameters
-        Settings of the backtest by name.
+        The folder that the backtest was written to; its JSON and its page are logged.
 
     Raises
     ------
@@ -152,21 +153,19 @@ def log_backtest(
 
     def write(client: MlflowClient, run: Run) -> None:
         run_id, experiment = str(run.info.run_id), str(run.info.experiment_id)
-        dates = date_metrics(backtest)
-        _log(client, run_id, parameters, [one for _, figures in dates for one in figures])
-        _log_numbers(client, run_id, backtest_metrics(backtest))
-        for as_of, figures in dates:
+        _log(client, run_id, contents.parameters, contents.metrics)
+        _log_numbers(client, run_id, contents.overall)
+        for as_of, figures in contents.dates:
             tags = {PARENT: run_id, "stagecast": "date of a backtest", **_ends_by(logged)}
             start = run.info.start_time
             nested = client.create_run(experiment, start, tags, as_of)
             with _closing(client, str(nested.info.run_id), logged.ended):
-                _log(client, str(nested.info.run_id), {**parameters, "as_of": as_of}, figures)
+                parameters = {**contents.parameters, "as_of": as_of}
+                _log(client, str(nested.info.run_id), parameters, figures)
         for path in sorted(folder.glob("backtest.*")):
             client.log_artifact(run_id, str(path))
 
-    tags = {"stagecast": "backtest", "grade": str(backtest["grade"])}
-    tags["grade_sentence"] = str(backtest["grade_sentence"])
-    return _run(tracking_uri, f"backtest {backtest['as_of']}", tags, logged, write)
+    return _run(tracking_uri, contents, logged, write)
 
 
 def close_abandoned(client: MlflowClient, experiment: str) -> int:
@@ -185,8 +184,7 @@ def close_abandoned(client: MlflowClient, experiment: str) -> int:
 
 def _run(
     tracking_uri: str,
-    name: str,
-    tags: Mapping[str, str],
+    contents: RunContents,
     logged: Logged,
     write: Callable[[MlflowClient, Run], None],
 ) -> str:
@@ -200,8 +198,8 @@ def _run(
         patient = _patient(client)
         close_abandoned(patient, experiment)
         start = _milliseconds(logged.started)
-        all_tags = {**tags, **_origin(), **_ends_by(logged)}
-        run = patient.create_run(experiment, start, all_tags, name)
+        tags = {**contents.tags, **_origin(), **_ends_by(logged)}
+        run = patient.create_run(experiment, start, tags, contents.name)
         with _closing(patient, str(run.info.run_id), logged.ended):
             if logged.fingerprint is not None:
                 _log_data(patient, str(run.info.run_id), logged.fingerprint, logged.source)
@@ -267,7 +265,9 @@ def _log_data(client: MlflowClient, run_id: str, data: Fingerprint, source: str)
     )
 
 
-def _register(client: MlflowClient, run_id: str, name: str, source: str, bundle: Bundle) -> None:
+def _register(
+    client: MlflowClient, run_id: str, name: str, source: str, tags: Mapping[str, str]
+) -> None:
     from mlflow.exceptions import MlflowException
 
     try:
@@ -277,13 +277,7 @@ def _register(client: MlflowClient, run_id: str, name: str, source: str, bundle:
             client.create_registered_model(name)
         except MlflowException:  # another training made it at the same time
             client.get_registered_model(name)
-    tags = {
-        "model_version": bundle.model_version,
-        "as_of": iso(bundle.as_of),
-        "data_cutoff": iso(bundle.data_cutoff),
-        "grade": str((bundle.card.get("evaluation") or {}).get("grade")),
-    }
-    version = client.create_model_version(name, source, run_id, tags=tags)
+    version = client.create_model_version(name, source, run_id, tags=dict(tags))
     client.set_registered_model_alias(name, CHALLENGER, version.version)
 
 

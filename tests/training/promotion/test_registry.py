@@ -89,8 +89,10 @@ def retrain(uri: str, shop: Trained, why: str) -> str:
     return version
 
 
-def test_promotion_rollback_and_what_is_refused(shop: Trained, tmp_path: Path) -> None:
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+def test_promotion_rollback_and_what_is_refused(
+    shop: Trained, tmp_path: Path, new_store: Callable[[Path], str]
+) -> None:
+    uri = new_store(tmp_path)
 
     def work() -> None:
         retrain(uri, shop, "the first")
@@ -128,9 +130,9 @@ def test_promotion_rollback_and_what_is_refused(shop: Trained, tmp_path: Path) -
 
 
 def test_a_retraining_killed_at_any_moment_leaves_a_champion_and_its_record(
-    shop: Trained, tmp_path: Path
+    shop: Trained, tmp_path: Path, new_store: Callable[[Path], str]
 ) -> None:
-    uri, chance = f"sqlite:///{tmp_path / 'mlflow.db'}", random.Random(5)
+    uri, chance = new_store(tmp_path), random.Random(5)
     done(lambda: retrain(uri, shop, "the first"))
 
     def state() -> tuple[str | None, list[str], int]:

@@ -1,0 +1,76 @@
+"""A challenger from the command line: registered, compared, promoted by hand, rolled back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.serving.calling import Stagecast
+from tests.training.made import day, frame_of, simulated_rows
+
+pytestmark = pytest.mark.slow
+
+HORIZON, FIRST, SECOND = 30, 300, 350
+"""Days: dates that neither saw lie 50, 40 and 30 days before the second training."""
+
+
+def test_the_second_training_challenges_the_first(
+    stagecast: Stagecast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STAGECAST_TRACKING_SECONDS", "900")
+    frame_of(simulated_rows(420, 400, seed=9)).to_csv("events.csv", index=False)
+    reading = ("events.csv", "--duplicates", "keep")
+    learning = ("--horizon", f"{HORIZON}d", "--value-horizon", f"{2 * HORIZON}d")
+
+    def train(out: str, as_of: int) -> dict[str, object]:
+        at = ("--as-of", day(as_of).isoformat())
+        done = stagecast(
+            "train", *reading, *learning, *at, "--out", out, "--register", "shop", "--json"
+        )
+        assert done.code == 0, done.err
+        promotion: dict[str, object] = json.loads(done.out)["promotion"]
+        return promotion
+
+    def listed() -> dict[str, list[str]]:
+        (model,) = json.loads(stagecast("models", "list", "shop", "--json").out)
+        return {version["version"]: version["aliases"] for version in model["versions"]}
+
+    first = train("m1", FIRST)
+    assert (first["challenger"], first["champion"], first["promote"]) == ("1", None, True)
+
+    second = train("m2", SECOND)
+    assert (second["challenger"], second["champion"]) == ("2", "1")
+    dates = [day(SECOND - back).date().isoformat() for back in (50, 40, 30)]
+    assert [str(date)[:10] for date in second["dates"]] == dates  # type: ignore[attr-defined]
+    assert second["look"] == 1
+    # the same procedure on the same shop is no better, and the reason says so
+    assert second["promote"] is False
+    reasons = [c for c in second["checks"] if c["name"] == "better"]  # type: ignore[attr-defined]
+    assert [c["passed"] for c in reasons] == [False]
+    assert listed() == {"2": ["challenger"], "1": ["champion"]}
+
+    compared = stagecast("models", "compare", *reading, "--name", "shop")
+    assert compared.code == 0, compared.err
+    assert compared.out.startswith("version 2 against champion 1 of shop does not pass")
+    assert reasons[0]["sentence"].replace("look 1", "look 2") in compared.out
+
+    moved = stagecast("models", "promote", "shop", "--why", "the range is new")
+    assert moved.code == 0, moved.err
+    assert listed() == {"2": ["challenger", "champion"], "1": []}
+    assert stagecast("models", "rollback", "shop", "--why", "it made no sense").code == 0
+    assert listed() == {"2": ["challenger"], "1": ["champion"]}
+
+    at = ("--as-of", day(SECOND).isoformat())
+    for model, out in (("m1", "folder.parquet"), ("models:/shop@champion", "champion.parquet")):
+        scored = stagecast("score", *reading, *at, "--model", model, "--out", out)
+        assert scored.code == 0, scored.err
+    pd.testing.assert_frame_equal(
+        pd.read_parquet("folder.parquet"), pd.read_parquet("champion.parquet")
+    )
+    printed = stagecast("models", "list").out
+    assert "the range is new" in printed
+    assert "rolled back: version 1 is champion in place of version 2" in printed
+    assert not list(Path().glob("stagecast-m*"))
