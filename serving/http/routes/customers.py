@@ -241,10 +241,12 @@ def one_customer(customer_id: str, store: StoreDep, display: DisplayDep) -> Resp
     summary="One customer, whose id may be any text",
     responses={**json_response("CustomerAnswer"), **problem_responses(404)},
 )
-def one_customer_by_id(customer_id: CustomerIdQuery, store: StoreDep) -> Response:
+def one_customer_by_id(
+    customer_id: CustomerIdQuery, store: StoreDep, display: DisplayDep
+) -> Response:
     """Return what `GET /v1/customers/{customer_id}` returns, for ids that cannot be part of a
     path: with `..`, `.`, or a line end."""
-    return one_customer(customer_id, store)
+    return one_customer(customer_id, store, display)
 
 
 def customer_answer(

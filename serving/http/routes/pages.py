@@ -101,10 +101,10 @@ def customers_page(
 
 @router.get("/customer")
 def customer_page_by_id(
-    customer_id: Annotated[str, Query(alias="id")], store: StoreDep
+    request: Request, customer_id: Annotated[str, Query(alias="id")], store: StoreDep
 ) -> HTMLResponse:
     """Show the page of a customer whose id cannot be part of a path."""
-    return customer_page(customer_id, store)
+    return customer_page(request, customer_id, store)
 
 
 @router.get("/customers/{customer_id:path}")
