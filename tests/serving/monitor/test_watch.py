@@ -124,7 +124,7 @@ def test_what_cannot_be_compared_is_said(bundle):
         result = monitor(bundle, log, AS_OF)
         assert any("nothing before the training's as_of" in note for note in result.notes)
         assert result.features == ()
-        with pytest.raises(UsageError, match="takes a bundle"):
+        with pytest.raises(UsageError, match="a bundle, its folder or a scorer"):
             monitor(3, log, AS_OF)  # type: ignore[arg-type]
 
 

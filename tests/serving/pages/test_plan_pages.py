@@ -157,7 +157,7 @@ def test_a_customer_has_the_play_with_its_reasons_and_the_plans_so_far(web, stor
         assert answer["play"]["id"] == "worth_winning_back"
         gone = next(r for r in rows if r["customer_id"] == customer["customer_id"])["value_gone"]
         assert answer["play"]["because"] == [
-            "state: lapsed",
+            "state: Lapsed",
             f"value gone {gone:,.0f} (among the highest 20 % of the buyers)",
         ]
         assert [(plan["name"], plan["arm"]) for plan in answer["plans"]] == [("autumn", arm)]
