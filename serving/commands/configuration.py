@@ -145,13 +145,12 @@ def read_configuration(context: click.Context, _: click.Parameter, value: Path |
         return
     data = _parsed(path)
     context.obj = Configuration(path, **{name: data.get(name) for name in BESIDE_OPTIONS})
-    command = str(context.info_name)
+    command, group = _asked(context), context.find_root().command
     of_this = {
         p.name: p
         for p in context.command.params
         if p.name is not None and isinstance(p, click.Option)
     }
-    group = context.parent.command if context.parent is not None else context.command
     everywhere = _all_options(group, context)
     chosen: dict[str, Any] = {}
     for table, entries in (("", data), (command, data.get(command, {}))):
@@ -223,6 +222,13 @@ def _fitting(option: click.Option, entry: object, where: str) -> object:
     return values if option.multiple else entry
 
 
+def _asked(context: click.Context) -> str:
+    """Return the name of the command; of one like `plan freeze` that of `plan`."""
+    while context.parent is not None and context.parent.parent is not None:
+        context = context.parent
+    return str(context.info_name)
+
+
 def _commands(group: click.Command, context: click.Context) -> dict[str, click.Command]:
     """Return the commands of the group by name; a command on its own is its own group."""
     if not isinstance(group, click.Group):
@@ -232,9 +238,9 @@ def _commands(group: click.Command, context: click.Context) -> dict[str, click.C
 
 
 def _all_options(group: click.Command, context: click.Context) -> set[str]:
-    return {
-        str(p.name)
-        for command in _commands(group, context).values()
-        for p in command.params
-        if isinstance(p, click.Option)
-    }
+    """Return the names of all options of a command, and of the commands in it."""
+    names = {str(p.name) for p in group.params if isinstance(p, click.Option)}
+    if isinstance(group, click.Group):
+        for command in _commands(group, context).values():
+            names |= _all_options(command, context)
+    return names

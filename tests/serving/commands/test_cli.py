@@ -168,6 +168,18 @@ def test_every_option_can_stand_in_the_file(stagecast: Stagecast) -> None:
     assert (wrong.code, "Did you mean 'customer'?" in wrong.err) == (2, True)
 
 
+def test_the_file_of_a_run_stands_in_no_way_of_commands_within_commands(
+    stagecast: Stagecast,
+) -> None:
+    Path("stagecast.toml").write_text('horizon = "20d"\n[plan]\nstore = "sqlite:///mine.db"\n')
+    listed = stagecast("plan", "list")
+    assert listed.code == 0, listed.err
+    assert Path("mine.db").exists()
+    Path("stagecast.toml").write_text('horizont = "20d"\n')
+    wrong = stagecast("plan", "list")
+    assert (wrong.code, "Did you mean 'horizon'?" in wrong.err) == (2, True)
+
+
 def test_a_slip_in_ones_own_features_names_the_file_that_it_stands_in(stagecast: Stagecast) -> None:
     Path("log.csv").write_text("customer_id,timestamp\na,2024-01-01\n")
     Path("other.toml").write_text('[catalog.calls]\ncolour = "red"\n')
