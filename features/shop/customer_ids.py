@@ -1,6 +1,6 @@
 """The rule of customers' ids, the same for logs, bodies, addresses, publications and erasure.
 
-An id is any text without blanks around it, of 1 to 1,000 characters, also with slashes, dots and
+An id is any text without blanks around it, of 1 to 16,384 characters, also with slashes, dots and
 line ends inside. Words that stand for a missing id name nobody, and no id has a NUL, which
 databases do not store.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 BLANKS = " \t\r\n\u00a0"
 """Characters that are removed from both ends of an id; an id of these alone is missing."""
-LONGEST_ID = 1_000
+LONGEST_ID = 16_384
 """Most characters of an id."""
 NO_CUSTOMER = ("nan", "null", "none", "<na>")
 """Words, in lower case, that other programs write for a missing id; read as a missing customer."""

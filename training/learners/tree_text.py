@@ -100,7 +100,10 @@ def _check_tree(block: str, number: int, columns: int) -> None:
         is_left_out = leaves == 1 and name != "leaf_value" and not parts[name]
         if len(parts[name]) != leaves and not is_left_out:
             raise ValueError(f"trees: {where} has {len(parts[name])} of {name}")
-    for name in ("threshold", "split_gain", "internal_value", "internal_weight", *OF_LEAVES):
+    # a split between what is known and what is not has an infinite threshold
+    if any(math.isnan(float(value)) for value in parts["threshold"]):
+        raise ValueError(f"trees: {where} has a threshold that is no number")
+    for name in ("split_gain", "internal_value", "internal_weight", *OF_LEAVES):
         _finite(parts[name], where)
     if any(not 0 <= int(feature) < columns for feature in parts["split_feature"]):
         raise ValueError(f"trees: {where} splits on a column that there is not")

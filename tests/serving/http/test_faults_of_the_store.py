@@ -78,7 +78,7 @@ def test_a_link_leads_to_the_page_of_any_customer(api):
         assert api.get(link).status_code == 200
 
 
-@pytest.mark.parametrize("name", ["x" * 1001, " c0001", "nul\0", "NaN", ""])
+@pytest.mark.parametrize("name", ["x" * 16_385, " c0001", "nul\0", "NaN", ""])
 def test_an_id_that_no_request_could_name_is_not_published(store, name):
     with pytest.raises(DataRefusedError, match="customer_id"):
         published.publish(store, published.scores(1, extra=[name]))
