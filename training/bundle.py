@@ -180,9 +180,11 @@ def write_bundle(folder: Path, bundle: Bundle, own_members: OwnMembersFormat = "
     # what a server or a command never loads needs none
     golden = None
     if not own:
-        golden = golden_rows(
-            _models_of(_parsed(folder, MODELS, files[MODELS]), files), bundle.as_of
-        )
+        try:
+            read_back = _models_of(_parsed(folder, MODELS, files[MODELS]), files)
+        except (KeyError, TypeError, ValueError, AttributeError, DataRefusedError) as error:
+            raise UsageError(f"{folder}: the models could not be read back ({error!r})") from error
+        golden = golden_rows(read_back, bundle.as_of)
     manifest = {
         "format": FORMAT,
         "model_version": bundle.model_version,

@@ -325,7 +325,7 @@ def test_contracts_must_be_handed_over(service: Trained) -> None:
 
 @pytest.mark.parametrize("change", ["nothing learned", "another churn", "strange column"])
 def test_a_bundle_whose_parts_do_not_agree_is_refused(
-    service: Trained, tmp_path: Path, change: str
+    service: Trained, tmp_path: Path, change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from stagecast.training import bundle
 
@@ -337,7 +337,14 @@ def test_a_bundle_whose_parts_do_not_agree_is_refused(
         models = replace(models, config=replace(models.config, churn="inactivity"))
     elif models.cancellation is not None:
         models = replace(models, cancellation=replace(models.cancellation, columns=("nowhere",)))
+    with pytest.raises(UsageError, match="could not be read back"):
+        bundle.save_bundle(folder, models, AS_OF, AS_OF, {})
+    assert not folder.exists()
+    # one that was written in spite of it is refused when it is read
+    monkeypatch.setattr(bundle, "golden_rows", lambda models, as_of: None)
+    monkeypatch.setattr(bundle, "_models_of", lambda data, files, own=None: None)
     bundle.save_bundle(folder, models, AS_OF, AS_OF, {})
+    monkeypatch.undo()
     with pytest.raises(DataRefusedError):
         load_bundle(folder)
 
