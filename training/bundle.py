@@ -40,6 +40,7 @@ from stagecast.training.golden import golden_rows
 from stagecast.training.inactivity.members import OwnMembersError
 from stagecast.training.inactivity.model import ChurnModel
 from stagecast.training.leads.conversion import LeadConversion
+from stagecast.training.learners.boosted import Boosted
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.models import Models
 from stagecast.training.next_stage.model import NextStageModel
@@ -272,6 +273,13 @@ def load_bundle(folder: Path, allow_own_members: bool | Sequence[str] = False) -
             str(name): (str(e["sha256"]), int(e["bytes"])) for name, e in manifest["files"].items()
         }
         files = {name: _checked(folder, name, *entry) for name, entry in entries.items()}
+        version = str(manifest["model_version"])
+        # skops writes other bytes each time; models.json has the fingerprint of what it writes
+        hashed_files = {n: content for n, content in files.items() if n not in (CARD, OWN_MEMBERS)}
+        if version != _version(hashed_files):
+            raise DataRefusedError(
+                f"{folder}: the model version {version} is not that of the files; train it again"
+            )
         data = _parsed(folder, MODELS, files[MODELS])
         for older in range(number, FORMAT):
             data = UPGRADES[older](data)
@@ -282,14 +290,7 @@ def load_bundle(folder: Path, allow_own_members: bool | Sequence[str] = False) -
             trusted = () if isinstance(allow_own_members, bool) else tuple(allow_own_members)
             estimators = read_estimators(files[OWN_MEMBERS], own, trusted, folder)
         models = _models_of(data, files, estimators)
-        version = str(manifest["model_version"])
-        # skops writes other bytes each time; models.json has the fingerprint of what it writes
-        hashed_files = {n: content for n, content in files.items() if n not in (CARD, OWN_MEMBERS)}
-        if version != _version(hashed_files):
-            raise DataRefusedError(
-                f"{folder}: the model version {version} is not that of the files; train it again"
-            )
-        return Bundle(
+        bundle = Bundle(
             models,
             version,
             parse_instant(manifest["as_of"], MANIFEST),
@@ -299,6 +300,10 @@ def load_bundle(folder: Path, allow_own_members: bool | Sequence[str] = False) -
             LogMoney.from_json(manifest.get("money", {})),
             manifest.get("golden"),
         )
+        # LightGBM, which is written in C, reads last: nothing is left to refuse
+        for boosted in _ensembles(models).values():
+            boosted.loaded()
+        return bundle
     except OwnMembersError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError, UsageError) as error:
@@ -332,17 +337,19 @@ def _files(models: Models) -> dict[str, bytes]:
     return {MODELS: _json(_models_json(models)), **_trees(models)}
 
 
-def _trees(models: Models) -> dict[str, bytes]:
+def _ensembles(models: Models) -> dict[str, Boosted]:
+    """Return the ensembles that are stored in files of their own, by the name of the model."""
     boosted = {
         "churn": models.churn.trees,
         "next_stage": models.next_stage.trees,
         **{f"value_{name}": trees for name, trees in models.value.trees.items()},
     }
-    return {
-        f"{name}.lightgbm.txt": trees.text.encode()
-        for name, trees in boosted.items()
-        if trees is not None
-    }
+    return {name: trees for name, trees in boosted.items() if trees is not None}
+
+
+def _trees(models: Models) -> dict[str, bytes]:
+    ensembles = _ensembles(models)
+    return {f"{name}.lightgbm.txt": trees.text.encode() for name, trees in ensembles.items()}
 
 
 def _own_names(manifest: Mapping[str, Any], folder: Path) -> list[str]:

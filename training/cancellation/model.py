@@ -334,7 +334,9 @@ def _read(data: Mapping[str, Any]) -> CancellationModel:
     known = {*OWN_COLUMNS, *(SEASON_COLUMNS if data["season"] else ()), *data["columns"]}
     boosted = None
     if trees is not None:
-        boosted = Boosted.read(str(trees["text"]), [str(name) for name in trees["columns"]])
+        boosted = Boosted.read(
+            str(trees["text"]), [str(name) for name in trees["columns"]]
+        ).loaded()
         if set(trees) != {"text", "columns"} or boosted.booster.feature_name() != list(
             boosted.columns
         ):

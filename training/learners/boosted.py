@@ -37,15 +37,24 @@ class Boosted:
         Raises
         ------
         ValueError
-            LightGBM did not write the text, or not on these columns, or does not read it.
+            LightGBM did not write the text, or not on these columns.
         """
         check_trees(text, columns)
-        ensemble = cls(text, tuple(columns))
+        return cls(text, tuple(columns))
+
+    def loaded(self) -> Boosted:
+        """Return the ensemble, which LightGBM has read by then.
+
+        Raises
+        ------
+        ValueError
+            LightGBM does not read the text.
+        """
         try:
-            _ = ensemble.booster
+            _ = self.booster
         except lightgbm.basic.LightGBMError as error:
             raise ValueError(f"trees: LightGBM does not read them: {error}") from error
-        return ensemble
+        return self
 
     @cached_property
     def booster(self) -> lightgbm.Booster:

@@ -103,7 +103,7 @@ def _model(folder: Path, data: dict[str, Any]) -> UpliftModel:
             )
         if not set(columns) <= usable:
             raise ValueError(f"{part} uses columns that are no features: {columns}")
-        trees[part] = Boosted.read(content.decode(), columns)
+        trees[part] = Boosted.read(content.decode(), columns).loaded()
     effect = None if interaction is None else Interaction.from_json(interaction)
     if effect is not None:
         _check_sources(effect.design, len(names))
