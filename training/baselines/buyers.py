@@ -1,8 +1,9 @@
 """Baselines of buyers to beat, fitted on the same past as the blend.
 
-A baseline that learns from outcomes uses those of all past dates that the blend learns from,
-stacked; only the share of the shop is that of the newest date, as a person would carry it forward.
-The customer-base models are fitted on the whole history.
+LightGBM and one of the two regressions learn from the outcomes of all past dates that the blend
+learns from, stacked. The recency rule, the other regression and the share of the shop are those of
+the newest date, as a person would carry them forward: where a season has just passed they are the
+better ones. The customer-base models are fitted on the whole history.
 """
 
 from __future__ import annotations
@@ -30,9 +31,10 @@ LABELS = {
     "mbg_nbd": "MBG/NBD (lifetimes)",
     "pareto_nbd": "Pareto/NBD (lifetimes)",
     "rfm_logistic": "logistic regression on RFM",
+    "rfm_stacked": "logistic regression on RFM, all past dates",
     "lightgbm": "LightGBM with its defaults",
     "lightgbm_small": "LightGBM, regularised",
-    "average": "LightGBM, regularised, and logistic regression on RFM, averaged",
+    "average": "LightGBM, regularised, and logistic regression on RFM, all past dates, averaged",
     "share": "share that bought nothing before",
 }
 SPEND_LABELS = {
@@ -44,6 +46,8 @@ SPEND_LABELS = {
 # The fast ones, which every training is compared with.
 QUICK = ("recency", "bg_nbd", "rfm_logistic", "share")
 CUSTOMER_BASE = ("bg_nbd", "mbg_nbd", "pareto_nbd")
+NEWEST = ("recency", "rfm_logistic")
+"""Baselines that learn from the newest date alone."""
 RECENCY_GROUPS = 10
 # About how many rows of all past dates are learned from: as many as by the blend.
 MAX_ROWS = 400_000
@@ -86,7 +90,7 @@ ENSEMBLES: Mapping[str, tuple[int, Mapping[str, Any]]] = {
 
 @dataclass(frozen=True)
 class _Past:
-    """The past dates that the blend learns from, stacked: columns, and what came after."""
+    """Past dates, stacked: columns, and what came after."""
 
     columns: Mapping[str, Array]
     inactive: NDArray[np.bool_]
@@ -115,6 +119,7 @@ def fit_and_predict(
     now = _now(panel, horizon_days)
     newest = _newest(panel, horizon_days)
     past = None if newest is None else _stacked(panel)
+    last = None if newest is None else _Past(newest.columns, newest.inactive, newest.spend)
     predictions: dict[str, Array] = {}
     for name in names:
         if name in CUSTOMER_BASE:
@@ -127,8 +132,9 @@ def fit_and_predict(
             )
         elif name == "share":
             predictions[name] = _shares(panel, newest, share)
-        elif past is not None:
-            p = _learned(name, past, now, seed, predictions)
+        elif past is not None and last is not None:
+            known = last if name in NEWEST else past
+            p = _learned(name, known, now, seed, predictions)
             if p is not None:
                 predictions[name] = p
     return predictions
@@ -151,14 +157,14 @@ def _learned(
     target = past.inactive
     if name == "recency":
         return _recency_rule(past.columns["recency_days"], target, now["recency_days"])
-    if name == "rfm_logistic":
+    if name in ("rfm_logistic", "rfm_stacked"):
         return _regression(past, now)
     if not target.any() or target.all():
         return None
     if name == "average":
         parts = [
             others[part] if part in others else _learned(part, past, now, seed, others)
-            for part in ("lightgbm_small", "rfm_logistic")
+            for part in ("lightgbm_small", "rfm_stacked")
         ]
         return np.asarray(expit(np.mean([log_odds(p) for p in parts if p is not None], axis=0)))
     raw = _boosted(name, past.columns, target.astype(np.float64), "binary", seed, now)
