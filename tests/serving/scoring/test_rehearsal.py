@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def forged(folder: Path, name: str, change: Callable[[str], str]) -> None:
 
 
 @pytest.mark.slow
-def test_a_bundle_whose_trees_end_the_process_is_refused_and_this_process_lives(
+def test_trees_that_would_end_the_process_are_refused_and_this_process_lives(
     bundle: Path,
 ) -> None:
     def longer(text: str) -> str:
@@ -60,7 +61,18 @@ def test_a_bundle_whose_trees_end_the_process_is_refused_and_this_process_lives(
         return text.replace("leaf_value=", "leaf_value=0 ", 1)
 
     forged(bundle, "next_stage.lightgbm.txt", longer)
-    with pytest.raises(DataRefusedError, match="was ended by SIG"):
+    with pytest.raises(DataRefusedError, match="does not stand where tree_sizes says"):
+        load_rehearsed(bundle)
+
+
+def test_a_bundle_that_ends_the_process_is_refused_and_this_process_lives(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dies = tmp_path / "python"
+    dies.write_text("#!/bin/sh\nkill -SEGV $$\n")
+    dies.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(dies))
+    with pytest.raises(DataRefusedError, match="was ended by SIGSEGV"):
         load_rehearsed(bundle)
 
 

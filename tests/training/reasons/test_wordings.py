@@ -18,6 +18,7 @@ plural = "slavic"
 thousands = "\u00a0"
 decimal = ","
 percent = "{number}\u00a0%"
+days = "{n} д."
 [sentence]
 because = "потому что {clauses}"
 because_but = "потому что {raising}, но {lowering}"
@@ -40,6 +41,7 @@ plural = "one_other"
 thousands = "٬"
 decimal = "٫"
 digits = "۰۱۲۳۴۵۶۷۸۹"
+days = "{n} روز"
 sentence = {}
 compared = {}
 whole = {}
@@ -110,5 +112,5 @@ def test_digits_may_be_others() -> None:
 def test_a_language_without_a_wording_is_refused() -> None:
     with pytest.raises(UsageError, match="language 'xx' has no wording of reasons; there are en"):
         wording("xx")
-    with pytest.raises(UsageError, match=r"plural 'arabic' is not a rule; .* one_other, slavic"):
+    with pytest.raises(UsageError, match=r"plural 'arabic' is not a rule; .* one_other, persian, slavic"):
         Wording.read(PERSIAN.replace("one_other", "arabic"))
