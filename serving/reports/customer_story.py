@@ -54,7 +54,7 @@ def usual_gap(score: Mapping[str, Any]) -> float | None:
     It is what the silence is compared with in the reasons, else in the rule of the stage.
 
     >>> rule = "overdue_ratio 2.50 is above 1.70 (at_risk_ratio)"
-    >>> usual_gap({"stage_rule": rule, "recency_days": 100.0})
+    >>> usual_gap({"stage_rule": rule, "recency_days": 100.0, "frequency": 3})
     40.0
     """
     for reason in score.get("reasons") or ():

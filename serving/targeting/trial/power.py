@@ -178,7 +178,7 @@ def detectable(
     >>> from stagecast.serving.targeting.trial.expected import expected_buyers
     >>> shown = detectable(expected_buyers(np.full(20_000, 0.2)), 2_000)
     >>> round(shown.effect, 4), shown.sentence.split(":")[0]
-    (0.0266, '2,000 of 20,000 held out')
+    (0.0268, '2,000 of 20,000 held out')
     """
     n, largest = len(expected.purchase), expected.largest_effect
     who = f"{held_out:,} of {n:,} held out: "
