@@ -112,5 +112,7 @@ def test_digits_may_be_others() -> None:
 def test_a_language_without_a_wording_is_refused() -> None:
     with pytest.raises(UsageError, match="language 'xx' has no wording of reasons; there are en"):
         wording("xx")
-    with pytest.raises(UsageError, match=r"plural 'arabic' is not a rule; .* one_other, persian, slavic"):
+    with pytest.raises(
+        UsageError, match=r"plural 'arabic' is not a rule; .* one_other, persian, slavic"
+    ):
         Wording.read(PERSIAN.replace("one_other", "arabic"))
