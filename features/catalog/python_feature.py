@@ -71,12 +71,12 @@ class OwnFeature:
 
     def in_catalog(self) -> Feature:
         """Return the feature as the catalogue holds it."""
-        given = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "name"}
+        settings = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "name"}
         entry: dict[str, Any] = {
             "from" if name == "relation" else name: list(value)
             if isinstance(value, tuple)
             else value
-            for name, value in given.items()
+            for name, value in settings.items()
             if value is not None and not (isinstance(value, tuple) and not value)
         }
         aggregate = f"{self.function} of {self.relation}.{self.column}"

@@ -24,8 +24,8 @@ def readout_lines(read: PlanReadOut) -> list[str]:
         f"{result.verdict.word}. {result.verdict.sentence}",
         "",
     ]
-    kept = "customers kept" if plan.proposal.get("churn") == "cancellation" else "extra buyers"
-    for what, measured in ((kept, result.buyers), ("extra money", result.money)):
+    title = "customers kept" if plan.proposal.get("churn") == "cancellation" else "extra buyers"
+    for what, measured in ((title, result.buyers), ("extra money", result.money)):
         if measured is not None:
             lines += _measured(what, measured, result.closed)
     if result.capped is not None and result.closed:

@@ -39,15 +39,15 @@ def in_language(english: str, display: Display) -> str:
     """
     if display.language == "en":
         return english
-    said: list[str] = []
+    sentences: list[str] = []
     rest = english
     while rest:
         part = _first_said(rest, display)
         if part is None:
             return Markup('<bdi lang="en" dir="ltr">{}</bdi>').format(english)
         text, rest = part
-        said.append(text)
-    return " ".join(said)
+        sentences.append(text)
+    return " ".join(sentences)
 
 
 def _first_said(english: str, display: Display) -> tuple[str, str] | None:

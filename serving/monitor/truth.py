@@ -134,27 +134,27 @@ def checked_scores(
     columns = {name: past.scores[name].to_numpy(zero_copy_only=False) for name in _COLUMNS}
     ids = [str(name) for name in past.scores["customer_id"].to_pylist()]
     try:
-        came = observe(
+        observed = observe(
             log, ids, past.as_of, horizon_days, until=until, looks=np.array([horizon_days])
         )
     except (NotEnoughDataError, DataRefusedError):
         return None
-    said = Said(
+    scores = Said(
         **{name: columns[name].astype(object) for name in _COLUMNS[:4]},
         **{name: columns[name].astype(np.float64) for name in _COLUMNS[4:]},
     )
-    orders = came.orders[:, -1]
+    orders = observed.orders[:, -1]
     result = settlement(
-        said,
+        scores,
         orders,
-        None if came.spend is None else came.spend[:, -1],
+        None if observed.spend is None else observed.spend[:, -1],
         as_of=iso(past.as_of),
         horizon_days=horizon_days,
         model_version=bundle.model_version,
         customers=len(ids),
     )
-    active = np.asarray(said.state == "active", dtype=np.bool_) & np.isfinite(said.p_inactive)
-    p, left = said.p_inactive[active], np.asarray(orders[active] == 0)
+    active = np.asarray(scores.state == "active", dtype=np.bool_) & np.isfinite(scores.p_inactive)
+    p, left = scores.p_inactive[active], np.asarray(orders[active] == 0)
     lines = _lines("checked", [result.to_json()])
     if not len(p):
         return None
@@ -176,10 +176,10 @@ def _share_left(log: EventLog, at: Picture, horizon_days: int, until: datetime) 
         return None
     looks = np.array([horizon_days])
     try:
-        came = observe(log, at.active_ids, at.as_of, horizon_days, until=until, looks=looks)
+        observed = observe(log, at.active_ids, at.as_of, horizon_days, until=until, looks=looks)
     except (NotEnoughDataError, DataRefusedError):
         return None
-    return float((came.orders[:, -1] == 0).mean())
+    return float((observed.orders[:, -1] == 0).mean())
 
 
 _COLUMNS = (

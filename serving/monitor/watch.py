@@ -148,10 +148,10 @@ def monitor(
             f"training's as_of {iso(trained)}. Give a log that begins before it."
         )
     elif now_at - trained >= DAY:
-        held = past if checked is not None and checked.holds else None
+        settled_past = past if checked is not None and checked.holds else None
         year_ago, before = (try_picture(log, scorer, date) for date in (year_at, before_at))
-        features = movements(feature_columns(scorer, training, now, year_ago, before, held))
-        scores = movements(score_columns(training, now, held, has_amounts=log.has_amounts))
+        features = movements(feature_columns(scorer, training, now, year_ago, before, settled_past))
+        scores = movements(score_columns(training, now, settled_past, has_amounts=log.has_amounts))
 
     say("events by day")
     days = event_days(log, trained, now_at)
@@ -208,8 +208,8 @@ def monitor(
 def _scorer(model: Bundle | Scorer | Fitted | str | Path) -> Scorer:
     if isinstance(model, str | Path):
         return load_scorer(Path(model), threads=0, with_reasons=False)
-    held = getattr(model, "bundle", getattr(model, "bundle_", None))
-    bundle = model if isinstance(model, Bundle) else held
+    own_bundle = getattr(model, "bundle", getattr(model, "bundle_", None))
+    bundle = model if isinstance(model, Bundle) else own_bundle
     if not isinstance(bundle, Bundle):
         raise UsageError(
             "monitor takes a fitted Lifecycle, a bundle, its folder or a scorer, and not "

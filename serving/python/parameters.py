@@ -41,26 +41,26 @@ def config_of(parameters: Mapping[str, Any], own: OwnFeatures) -> TrainConfig:
     from stagecast.training.member_settings import members_of
     from stagecast.training.reference.rfm_settings import RfmSettings
 
-    given = dict(parameters)
-    terms: dict[str, Any] = {field: _types(given.pop(name)) for name, field in CONTRACTS.items()}
-    if given["churn"] != "cancellation" and any(terms.values()):
+    options = dict(parameters)
+    terms: dict[str, Any] = {field: _types(options.pop(name)) for name, field in CONTRACTS.items()}
+    if options["churn"] != "cancellation" and any(terms.values()):
         name = next(name for name, field in CONTRACTS.items() if terms[field])
         raise UsageError(f"{name} tells of contracts: it needs churn='cancellation'")
-    features = given.pop("features")
+    features = options.pop("features")
     own = own if features is None else own_features(features, own)
     own.catalog(90)  # an unknown name in a formula is refused before anything is learned
-    load_scheme(given["scheme"])  # one that is none is refused before anything is learned
+    load_scheme(options["scheme"])  # one that is none is refused before anything is learned
     return TrainConfig(
-        horizon_days=as_days(given.pop("horizon")),
-        value_horizon_days=as_days(given.pop("value_horizon"), "value_horizon"),
-        annual_discount=given.pop("discount"),
-        pins=check_pins(given.pop("pins") or {}, "pins"),
-        calendar=given.pop("calendar") or Calendar(),
-        rfm=given.pop("rfm") or RfmSettings(),
+        horizon_days=as_days(options.pop("horizon")),
+        value_horizon_days=as_days(options.pop("value_horizon"), "value_horizon"),
+        annual_discount=options.pop("discount"),
+        pins=check_pins(options.pop("pins") or {}, "pins"),
+        calendar=options.pop("calendar") or Calendar(),
+        rfm=options.pop("rfm") or RfmSettings(),
         terms=Terms(**{field: types for field, types in terms.items() if types}),
         own=own,
-        members=members_of(given.pop("members")),
-        **given,
+        members=members_of(options.pop("members")),
+        **options,
     )
 
 

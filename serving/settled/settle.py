@@ -115,12 +115,12 @@ def _settle(
     looks = np.array([run.horizon_days], dtype=np.int64)
     try:
         observed = observe(log, ids, run.as_of, run.horizon_days, until=as_of, looks=looks)
-        kept = None
+        stayed = None
         if terms is not None:
             of_contracts = observe(
                 log, ids, run.as_of, run.horizon_days, until=as_of, looks=looks, terms=terms
             )
-            kept = of_contracts.orders[:, -1] > 0
+            stayed = of_contracts.orders[:, -1] > 0
     except (NotEnoughDataError, DataRefusedError):
         return None
     spend = observed.spend
@@ -132,7 +132,7 @@ def _settle(
         horizon_days=run.horizon_days,
         model_version=run.model_version,
         customers=run.customers,
-        kept=kept,
+        kept=stayed,
         in_time=run.published_at < run.as_of + timedelta(days=run.horizon_days),
     )
     try:

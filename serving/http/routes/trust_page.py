@@ -27,15 +27,15 @@ def trust_page(request: Request, store: StoreDep, state: StateDep) -> HTMLRespon
         return render(
             "empty.html", **shop_of(None, request), store=store_name(state.settings.store)
         )
-    held = trust_of(store, run)
-    card = held["card"] or {}
+    trust = trust_of(store, run)
+    card = trust["card"] or {}
     evaluation = card.get("evaluation") or None
     return render(
         "trust.html",
         **shop_of(run, request),
         titles=titles_of(run.scheme, display_of(request).language),
-        held=held,
-        settled=held["settled"][0] if held["settled"] else None,
+        held=trust,
+        settled=trust["settled"][0] if trust["settled"] else None,
         bands=list(reversed(BANDS)),
         evaluation=evaluation,
         methods=None if evaluation is None else _methods(evaluation),
