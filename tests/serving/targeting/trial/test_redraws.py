@@ -6,12 +6,13 @@ from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
 from stagecast.serving.targeting.trial import redraws
+from stagecast.serving.targeting.trial.adjustment import worth_using
 from stagecast.serving.targeting.trial.contrast import estimate
 from stagecast.serving.targeting.trial.draw import draw_holdout
 from stagecast.serving.targeting.trial.measurement import measure
@@ -69,9 +70,12 @@ def test_units_and_constant_effects_move_the_ends_by_themselves(
 ) -> None:
     y, x = heavy(seed, 80)
     contacted, stratum = np.arange(80) % 5 > 0, np.arange(80) % 2
+    outcomes = (y, factor * y + effect * contacted)
+    # whether the scores are used is decided without the arms, and a large effect can hide their use
+    first_uses, moved_uses = (worth_using(v, stratum, x[:, None]) for v in outcomes)
+    assume(first_uses == moved_uses)
     first, moved = (
-        measure(v[:, None], contacted, stratum, x[:, None]).interval(0, TAIL)
-        for v in (y, factor * y + effect * contacted)
+        measure(v[:, None], contacted, stratum, x[:, None]).interval(0, TAIL) for v in outcomes
     )
     scale = factor * max(first.width, 1.0)
     assert moved.low == pytest.approx(factor * first.low + effect, abs=1e-4 * scale)
