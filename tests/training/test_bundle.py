@@ -29,6 +29,7 @@ from stagecast.training.bundle import (
     save_bundle,
 )
 from stagecast.training.models import predict
+from tests.training.forging import make_hashes_fit
 from tests.training.made import Trained
 
 FILES = (
@@ -67,15 +68,7 @@ def rewritten(folder: Path, name: str, change: Callable[[dict[str, Any]], object
     (folder / name).write_text(json.dumps(data))
     if name == MANIFEST:
         return
-    manifest = json.loads((folder / MANIFEST).read_text())
-    content = (folder / name).read_bytes()
-    manifest["files"][name] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-    digest = hashlib.sha256()
-    for part in sorted(set(manifest["files"]) - {CARD}):
-        data = (folder / part).read_bytes()
-        digest.update(f"{part}\0{len(data)}\0".encode() + data)
-    manifest["model_version"] = digest.hexdigest()[:12]
-    (folder / MANIFEST).write_text(json.dumps(manifest))
+    make_hashes_fit(folder)
 
 
 def predictions(bundle: Bundle, shop: Trained) -> list[bytes]:

@@ -7,7 +7,6 @@ is parsed: it is refused by name when it is read, or it is a wrong model, and th
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import random
@@ -22,7 +21,8 @@ import pytest
 from stagecast.features.errors import DataRefusedError, UsageError
 from stagecast.serving.scoring.pyfunc import score_events
 from stagecast.serving.scoring.scorer import Scorer, load_scorer
-from stagecast.training.bundle import CARD, FORMAT, MANIFEST
+from stagecast.training.bundle import FORMAT, MANIFEST
+from tests.training.forging import make_hashes_fit
 from tests.training.test_older_bundles import FOLDER
 
 pytestmark = [
@@ -58,20 +58,6 @@ def _with_another_value(content: bytes, at: int, chance: random.Random) -> bytes
     return content[:start] + chance.choice(TOKENS) + content[end:]
 
 
-def forge(folder: Path) -> None:
-    """Make every hash of a changed bundle fit again."""
-    manifest = json.loads((folder / MANIFEST).read_text())
-    digest = hashlib.sha256()
-    for name in sorted(manifest["files"]):
-        data = (folder / name).read_bytes()
-        sha256 = hashlib.sha256(data).hexdigest()
-        manifest["files"][name] = {"sha256": sha256, "bytes": len(data)}
-        if name != CARD:
-            digest.update(f"{name}\0{len(data)}\0".encode() + data)
-    manifest["model_version"] = digest.hexdigest()[:12]
-    (folder / MANIFEST).write_text(json.dumps(manifest))
-
-
 def outcomes(folder: Path, seeds: range, *, forged: bool) -> list[str]:
     """Return what became of each mutant: ``refused``, ``scored``, or what went wrong."""
     golden = score_events(load_scorer(SOUND), EVENTS, "2021-02-04")
@@ -84,7 +70,7 @@ def outcomes(folder: Path, seeds: range, *, forged: bool) -> list[str]:
         name = chance.choice([n for n in names if n != MANIFEST] if forged else names)
         (mutant / name).write_bytes(damaged((mutant / name).read_bytes(), chance))
         if forged:
-            forge(mutant)
+            make_hashes_fit(mutant)
         (folder / "at").write_text(f"{seed} ({name})")
         try:
             scorer = load_scorer(mutant)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 import shutil
 import sys
@@ -15,9 +13,9 @@ import pytest
 from stagecast.features.errors import DataRefusedError, UsageError
 from stagecast.serving.scoring.rehearsal import load_rehearsed, rehearse
 from stagecast.serving.scoring.scorer import load_scorer
-from stagecast.training.bundle import CARD, MANIFEST
 from stagecast.training.config import TrainConfig
 from tests.shared import once
+from tests.training.forging import make_hashes_fit
 from tests.training.made import Trained, day, simulated_rows, trained
 
 DAYS = 600
@@ -41,15 +39,7 @@ def forged(folder: Path, name: str, change: Callable[[str], str]) -> None:
     changed = change(text)
     assert changed != text
     (folder / name).write_text(changed)
-    manifest = json.loads((folder / MANIFEST).read_text())
-    content = (folder / name).read_bytes()
-    manifest["files"][name] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-    digest = hashlib.sha256()
-    for part in sorted(set(manifest["files"]) - {CARD}):
-        data = (folder / part).read_bytes()
-        digest.update(f"{part}\0{len(data)}\0".encode() + data)
-    manifest["model_version"] = digest.hexdigest()[:12]
-    (folder / MANIFEST).write_text(json.dumps(manifest))
+    make_hashes_fit(folder)
 
 
 @pytest.mark.slow
