@@ -50,6 +50,8 @@ class Settings(BaseSettings):
         SQLAlchemy URL, or the path of an SQLite file, of the published scores.
     host, port
         Address at which the server listens.
+    workers
+        Number of processes that answer at the address.
     model
         Bundle folder. None: the server shows published scores and cannot score events.
     api_keys
@@ -102,6 +104,7 @@ class Settings(BaseSettings):
     store: str = "sqlite:///stagecast.db"
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
+    workers: int = Field(default=1, ge=1, le=256)
     model: Path | None = None
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     api_keys_file: Path | None = None

@@ -19,6 +19,9 @@ from stagecast.serving.commands.options import common
 @click.option("--host", metavar="ADDRESS", help="Default 127.0.0.1; any other needs API keys.")
 @click.option("--port", type=int, metavar="PORT", help="Default 8000.")
 @click.option(
+    "--workers", type=int, metavar="N", help="Processes that answer; default 1 (STAGECAST_WORKERS)."
+)
+@click.option(
     "--read-only",
     is_flag=True,
     default=None,
@@ -31,6 +34,7 @@ def serve(
     store: str | None,
     host: str | None,
     port: int | None,
+    workers: int | None,
     read_only: bool | None,
 ) -> None:
     """The API and the pages."""
@@ -38,6 +42,8 @@ def serve(
     from stagecast.serving.runs.models import model_folder
     from stagecast.serving.settings import load_settings
 
-    settings = load_settings(store=store, host=host, port=port, read_only=read_only)
+    settings = load_settings(
+        store=store, host=host, port=port, workers=workers, read_only=read_only
+    )
     folder = None if model is None else model_folder(model, settings)
     run_server(settings, folder, as_json=as_json)

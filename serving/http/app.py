@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -31,6 +32,7 @@ from stagecast.serving.http.routes import (
     customers,
     health,
     home,
+    metrics,
     model,
     pages,
     plan_pages,
@@ -42,7 +44,9 @@ from stagecast.serving.http.routes import (
     trust,
     trust_page,
 )
+from stagecast.serving.http.routes.metrics import keep_written
 from stagecast.serving.http.state import State
+from stagecast.serving.metrics.workers import Worker
 from stagecast.serving.reports.rendering import static_files
 from stagecast.serving.settings import Settings
 from stagecast.serving.store.protocols import ScorerLoader
@@ -91,6 +95,7 @@ def create_app(
     scorer_loader: ScorerLoader,
     store: Store | None = None,
     clock: Clock = utc_now,
+    worker: Worker | None = None,
 ) -> FastAPI:
     """Return the server as an ASGI application.
 
@@ -107,6 +112,8 @@ def create_app(
         Published scores. None: the server opens and closes the store at ``settings.store``.
     clock
         Returns the present, UTC, by which keys expire and limits refill.
+    worker
+        Which of several workers this is; the first purges and sends webhooks for all.
 
     Raises
     ------
@@ -119,7 +126,7 @@ def create_app(
     receiver_of(settings)  # an address that cannot be used is refused before the server starts
     if not settings.keys and not is_loopback(settings.host):
         check_bind(settings.host, (), has_stored_key=has_stored_key(settings, store))
-    state, door = State(settings, store=store), Door(settings, clock)
+    state, door = State(settings, store=store, worker=worker), Door(settings, clock)
     if store is not None:
         door.attach(store.engine)
 
@@ -137,10 +144,13 @@ def create_app(
             except StagecastError as error:
                 state.scorer_fault = f"the model '{settings.model}' was not loaded: {error}"
         courier = _courier(state)
-        if state.store is not None and not settings.read_only:
+        if state.store is not None and not settings.read_only and state.does_jobs:
             state.purger = Purger(state.store.engine)
             state.purger.start()
+        written = None if worker is None else asyncio.create_task(keep_written(state, worker))
         yield
+        if written is not None:
+            written.cancel()
         if state.purger is not None:
             state.purger.stop(PURGE_SECONDS)
         if courier is not None:
@@ -149,7 +159,7 @@ def create_app(
             state.store.close()
 
     app = StagecastAPI(
-        RequestLog(door, with_access=settings.access_log),
+        RequestLog(door, state.meter, with_access=settings.access_log),
         title="stagecast",
         version=version("stagecast"),
         summary="Churn, lifecycle stage and value of each customer",
@@ -173,6 +183,7 @@ def create_app(
         results,
         model,
         health,
+        metrics,
         home,
         plan_pages,
         channel_page,
@@ -197,7 +208,9 @@ def create_app(
 def _courier(state: State) -> Courier | None:
     """Start to send webhooks; None where no address is set, or there is no store."""
     receiver = receiver_of(state.settings)
-    if receiver is None or state.store is None or state.settings.read_only:
+    if receiver is None or state.store is None or not state.does_jobs:
+        return None
+    if state.settings.read_only:
         return None
     courier = Courier(state.store.engine, receiver)
     courier.start()

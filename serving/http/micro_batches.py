@@ -67,6 +67,11 @@ class MicroBatches:
         self._waiting: list[tuple[Asked, asyncio.Future[Answered]]] = []
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def waiting(self) -> int:
+        """Number of requests that wait to be scored."""
+        return len(self._waiting)
+
     async def score(self, asked: Asked) -> Answered:
         """Return the scores of a request, once those that wait beside it are scored as well.
 

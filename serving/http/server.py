@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 import uvicorn
@@ -18,10 +22,49 @@ from stagecast.serving.http.connections import (
 )
 from stagecast.serving.http.door import has_stored_key
 from stagecast.serving.http.state import State
+from stagecast.serving.metrics.workers import Worker
 from stagecast.serving.scoring.rehearsal import load_rehearsed
 from stagecast.serving.scoring.scorer import Scorer
 from stagecast.serving.settings import Settings
 from stagecast.serving.store.store import Store
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a server says when it begins.
+
+    Parameters
+    ----------
+    address
+        Where it listens.
+    model_version
+        Version of its model; None: it has none.
+    has_published
+        Whether there are published scores.
+    workers
+        Number of processes.
+    """
+
+    address: str
+    model_version: str | None
+    has_published: bool
+    workers: int = 1
+
+    def show(self, *, as_json: bool) -> None:
+        """Print it."""
+        if as_json:
+            content: dict[str, Any] = {
+                "address": self.address,
+                "model_version": self.model_version,
+                "published": self.has_published,
+            }
+            if self.workers > 1:
+                content["workers"] = self.workers
+            click.echo(json.dumps(content))
+            return
+        click.echo(f"{self.address}  the ranked list; {self.address}/docs  the API; Ctrl-C stops")
+        if self.model_version is None:
+            click.echo("no model: POST /v1/score answers 503 until one is given with --model")
 
 
 def serve(settings: Settings, model: Path | None, *, as_json: bool = False) -> None:
@@ -42,38 +85,80 @@ def serve(settings: Settings, model: Path | None, *, as_json: bool = False) -> N
     stagecast.features.errors.StagecastError
         The address needs API keys, or the store or the model cannot be used.
     """
+    if settings.workers > 1:
+        from stagecast.serving.http.workers import serve_with_workers
+
+        serve_with_workers(settings, model, as_json=as_json)
+        return
     store = Store.open(settings.store, read_only=settings.read_only)
+    try:
+        folder = model_of(settings, model, store)
+        scorer = None if folder is None else load_rehearsed(folder)
+        if scorer is not None:
+            scorer.prepare()
+        version = None if scorer is None else scorer.model_version
+        summary = Summary(address_of(settings), version, store.current_run() is not None)
+        summary.show(as_json=as_json)
+        run_server(settings.model_copy(update={"model": folder}), scorer, store)
+    finally:
+        store.close()
+
+
+def address_of(settings: Settings) -> str:
+    """Return the address at which a server listens."""
+    return f"http://{settings.host}:{settings.port}"
+
+
+def model_of(settings: Settings, model: Path | None, store: Store) -> Path | None:
+    """Return the bundle folder of a server, which may listen where it is told to; None without one.
+
+    Raises
+    ------
+    UsageError
+        The address can be reached from other machines, and there are no keys.
+    """
     check_bind(settings.host, settings.keys, has_stored_key=has_stored_key(settings, store))
     folder = model if model is not None else settings.model
-    if folder is None:
-        current_run = store.current_run()
-        published_folder = None if current_run is None else Path(current_run.model_path)
-        folder = (
-            published_folder if published_folder is not None and published_folder.is_dir() else None
-        )
-    scorer = None if folder is None else load_rehearsed(folder)
-    if scorer is not None:
-        scorer.prepare()
-    app_settings = settings.model_copy(update={"model": folder})
+    if folder is not None:
+        return folder
+    current_run = store.current_run()
+    published_folder = None if current_run is None else Path(current_run.model_path)
+    return published_folder if published_folder is not None and published_folder.is_dir() else None
+
+
+def run_server(
+    settings: Settings,
+    scorer: Scorer | None,
+    store: Store,
+    *,
+    worker: Worker | None = None,
+    listening: socket.socket | None = None,
+    ready: Callable[[], None] | None = None,
+) -> None:
+    """Answer requests until the process is told to stop.
+
+    Parameters
+    ----------
+    settings
+        Settings of the server, with the model's folder.
+    scorer
+        The model; None: there is none.
+    store
+        Published scores.
+    worker
+        Which of several workers this is.
+    listening
+        Socket that listens; None: one is made.
+    ready
+        Called once requests are answered.
+    """
 
     def loaded_scorer(_: Path) -> Scorer:
         if scorer is None:
             raise FileNotFoundError("no model was chosen")
         return scorer
 
-    address = f"http://{settings.host}:{settings.port}"
-    summary = {
-        "address": address,
-        "model_version": None if scorer is None else scorer.model_version,
-        "published": store.current_run() is not None,
-    }
-    if as_json:
-        click.echo(json.dumps(summary))
-    else:
-        click.echo(f"{address}  the ranked list; {address}/docs  the API; Ctrl-C stops")
-        if scorer is None:
-            click.echo("no model: POST /v1/score answers 503 until one is given with --model")
-    app = create_app(app_settings, scorer_loader=loaded_scorer, store=store)
+    app = create_app(settings, scorer_loader=loaded_scorer, store=store, worker=worker)
     config = uvicorn.Config(
         app,
         http=protocol_with(Patience(settings.head_seconds, settings.body_seconds)),
@@ -82,6 +167,7 @@ def serve(settings: Settings, model: Path | None, *, as_json: bool = False) -> N
         host=settings.host,
         port=settings.port,
         log_level="warning",
+        log_config=None,
         # its lines have paths, and these have ids; `STAGECAST_ACCESS_LOG` writes templates
         access_log=False,
         # it would believe these headers from any process of this machine
@@ -89,7 +175,5 @@ def serve(settings: Settings, model: Path | None, *, as_json: bool = False) -> N
         server_header=False,
     )
     state: State = app.state.stagecast
-    try:
-        DrainingServer(config, state.drain, settings.drain_seconds).run()
-    finally:
-        store.close()
+    server = DrainingServer(config, state.drain, settings.drain_seconds, ready=ready)
+    server.run(sockets=None if listening is None else [listening])

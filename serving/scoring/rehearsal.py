@@ -45,7 +45,26 @@ def load_rehearsed(folder: Path, threads: int = 1) -> Scorer:
         There is no bundle, it is damaged, it ends the process that loads it, or it does not predict
         what it did where it was trained.
     """
-    expected = _in_child(folder)
+    return load_expected(folder, rehearse_in_child(folder), threads)
+
+
+def load_expected(folder: Path, expected: str, threads: int = 1) -> Scorer:
+    """Return the scorer of a bundle that a child process has loaded and scored with.
+
+    Parameters
+    ----------
+    folder
+        Folder of the bundle.
+    expected
+        What :func:`rehearse_in_child` returned.
+    threads
+        See :class:`stagecast.serving.scoring.scorer.Scorer`.
+
+    Raises
+    ------
+    stagecast.features.errors.StagecastError
+        The bundle is not what it was then.
+    """
     scorer = load_scorer(folder, threads)
     if rehearse(scorer, str(folder)) != expected:
         raise DataRefusedError(
@@ -124,8 +143,8 @@ def _same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-def _in_child(folder: Path) -> str:
-    """Return the hash of the scores of a child process."""
+def rehearse_in_child(folder: Path) -> str:
+    """Return the hash of the scores of a child process; raises as :func:`load_rehearsed` does."""
     # isolated: neither the folder that we stand in nor the environment decides what is imported
     command = [sys.executable, "-I", "-m", "stagecast.serving.scoring.rehearsal", str(folder)]
     try:
