@@ -70,6 +70,8 @@ class Settings(BaseSettings):
         File to which the lines of changes are added; None: stderr.
     access_log
         Whether each request is a line on stderr, with the template of its route for the path.
+    mcp
+        Whether assistants may call tools at /mcp.
     tracking_uri
         MLflow server or file. ``MLFLOW_TRACKING_URI`` is read if ``STAGECAST_TRACKING_URI`` is not
         set.
@@ -113,6 +115,7 @@ class Settings(BaseSettings):
     requests_per_minute: int | None = Field(default=None, ge=1, le=1_000_000)
     audit_log: Path | None = None
     access_log: bool = False
+    mcp: bool = False
     tracking_uri: str = Field(
         default="sqlite:///mlflow.db",
         validation_alias=AliasChoices(f"{PREFIX}TRACKING_URI", "MLFLOW_TRACKING_URI"),

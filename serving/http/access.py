@@ -65,6 +65,8 @@ ROUTE_SCOPES: dict[tuple[str, str], tuple[str, ...]] = {
     ("GET", "/channels"): _READ,
     ("GET", "/trust"): _READ,
     # of the server itself, and of no customer
+    # what a tool asks of the API needs the scope of that route as well
+    ("POST", "/mcp"): ("read", "plan"),
     ("GET", "/metrics"): ("metrics",),
     ("GET", "/docs"): _ANY,
     ("GET", "/openapi.json"): _ANY,

@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import Depends, FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse
+from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from stagecast.features.errors import StagecastError
@@ -46,6 +47,8 @@ from stagecast.serving.http.routes import (
 )
 from stagecast.serving.http.routes.metrics import keep_written
 from stagecast.serving.http.state import State
+from stagecast.serving.http.tools import PATH as TOOLS_PATH
+from stagecast.serving.http.tools import ToolsEndpoint
 from stagecast.serving.metrics.workers import Worker
 from stagecast.serving.reports.rendering import static_files
 from stagecast.serving.settings import Settings
@@ -148,7 +151,8 @@ def create_app(
             state.purger = Purger(state.store.engine)
             state.purger.start()
         written = None if worker is None else asyncio.create_task(keep_written(state, worker))
-        yield
+        async with tools.running():
+            yield
         if written is not None:
             written.cancel()
         if state.purger is not None:
@@ -192,6 +196,8 @@ def create_app(
     ):
         app.include_router(module.router)
     app.add_api_route("/openapi.json", openapi_document, include_in_schema=False)
+    tools = ToolsEndpoint(app, is_on=settings.mcp, max_body_bytes=settings.max_body_bytes)
+    app.router.routes.append(Route(TOOLS_PATH, tools, methods=["POST"]))
     app.mount(STATIC, DeclaredApp(static_files(), STATIC), name="static")
     add_handlers(app)
     app.add_middleware(ChooseLanguage)

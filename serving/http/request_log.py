@@ -52,6 +52,7 @@ class RequestLog:
         status, begin = 0, time.perf_counter()
         own_id = id_of(scope["headers"])
         token = request_id.set(own_id)
+        scope.setdefault("state", {})["request_id"] = own_id
         send = with_id(send, own_id)
         self._meter.inside += 1
 
