@@ -72,6 +72,12 @@ class Settings(BaseSettings):
         Whether each request is a line on stderr, with the template of its route for the path.
     mcp
         Whether assistants may call tools at /mcp.
+    telemetry_url
+        Address of a collector of OpenTelemetry (OTLP over HTTP) that gets a span for each request;
+        None: nothing is sent.
+    telemetry_share
+        Share of the requests that get a span, above 0, up to 1; those of a caller who traces follow
+        the caller.
     tracking_uri
         MLflow server or file. ``MLFLOW_TRACKING_URI`` is read if ``STAGECAST_TRACKING_URI`` is not
         set.
@@ -116,6 +122,8 @@ class Settings(BaseSettings):
     audit_log: Path | None = None
     access_log: bool = False
     mcp: bool = False
+    telemetry_url: str | None = Field(default=None, pattern=r"^https?://[^\s/]+")
+    telemetry_share: float = Field(default=1.0, gt=0, le=1)
     tracking_uri: str = Field(
         default="sqlite:///mlflow.db",
         validation_alias=AliasChoices(f"{PREFIX}TRACKING_URI", "MLFLOW_TRACKING_URI"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -46,6 +47,7 @@ from stagecast.serving.http.routes import (
     trust_page,
 )
 from stagecast.serving.http.routes.metrics import keep_written
+from stagecast.serving.http.spans import Spans, spans_of
 from stagecast.serving.http.state import State
 from stagecast.serving.http.tools import PATH as TOOLS_PATH
 from stagecast.serving.http.tools import ToolsEndpoint
@@ -70,18 +72,22 @@ class StagecastAPI(FastAPI):
     ----------
     log
         Writes what came of each request.
+    spans
+        Makes a span of each request; None: nothing does.
     **settings
         Those of FastAPI.
     """
 
-    def __init__(self, log: RequestLog, **settings: Any) -> None:
+    def __init__(self, log: RequestLog, spans: Spans | None, **settings: Any) -> None:
         super().__init__(**settings)
         self._log = log
+        handle = super().__call__
+        self._handle = handle if spans is None else partial(spans.run, handle)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request, or the start and stop of the server."""
         if scope["type"] == "http":
-            await self._log.run(super().__call__, scope, receive, send)
+            await self._log.run(self._handle, scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 
@@ -99,6 +105,7 @@ def create_app(
     store: Store | None = None,
     clock: Clock = utc_now,
     worker: Worker | None = None,
+    spans: Spans | None = None,
 ) -> FastAPI:
     """Return the server as an ASGI application.
 
@@ -117,6 +124,8 @@ def create_app(
         Returns the present, UTC, by which keys expire and limits refill.
     worker
         Which of several workers this is; the first purges and sends webhooks for all.
+    spans
+        Makes a span of each request; None: what the settings say.
 
     Raises
     ------
@@ -129,6 +138,7 @@ def create_app(
     receiver_of(settings)  # an address that cannot be used is refused before the server starts
     if not settings.keys and not is_loopback(settings.host):
         check_bind(settings.host, (), has_stored_key=has_stored_key(settings, store))
+    spans = spans if spans is not None else spans_of(settings)
     state, door = State(settings, store=store, worker=worker), Door(settings, clock)
     if store is not None:
         door.attach(store.engine)
@@ -159,11 +169,14 @@ def create_app(
             state.purger.stop(PURGE_SECONDS)
         if courier is not None:
             courier.stop()
+        if spans is not None:
+            spans.stop()
         if store is None and state.store is not None:
             state.store.close()
 
     app = StagecastAPI(
         RequestLog(door, state.meter, with_access=settings.access_log),
+        spans,
         title="stagecast",
         version=version("stagecast"),
         summary="Churn, lifecycle stage and value of each customer",

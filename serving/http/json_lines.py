@@ -40,7 +40,12 @@ LOG_CONFIG: dict[str, Any] = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines"}},
     "loggers": {
         name: {"handlers": ["stderr"], "level": level, "propagate": False}
-        for name, level in (("uvicorn", "WARNING"), ("stagecast", "INFO"), ("mcp", "WARNING"))
+        for name, level in (
+            ("uvicorn", "WARNING"),
+            ("stagecast", "INFO"),
+            ("mcp", "WARNING"),
+            ("opentelemetry", "WARNING"),
+        )
     },
 }
 """Configuration of the log of a server, for :func:`logging.config.dictConfig`."""
