@@ -52,6 +52,9 @@ class Settings(BaseSettings):
         Address at which the server listens.
     workers
         Number of processes that answer at the address.
+    follow_seconds
+        How often the server looks whether another model stands where its own came from, in seconds;
+        None: it serves the model of its start.
     model
         Bundle folder. None: the server shows published scores and cannot score events.
     api_keys
@@ -113,6 +116,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     workers: int = Field(default=1, ge=1, le=256)
+    follow_seconds: float | None = Field(default=None, ge=1, le=86_400)
     model: Path | None = None
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     api_keys_file: Path | None = None

@@ -10,10 +10,11 @@ from stagecast.serving.commands.store_option import store_option
 @click.command()
 @store_option
 def mcp(store: str | None) -> None:
-    """Tools for an assistant on this machine, which starts this command and speaks over stdio.
+    """Tools for an assistant on this machine, which speaks over stdin and stdout.
 
-    They only read: the store is opened so that nothing can be written. A server answers the same
-    tools at /mcp where STAGECAST_MCP is set. Needs: pip install 'stagecast[mcp]'.
+    The assistant starts this command. The tools only read: the store is opened so that nothing can
+    be written. A server answers the same tools at /mcp where STAGECAST_MCP is set. Needs:
+    pip install 'stagecast[mcp]'.
     """
     from stagecast.serving.http.stdio import serve_tools
     from stagecast.serving.settings import load_settings

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
+from stagecast.features.errors import UsageError
 from stagecast.serving.commands.options import common
+
+if TYPE_CHECKING:
+    from stagecast.serving.follow.sources import Source
+    from stagecast.serving.settings import Settings
 
 
 @click.command()
@@ -22,6 +29,12 @@ from stagecast.serving.commands.options import common
     "--workers", type=int, metavar="N", help="Processes that answer; default 1 (STAGECAST_WORKERS)."
 )
 @click.option(
+    "--follow-seconds",
+    type=float,
+    metavar="SECONDS",
+    help="Look every SECONDS whether --model is another one, and serve that; default: never.",
+)
+@click.option(
     "--read-only",
     is_flag=True,
     default=None,
@@ -35,6 +48,7 @@ def serve(
     host: str | None,
     port: int | None,
     workers: int | None,
+    follow_seconds: float | None,
     read_only: bool | None,
 ) -> None:
     """The API and the pages."""
@@ -43,7 +57,38 @@ def serve(
     from stagecast.serving.settings import load_settings
 
     settings = load_settings(
-        store=store, host=host, port=port, workers=workers, read_only=read_only
+        store=store,
+        host=host,
+        port=port,
+        workers=workers,
+        follow_seconds=follow_seconds,
+        read_only=read_only,
     )
+    if settings.follow_seconds is not None:
+        run_server(settings, None, as_json=as_json, source=_followed(settings, model))
+        return
     folder = None if model is None else model_folder(model, settings)
     run_server(settings, folder, as_json=as_json)
+
+
+def _followed(settings: Settings, model: str | None) -> Source:
+    """Return where the model comes from that a server follows.
+
+    Raises
+    ------
+    UsageError
+        No model is named, or there are several workers.
+    """
+    from stagecast.serving.follow.sources import source_of
+
+    name = model if model is not None else settings.model
+    if name is None:
+        raise UsageError(
+            "--follow-seconds needs --model: a folder, or models:/NAME@champion, to look at"
+        )
+    if settings.workers > 1:
+        raise UsageError(
+            "--follow-seconds and --workers: one process follows its model; start one server each "
+            "behind a proxy, or restart the workers to serve another model"
+        )
+    return source_of(str(name), settings.tracking_uri, settings.tracking_seconds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any
 import click
 import uvicorn
 
+from stagecast.serving.follow.follower import Follower
+from stagecast.serving.follow.sources import Source
 from stagecast.serving.http.app import create_app
 from stagecast.serving.http.auth import check_bind
 from stagecast.serving.http.connections import (
@@ -27,6 +30,8 @@ from stagecast.serving.scoring.rehearsal import load_rehearsed
 from stagecast.serving.scoring.scorer import Scorer
 from stagecast.serving.settings import Settings
 from stagecast.serving.store.store import Store
+
+FOLLOW_SECONDS, FOLLOW_STOP_SECONDS = 30.0, 1.0
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,13 @@ class Summary:
             click.echo("no model: POST /v1/score answers 503 until one is given with --model")
 
 
-def serve(settings: Settings, model: Path | None, *, as_json: bool = False) -> None:
+def serve(
+    settings: Settings,
+    model: Path | None,
+    *,
+    as_json: bool = False,
+    source: Source | None = None,
+) -> None:
     """Serve the API and the pages until the process is interrupted.
 
     Parameters
@@ -79,6 +90,8 @@ def serve(settings: Settings, model: Path | None, *, as_json: bool = False) -> N
         made the published scores, if its folder still exists.
     as_json
         Whether to print address and model as JSON instead of text.
+    source
+        Where the model comes from, if it is followed; in place of ``model``.
 
     Raises
     ------
@@ -90,18 +103,38 @@ def serve(settings: Settings, model: Path | None, *, as_json: bool = False) -> N
 
         serve_with_workers(settings, model, as_json=as_json)
         return
+    first = None if source is None else First.of(source)
     store = Store.open(settings.store, read_only=settings.read_only)
     try:
-        folder = model_of(settings, model, store)
+        folder = model_of(settings, model if first is None else first.folder, store)
         scorer = None if folder is None else load_rehearsed(folder)
         if scorer is not None:
             scorer.prepare()
         version = None if scorer is None else scorer.model_version
         summary = Summary(address_of(settings), version, store.current_run() is not None)
         summary.show(as_json=as_json)
-        run_server(settings.model_copy(update={"model": folder}), scorer, store)
+        run_server(settings.model_copy(update={"model": folder}), scorer, store, first=first)
     finally:
         store.close()
+        if first is not None:
+            first.scratch.cleanup()
+
+
+@dataclass(frozen=True)
+class First:
+    """The first bundle of a source, its mark, and a scratch folder of our own that holds it."""
+
+    source: Source
+    mark: str
+    folder: Path
+    scratch: tempfile.TemporaryDirectory[str]
+
+    @classmethod
+    def of(cls, source: Source) -> First:
+        """Take the current bundle of a source; raises UsageError where there is none."""
+        mark = source.current()
+        scratch = tempfile.TemporaryDirectory(prefix="stagecast-model-")
+        return cls(source, mark, source.take(mark, Path(scratch.name)), scratch)
 
 
 def address_of(settings: Settings) -> str:
@@ -131,6 +164,7 @@ def run_server(
     scorer: Scorer | None,
     store: Store,
     *,
+    first: First | None = None,
     worker: Worker | None = None,
     listening: socket.socket | None = None,
     ready: Callable[[], None] | None = None,
@@ -145,6 +179,8 @@ def run_server(
         The model; None: there is none.
     store
         Published scores.
+    first
+        What the model is the first bundle of, if that is followed.
     worker
         Which of several workers this is.
     listening
@@ -175,5 +211,29 @@ def run_server(
         server_header=False,
     )
     state: State = app.state.stagecast
+    if first is not None:
+        follow(state, first)
     server = DrainingServer(config, state.drain, settings.drain_seconds, ready=ready)
-    server.run(sockets=None if listening is None else [listening])
+    try:
+        server.run(sockets=None if listening is None else [listening])
+    finally:
+        if state.follower is not None:
+            state.follower.stop(FOLLOW_STOP_SECONDS)
+
+
+def follow(state: State, first: First) -> None:
+    """Begin to look for another model, which takes the place of the one that is served.
+
+    Requests that have begun are answered by the model with which they began.
+    """
+
+    def put(folder: Path) -> None:
+        scorer = load_rehearsed(folder)
+        scorer.prepare()
+        state.scorer, state.scorer_fault = scorer, None
+
+    seconds = state.settings.follow_seconds
+    state.follower = Follower(
+        first.source, first.mark, put, FOLLOW_SECONDS if seconds is None else seconds
+    )
+    state.follower.start()

@@ -9,6 +9,7 @@ import anyio
 from fastapi import Depends
 from starlette.requests import Request
 
+from stagecast.serving.follow.follower import Follower
 from stagecast.serving.http.micro_batches import MicroBatches
 from stagecast.serving.http.problems import ProblemError
 from stagecast.serving.metrics.meter import Meter
@@ -46,6 +47,8 @@ class State:
         Requests for scores that wait to be scored together.
     meter
         Counts of the requests of this process.
+    follower
+        Looks for another model; None: the model is that of the start.
     worker
         Which of several workers this is; None: there is no other.
     """
@@ -59,6 +62,7 @@ class State:
     is_draining: bool = False
     micro_batches: MicroBatches = field(default_factory=MicroBatches)
     meter: Meter = field(default_factory=Meter)
+    follower: Follower | None = None
     worker: Worker | None = None
     _health_limiter: anyio.CapacityLimiter | None = None
 
