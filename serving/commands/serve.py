@@ -77,7 +77,7 @@ def _followed(settings: Settings, model: str | None) -> Source:
     Raises
     ------
     UsageError
-        No model is named, or there are several workers.
+        No model is named.
     """
     from stagecast.serving.follow.sources import source_of
 
@@ -85,10 +85,5 @@ def _followed(settings: Settings, model: str | None) -> Source:
     if name is None:
         raise UsageError(
             "--follow-seconds needs --model: a folder, or models:/NAME@champion, to look at"
-        )
-    if settings.workers > 1:
-        raise UsageError(
-            "--follow-seconds and --workers: one process follows its model; start one server each "
-            "behind a proxy, or restart the workers to serve another model"
         )
     return source_of(str(name), settings.tracking_uri, settings.tracking_seconds)

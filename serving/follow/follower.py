@@ -10,11 +10,12 @@ import logging
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from stagecast.features.clock import iso, parse_instant
 from stagecast.features.errors import StagecastError
 from stagecast.serving.follow.sources import Source
 
@@ -29,6 +30,15 @@ class Doubt:
 
     since: datetime
     problem: str
+
+    def to_json(self) -> dict[str, str]:
+        """Return it as plain data."""
+        return {"since": iso(self.since), "problem": self.problem}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, str]) -> Doubt:
+        """Return the doubt that :meth:`to_json` described."""
+        return cls(parse_instant(data["since"]), data["problem"])
 
 
 class Follower:

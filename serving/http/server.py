@@ -7,6 +7,7 @@ import socket
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,7 @@ def serve(
     if settings.workers > 1:
         from stagecast.serving.http.workers import serve_with_workers
 
-        serve_with_workers(settings, model, as_json=as_json)
+        serve_with_workers(settings, model, as_json=as_json, source=source)
         return
     first = None if source is None else First.of(source)
     store = Store.open(settings.store, read_only=settings.read_only)
@@ -167,7 +168,7 @@ def run_server(
     first: First | None = None,
     worker: Worker | None = None,
     listening: socket.socket | None = None,
-    ready: Callable[[], None] | None = None,
+    ready: Callable[[State], None] | None = None,
 ) -> None:
     """Answer requests until the process is told to stop.
 
@@ -186,7 +187,7 @@ def run_server(
     listening
         Socket that listens; None: one is made.
     ready
-        Called once requests are answered.
+        Called with the server's state once requests are answered.
     """
 
     def loaded_scorer(_: Path) -> Scorer:
@@ -211,17 +212,21 @@ def run_server(
         server_header=False,
     )
     state: State = app.state.stagecast
-    if first is not None:
-        follow(state, first)
-    server = DrainingServer(config, state.drain, settings.drain_seconds, ready=ready)
+    follower = None if first is None else follow(state, first)
+    server = DrainingServer(
+        config,
+        state.drain,
+        settings.drain_seconds,
+        ready=None if ready is None else partial(ready, state),
+    )
     try:
         server.run(sockets=None if listening is None else [listening])
     finally:
-        if state.follower is not None:
-            state.follower.stop(FOLLOW_STOP_SECONDS)
+        if follower is not None:
+            follower.stop(FOLLOW_STOP_SECONDS)
 
 
-def follow(state: State, first: First) -> None:
+def follow(state: State, first: First) -> Follower:
     """Begin to look for another model, which takes the place of the one that is served.
 
     Requests that have begun are answered by the model with which they began.
@@ -232,8 +237,8 @@ def follow(state: State, first: First) -> None:
         scorer.prepare()
         state.scorer, state.scorer_fault = scorer, None
 
-    seconds = state.settings.follow_seconds
-    state.follower = Follower(
-        first.source, first.mark, put, FOLLOW_SECONDS if seconds is None else seconds
-    )
-    state.follower.start()
+    seconds = state.settings.follow_seconds or FOLLOW_SECONDS
+    follower = Follower(first.source, first.mark, put, seconds)
+    state.doubt = lambda: follower.doubt
+    follower.start()
+    return follower

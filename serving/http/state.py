@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, cast
 
@@ -9,7 +10,7 @@ import anyio
 from fastapi import Depends
 from starlette.requests import Request
 
-from stagecast.serving.follow.follower import Follower
+from stagecast.serving.follow.follower import Doubt
 from stagecast.serving.http.micro_batches import MicroBatches
 from stagecast.serving.http.problems import ProblemError
 from stagecast.serving.metrics.meter import Meter
@@ -47,8 +48,8 @@ class State:
         Requests for scores that wait to be scored together.
     meter
         Counts of the requests of this process.
-    follower
-        Looks for another model; None: the model is that of the start.
+    doubt
+        Returns why an old model stays; None: the model is that of the start, and not followed.
     worker
         Which of several workers this is; None: there is no other.
     """
@@ -62,7 +63,7 @@ class State:
     is_draining: bool = False
     micro_batches: MicroBatches = field(default_factory=MicroBatches)
     meter: Meter = field(default_factory=Meter)
-    follower: Follower | None = None
+    doubt: Callable[[], Doubt | None] | None = None
     worker: Worker | None = None
     _health_limiter: anyio.CapacityLimiter | None = None
 

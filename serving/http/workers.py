@@ -7,55 +7,50 @@ process rehearsed, or it does not start. One that ends is started again.
 
 from __future__ import annotations
 
-import json
 import logging
 import logging.config
 import signal
 import socket
-import subprocess
-import sys
 import tempfile
 import threading
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from stagecast.features.errors import UsageError
+from stagecast.serving.follow.follower import Doubt, Follower
+from stagecast.serving.follow.sources import Source
 from stagecast.serving.http.connections import GRACEFUL_SECONDS
 from stagecast.serving.http.json_lines import LOG_CONFIG
-from stagecast.serving.http.server import Summary, address_of, model_of
+from stagecast.serving.http.server import (
+    FOLLOW_SECONDS,
+    FOLLOW_STOP_SECONDS,
+    First,
+    Summary,
+    address_of,
+    model_of,
+)
+from stagecast.serving.http.worker_place import (
+    RESTART_SECONDS,
+    RESTART_SECONDS_MAX,
+    SETTLED_SECONDS,
+    Place,
+)
 from stagecast.serving.scoring.rehearsal import rehearse_in_child
 from stagecast.serving.settings import Settings
 from stagecast.serving.store.store import Store
 
-READY = b"ready "
-"""Beginning of the line with which a worker says that it answers, before the model's version."""
 BACKLOG = 2048
 LOOK_SECONDS = 0.1
-RESTART_SECONDS, RESTART_SECONDS_MAX = 1.0, 30.0
-"""Pause before a worker is started again; it doubles while workers end within a minute."""
-SETTLED_SECONDS = 60.0
 _STOP_SECONDS = 10.0
 """Beyond the time that a worker has to drain and to answer, after which it is killed."""
 _logger = logging.getLogger("stagecast.server")
 
 
-@dataclass
-class _Place:
-    """The place of a worker: its process, and when the next one may start."""
-
-    number: int
-    process: subprocess.Popen[bytes]
-    started: float
-    pause: float = RESTART_SECONDS
-    restart_at: float | None = None
-    version: str | None = None
-    is_ready: threading.Event = field(default_factory=threading.Event)
-
-
-def serve_with_workers(settings: Settings, model: Path | None, *, as_json: bool) -> None:
+def serve_with_workers(
+    settings: Settings, model: Path | None, *, as_json: bool, source: Source | None = None
+) -> None:
     """Serve with several processes; see :func:`stagecast.serving.http.server.serve`.
 
     Raises
@@ -64,9 +59,10 @@ def serve_with_workers(settings: Settings, model: Path | None, *, as_json: bool)
         As for one process, or a worker ended before it answered.
     """
     logging.config.dictConfig(LOG_CONFIG)
+    first = None if source is None else First.of(source)
     store = Store.open(settings.store, read_only=settings.read_only)
     try:
-        folder = model_of(settings, model, store)
+        folder = model_of(settings, model if first is None else first.folder, store)
         has_published = store.current_run() is not None
     finally:
         store.close()
@@ -84,7 +80,16 @@ def serve_with_workers(settings: Settings, model: Path | None, *, as_json: bool)
         version = parent.wait_until_ready()
         address = address_of(settings.model_copy(update={"port": listening.getsockname()[1]}))
         Summary(address, version, has_published, settings.workers).show(as_json=as_json)
-        parent.watch()
+        follower = None
+        if first is not None:
+            follower = parent.follow(first, settings.follow_seconds or FOLLOW_SECONDS)
+        try:
+            parent.watch()
+        finally:
+            if follower is not None:
+                follower.stop(FOLLOW_STOP_SECONDS)
+            if first is not None:
+                first.scratch.cleanup()
 
 
 def plain_settings(settings: Settings) -> dict[str, Any]:
@@ -121,16 +126,45 @@ class _Parent:
     def __init__(self, job: dict[str, Any], listening: socket.socket, drain: float) -> None:
         self._job, self._listening = job, listening
         self._stop_seconds = drain + GRACEFUL_SECONDS + _STOP_SECONDS
-        self._places: list[_Place] = []
+        self._places: list[Place] = []
         self._stopping: float | None = None
+        self._lock = threading.Lock()
+        self._follower: Follower | None = None
+        self._doubts: dict[int, tuple[int, Doubt | None]] = {}
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
 
     def start(self, count: int) -> None:
         """Start so many workers."""
-        for number in range(count):
-            self._places.append(_Place(number, self._start(number), time.monotonic()))
-            self._listen_to(self._places[-1])
+        self._places = [Place(number) for number in range(count)]
+        for place in self._places:
+            place.start(self._job)
+
+    def put(self, folder: Path) -> None:
+        """Have all workers prepare the bundle of a folder, and then serve it.
+
+        Raises
+        ------
+        stagecast.features.errors.StagecastError
+            The child or a worker refuses it; then all go on with the old one.
+        """
+        expected = rehearse_in_child(folder)
+        with self._lock:  # nobody is started again meanwhile, with the old model
+            alive = [place for place in self._places if place.process.poll() is None]
+            for place in alive:
+                place.order({"prepare": str(folder), "expected": expected})
+            for place in alive:
+                place.wait_prepared()
+            settings = {**self._job["settings"], "model": str(folder)}
+            self._job = {**self._job, "settings": settings, "expected": expected}
+            for place in alive:
+                place.order({"swap": True})
+
+    def follow(self, first: First, seconds: float) -> Follower:
+        """Begin to look for another model."""
+        self._follower = Follower(first.source, first.mark, self.put, seconds)
+        self._follower.start()
+        return self._follower
 
     def wait_until_ready(self) -> str | None:
         """Wait until all workers answer, and return the version of their model.
@@ -157,14 +191,19 @@ class _Parent:
     def watch(self) -> None:
         """Start workers again that end, until a signal says to stop; then stop them all."""
         while self._stopping is None:
-            for place in self._places:
-                self._look(place)
+            if self._lock.acquire(blocking=False):
+                try:
+                    for place in self._places:
+                        self._look(place)
+                finally:
+                    self._lock.release()
             time.sleep(LOOK_SECONDS)
         self._stop()
 
-    def _look(self, place: _Place) -> None:
+    def _look(self, place: Place) -> None:
         now = time.monotonic()
         if place.process.poll() is None:
+            self._show_doubt(place)
             if now - place.started > SETTLED_SECONDS:
                 place.pause = RESTART_SECONDS
             return
@@ -178,35 +217,17 @@ class _Parent:
             )
             place.pause = min(2 * place.pause, RESTART_SECONDS_MAX)
         elif now >= place.restart_at:
-            place.process, place.started, place.restart_at = self._start(place.number), now, None
-            self._listen_to(place)
+            place.start(self._job)
 
-    def _start(self, number: int) -> subprocess.Popen[bytes]:
-        descriptor = self._listening.fileno()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "stagecast.serving.http.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            pass_fds=(descriptor,),
-            # an interrupt of the terminal is for the parent, which passes it on once
-            start_new_session=True,
-        )
-        assert process.stdin is not None  # a pipe was asked for
-        process.stdin.write(json.dumps({**self._job, "worker": number}).encode() + b"\n")
-        process.stdin.flush()  # it stays open: a worker whose parent has gone stops
-        return process
-
-    def _listen_to(self, place: _Place) -> None:
-        """Wait in a thread for the line of a worker that it is ready."""
-        output = place.process.stdout
-
-        def read() -> None:
-            for line in output or ():
-                if line.startswith(READY):
-                    place.version = json.loads(line.removeprefix(READY))
-                    place.is_ready.set()
-
-        threading.Thread(target=read, name=f"worker-{place.number}", daemon=True).start()
+    def _show_doubt(self, place: Place) -> None:
+        """Tell a worker why the old model stays, if it does not know yet."""
+        if self._follower is None or not place.is_ready.is_set():
+            return
+        doubt = self._follower.doubt
+        said = place.process.pid, doubt
+        if self._doubts.get(place.number) != said:
+            self._doubts[place.number] = said
+            place.order({"doubt": None if doubt is None else doubt.to_json()})
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self._stopping is None:

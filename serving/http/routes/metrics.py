@@ -72,6 +72,12 @@ def worker_families(state: State) -> list[Family]:
             "Whether the server was told to stop.",
             float(state.is_draining),
         ),
+        gauge(
+            "stagecast_model_doubt",
+            "Whether an old model is served, since another one could not be; of a server that "
+            "follows its model.",
+            None if state.doubt is None else float(state.doubt() is not None),
+        ),
         *_of_model(state),
     ]
 

@@ -17,6 +17,7 @@ from stagecast.serving.follow.follower import Follower
 from stagecast.serving.follow.sources import FolderSource, RegistrySource, source_of
 from tests.serving import published, web
 from tests.training.conftest import shop  # noqa: F401
+from tests.training.forging import make_hashes_fit
 from tests.training.made import Trained
 from tests.waiting import LIMIT_SECONDS, free_port, lives, wait_for, wait_until
 
@@ -151,12 +152,13 @@ def test_readiness_says_since_when_and_why_the_old_model_stays(tmp_path, followe
     app = web.app_with(tmp_path, store=store, scorer=web.FakeScorer())
     folder = bundle(tmp_path / "model", "one")
     follower = followed(folder, lambda path: {}["x"])
-    app.state.stagecast.follower = follower
+    app.state.stagecast.doubt = lambda: follower.doubt
     with web.client(app) as api:
         assert api.get("/readyz").json()["model_doubt"] is None
         bundle(folder, "two")
         follower.look()
         answer = api.get("/readyz")
+        assert "\nstagecast_model_doubt 1.0\n" in api.get("/metrics").text
     store.close()
     assert answer.status_code == 200
     doubt = answer.json()["model_doubt"]
@@ -187,14 +189,17 @@ def test_a_registry_that_is_dead_slow_or_garbage_is_an_error(monkeypatch, tmp_pa
 
 @pytest.mark.slow
 @pytest.mark.long
+@pytest.mark.parametrize("workers", [1, 2])
 def test_a_running_server_serves_what_takes_the_place_and_refuses_what_is_forged(
     shop: Trained,  # noqa: F811
     tmp_path,
+    workers,
 ):
     link, port = tmp_path / "current", free_port()
     link.symlink_to(shop.folder)
     output = tmp_path / "output"
     words = ["serve", "--port", str(port), "--model", str(link), "--follow-seconds", "1"]
+    words += ["--workers", str(workers)]
     with output.open("wb") as stream:
         process = subprocess.Popen(
             [sys.executable, "-m", "stagecast", *words],
@@ -219,19 +224,22 @@ def test_a_running_server_serves_what_takes_the_place_and_refuses_what_is_forged
         forged = tmp_path / "forged"
         shutil.copytree(shop.folder, forged)
         (forged / "models.json").write_text("{}")
-        manifest = json.loads((forged / "manifest.json").read_text())
-        manifest["model_version"] = "forged-1"
-        (forged / "manifest.json").write_text(json.dumps(manifest))
+        make_hashes_fit(forged)
         turn(forged)
         wait_until(lambda: ready()["model_doubt"] is not None)
         assert ready()["model_version"] == version
         other = tmp_path / "other"
         shutil.copytree(shop.folder, other)
-        manifest["model_version"] = "shop-next"
-        (other / "manifest.json").write_text(json.dumps(manifest))
+        models = json.loads((other / "models.json").read_text())
+        (other / "models.json").write_text(json.dumps(models, indent=1))
+        make_hashes_fit(other)
+        newer = json.loads((other / "manifest.json").read_text())["model_version"]
+        assert newer != version
         turn(other)
-        wait_until(lambda: ready()["model_version"] == "shop-next")
-        assert ready()["model_doubt"] is None
+        wait_until(lambda: ready()["model_version"] != version)
+        # all workers swap at once, and each connection may be that of another one
+        assert {ready()["model_version"] for _ in range(20)} == {newer}
+        wait_until(lambda: ready()["model_doubt"] is None)
     finally:
         process.terminate()
         process.wait(LIMIT_SECONDS)

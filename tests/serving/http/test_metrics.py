@@ -19,6 +19,7 @@ from stagecast.serving.metrics.workers import Worker, of_others, write_own
 from stagecast.serving.settings import Settings
 from stagecast.serving.store.monitor_tables import last_monitoring, store_monitoring
 from tests.serving import published, web
+from tests.waiting import wait_until
 
 ID = "anna@shop.example"
 BODY = {"customers": [{"customer_id": ID, "events": [{"timestamp": "1997-06-01"}]}]}
@@ -164,6 +165,10 @@ def test_a_duration_at_a_bound_is_in_its_bucket(bound):
     assert list(counts.values()) == sorted(counts.values())
 
 
+def draining(api, worker):
+    return value(read(api.get("/metrics")), "stagecast_draining", worker=worker)
+
+
 def test_any_worker_answers_for_all_and_one_of_them_does_the_jobs(store, tmp_path):
     folder = tmp_path / "workers"
     folder.mkdir()
@@ -172,9 +177,11 @@ def test_any_worker_answers_for_all_and_one_of_them_does_the_jobs(store, tmp_pat
     with web.client(apps[0]) as first, web.client(apps[1]) as second:
         assert [state.purger is not None for state in states] == [True, False]
         first.get("/v1/model")
-        write_own(Worker(0, folder), [gauge("stagecast_draining", "Told to stop.", 1.0)])
+        states[0].drain()
+        wait_until(lambda: draining(second, "0") == 1)
         samples = read(second.get("/metrics"))
-    assert value(samples, "stagecast_draining", worker="0") == 1
+    own = {"method": "GET", "route": "/v1/model", "status": "200"}
+    assert value(samples, "stagecast_requests_total", **own, worker="0") == 1
     assert value(samples, "stagecast_draining", worker="1") == 0
     # what is of the store has no worker
     assert value(samples, "stagecast_run_customers", model_version="retail-19980101") == 6
