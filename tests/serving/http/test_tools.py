@@ -18,6 +18,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from stagecast.features.errors import UsageError
 from stagecast.serving.http.app import create_app
+from stagecast.serving.http.door import utc_now
 from stagecast.serving.http.json_lines import JsonLines
 from stagecast.serving.keys.book import KeyBook
 from stagecast.serving.mcp.tools import TOOLS
@@ -38,11 +39,12 @@ def store(tmp_path_factory):
     opened.close()
 
 
-def server(store, **settings):
+def server(store, clock=utc_now, **settings):
     return create_app(
         Settings(**{"store": "sqlite:///unused.db", "mcp": True, **settings}),
         scorer_loader=lambda _: web.FakeScorer(),
         store=store,
+        clock=clock,
     )
 
 
@@ -143,7 +145,7 @@ def test_keys_scopes_and_limits_are_those_of_the_api(tmp_path):
     }
 
     async def look():
-        app = server(store, requests_per_minute=20)
+        app = server(store, lambda: now, requests_per_minute=20)
         async with connected(app, {"x-api-key": keys["read"]}) as (client, http):
             listed = await client.call_tool("who_is_at_risk", {})
             planned = await client.call_tool("preview_plan", {"contacts": 2, "holdout": 0})
