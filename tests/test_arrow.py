@@ -276,6 +276,7 @@ EVALUATION = {
     "learners.btyd.regular",
     "learners.btyd.renewals",
     "learners.btyd.stored",
+    "learners.c_trees",
     "learners.compiled_terms",
     "learners.customer_base",
     "learners.design",
