@@ -8,10 +8,10 @@ from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from stagecast.features.clock import from_microseconds
 from stagecast.serving.scoring import score_schema
+from stagecast.serving.scoring.compact_columns import COMPACT
 
 _DAY_ZERO = date(1970, 1, 1)
 _REASON_FIELDS = tuple(field.name for field in score_schema.REASON)
@@ -91,6 +91,4 @@ _CONVERTERS: Mapping[str, Callable[[list[Any]], list[Any]]] = {
 
 
 def _listed(values: Any) -> list[Any]:
-    if isinstance(values, pa.Array):
-        return list(values.to_pylist())
-    return list(values.tolist()) if isinstance(values, np.ndarray) else list(values)
+    return list(values.tolist() if isinstance(values, np.ndarray | COMPACT) else values)

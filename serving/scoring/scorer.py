@@ -16,6 +16,7 @@ from stagecast.features.arrays import Array, Integers
 from stagecast.features.clock import DAY, day_number, iso, microseconds
 from stagecast.features.engines.memory import MemoryEvents
 from stagecast.features.errors import UsageError
+from stagecast.features.one_customer.sentences import RuleSentences
 from stagecast.features.requests import CustomerEvents, Event
 from stagecast.features.snapshots import Snapshot, current_snapshot
 from stagecast.features.stages.scheme import Scheme
@@ -36,6 +37,8 @@ from stagecast.training.reasons.explanation import Explanation
 
 ONE_BY_ONE = 3
 """Up to this many customers are scored one after the other: arrays cost as much as four of them."""
+FEW_SENTENCES = 1_000
+"""Up to this many rows, the rules of stages are said without Arrow, which would import pandas."""
 BANDS = np.array(["low", "medium", "high"])
 
 
@@ -186,6 +189,10 @@ class Scorer:
         return [scores[position] for position in range(len(customers))]
 
     @cached_property
+    def _rule_sentences(self) -> RuleSentences:
+        return RuleSentences(self.scheme)
+
+    @cached_property
     def one_row(self) -> OneRow | None:
         """The bundle compiled for one customer at a time; None where it has no such form."""
         try:
@@ -307,7 +314,9 @@ class Scorer:
             "state": state,
             "stage": np.array(self.scheme.ids)[stage],
             "stage_since": clock.instant_microseconds(standing.since),
-            "stage_rule": self.scheme.explain(stage, standing.facts),
+            "stage_rule": self._rule_sentences.of_rows(stage, standing.facts)
+            if rows <= FEW_SENTENCES
+            else self.scheme.explain(stage, standing.facts),
             **{
                 f"p_stage_{name}": predicted.p_stage[:, k] for k, name in enumerate(self.scheme.ids)
             },
