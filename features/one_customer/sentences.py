@@ -41,9 +41,7 @@ class RuleSentences:
     """
 
     def __init__(self, scheme: Scheme) -> None:
-        self._rules = [
-            [_parts(scheme, clause) for clause in stage.rule] for stage in scheme.stages
-        ]
+        self._rules = [[_parts(scheme, clause) for clause in stage.rule] for stage in scheme.stages]
         self._features = sorted({part.feature for rule in self._rules for c in rule for part in c})
 
     def of(self, stage: int, facts: Mapping[str, float]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from pathlib import Path
 
@@ -18,13 +19,20 @@ from stagecast.serving.http.connections import (
 )
 from stagecast.serving.http.door import has_stored_key
 from stagecast.serving.http.state import State
+from stagecast.serving.scoring.first_load import FirstLoad
 from stagecast.serving.scoring.rehearsal import load_rehearsed
 from stagecast.serving.scoring.scorer import Scorer
 from stagecast.serving.settings import Settings
 from stagecast.serving.store.store import Store
 
 
-def serve(settings: Settings, model: Path | None, *, as_json: bool = False) -> None:
+def serve(
+    settings: Settings,
+    model: Path | None,
+    *,
+    as_json: bool = False,
+    first_load: FirstLoad | None = None,
+) -> None:
     """Serve the API and the pages until the process is interrupted.
 
     Parameters
@@ -34,6 +42,8 @@ def serve(settings: Settings, model: Path | None, *, as_json: bool = False) -> N
     model
         Bundle folder for ``POST /v1/score``. None takes ``settings.model``, else the bundle that
         made the published scores, if its folder still exists.
+    first_load
+        Loads the bundle already, in a child process; None: it is started here.
     as_json
         Whether to print address and model as JSON instead of text.
 
@@ -44,16 +54,11 @@ def serve(settings: Settings, model: Path | None, *, as_json: bool = False) -> N
     """
     store = Store.open(settings.store, read_only=settings.read_only)
     check_bind(settings.host, settings.keys, has_stored_key=has_stored_key(settings, store))
-    folder = model if model is not None else settings.model
-    if folder is None:
-        current_run = store.current_run()
-        published_folder = None if current_run is None else Path(current_run.model_path)
-        folder = (
-            published_folder if published_folder is not None and published_folder.is_dir() else None
-        )
-    scorer = None if folder is None else load_rehearsed(folder)
-    if scorer is not None:
-        scorer.prepare()
+    folder = model or settings.model or _published_folder(store)
+    scorer = None
+    if folder is not None:
+        with first_load or FirstLoad(folder) as first:
+            scorer = load_rehearsed(first)
     app_settings = settings.model_copy(update={"model": folder})
 
     def loaded_scorer(_: Path) -> Scorer:
@@ -89,7 +94,19 @@ def serve(settings: Settings, model: Path | None, *, as_json: bool = False) -> N
         server_header=False,
     )
     state: State = app.state.stagecast
+    # what was imported and loaded stays: it is not looked through for garbage at each collection
+    gc.collect()
+    gc.freeze()
+    gc.enable()
     try:
         DrainingServer(config, state.drain, settings.drain_seconds).run()
     finally:
+        gc.unfreeze()
         store.close()
+
+
+def _published_folder(store: Store) -> Path | None:
+    """Return the folder of the bundle that made the published scores, if it still exists."""
+    run = store.current_run()
+    folder = None if run is None else Path(run.model_path)
+    return folder if folder is not None and folder.is_dir() else None

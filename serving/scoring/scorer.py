@@ -13,11 +13,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array, Integers
-from stagecast.features.clock import DAY, day_number, iso, microseconds
+from stagecast.features.clock import day_number, iso, microseconds
 from stagecast.features.engines.memory import MemoryEvents
-from stagecast.features.errors import UsageError
 from stagecast.features.one_customer.sentences import RuleSentences
-from stagecast.features.requests import CustomerEvents, Event
+from stagecast.features.requests import CustomerEvents
 from stagecast.features.snapshots import Snapshot, current_snapshot
 from stagecast.features.stages.scheme import Scheme
 from stagecast.features.stages.scheme_files import thresholds_to_json
@@ -199,31 +198,6 @@ class Scorer:
             return OneRow(self.bundle, told_apart=self.told_apart)
         except NotImplementedError:
             return None
-
-    def prepare(self) -> None:
-        """Load the trees and compile the form of one row, so that the first request need not.
-
-        A customer who bought and one who did not are scored, and their scores are dropped.
-
-        Raises
-        ------
-        UsageError
-            The bundle cannot score them: it is consistent in itself, and no model.
-        """
-        as_of = self.bundle.as_of
-        before = as_of - 40 * DAY
-        buyer = CustomerEvents("a", (Event(before, amount=1.0), Event(before + DAY, amount=1.0)))
-        prospect = CustomerEvents("b", (Event(before, "visit"),))
-        try:
-            # by arrays as well, which load the trees for many rows
-            for customers in ([buyer, prospect], [buyer] * (ONE_BY_ONE + 1)):
-                for with_reasons in (False, True):
-                    self.score_objects(customers, as_of, with_reasons=with_reasons)
-        except Exception as error:
-            raise UsageError(
-                f"the model {self.model_version} cannot score a customer: "
-                f"{type(error).__name__}: {str(error)[:200]}; train it again, or restore its folder"
-            ) from error
 
     def _one_by_one(
         self,

@@ -28,7 +28,9 @@ def test_text_and_segment_follow_the_scores_of_each_row() -> None:
     for settings in (RfmSettings(), RfmSettings(3), RfmSettings(9, orders=(2, 5), spend=(30,))):
         scales = learned(columns, settings)
         result = rfm_columns(scales, columns, has_amounts=True)
-        assert result["rfm"].tolist().count(None) == result["rfm_segment"].tolist().count(None) == 40
+        assert (
+            result["rfm"].tolist().count(None) == result["rfm_segment"].tolist().count(None) == 40
+        )
         texts, segments = (result[name].tolist() for name in ("rfm", "rfm_segment"))
         for row in range(40, 400):
             r, f, m = (
