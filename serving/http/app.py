@@ -14,8 +14,8 @@ from starlette.types import Receive, Scope, Send
 
 from stagecast.features.errors import StagecastError
 from stagecast.serving.http.access import STATIC, DeclaredApp, check_scope, undeclared
-from stagecast.serving.http.admission import Admission
-from stagecast.serving.http.auth import Guard, check_bind
+from stagecast.serving.http.admission import Admission, Places
+from stagecast.serving.http.auth import Entrance, Guard, check_bind
 from stagecast.serving.http.door import Clock, Door, has_stored_key, utc_now
 from stagecast.serving.http.failures import add_handlers
 from stagecast.serving.http.headers import SecureHeaders
@@ -42,6 +42,7 @@ from stagecast.serving.http.routes import (
     trust,
     trust_page,
 )
+from stagecast.serving.http.score_app import ScoreApp, is_score
 from stagecast.serving.http.state import State
 from stagecast.serving.reports.rendering import static_files
 from stagecast.serving.settings import Settings
@@ -63,18 +64,21 @@ class StagecastAPI(FastAPI):
     ----------
     log
         Writes what came of each request.
+    score_app
+        Answers requests for scores.
     **settings
         Those of FastAPI.
     """
 
-    def __init__(self, log: RequestLog, **settings: Any) -> None:
+    def __init__(self, log: RequestLog, score_app: ScoreApp, **settings: Any) -> None:
         super().__init__(**settings)
-        self._log = log
+        self._log, self._score_app = log, score_app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request, or the start and stop of the server."""
         if scope["type"] == "http":
-            await self._log.run(super().__call__, scope, receive, send)
+            app = self._score_app if is_score(scope) else super().__call__
+            await self._log.run(app, scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 
@@ -148,8 +152,11 @@ def create_app(
         if store is None and state.store is not None:
             state.store.close()
 
+    places = Places(settings.requests_at_once)
+    entrance = Entrance(door, settings.allowed_hosts)
     app = StagecastAPI(
         RequestLog(door, with_access=settings.access_log),
+        ScoreApp(state, entrance, places),
         title="stagecast",
         version=version("stagecast"),
         summary="Churn, lifecycle stage and value of each customer",
@@ -184,10 +191,10 @@ def create_app(
     app.mount(STATIC, DeclaredApp(static_files(), STATIC), name="static")
     add_handlers(app)
     app.add_middleware(ChooseLanguage)
-    app.add_middleware(Guard, door=door, allowed_hosts=settings.allowed_hosts)
+    app.add_middleware(Guard, entrance=entrance)
     if settings.read_only:
         app.add_middleware(ReadOnly)
-    app.add_middleware(Admission, limit=settings.requests_at_once)
+    app.add_middleware(Admission, places=places)
     app.add_middleware(SecureHeaders, is_draining=lambda: state.is_draining)
     if missing := undeclared(app):
         raise RuntimeError(f"routes without a scope: {', '.join(missing)}; see http/access.py")

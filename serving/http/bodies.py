@@ -6,12 +6,14 @@ are errors of the caller, not of the server.
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
-import anyio
 import msgspec
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive
 
 from stagecast.features.errors import did_you_mean
 from stagecast.features.shop.customer_ids import LONGEST_ID, clean_id
@@ -102,37 +104,52 @@ _lookup_decoder = msgspec.json.Decoder(LookupBody)
 
 
 async def read_body(request: Request, limit: int) -> bytes:
+    """Return :func:`receive_body` of a request to a route."""
+    seconds = request.app.state.stagecast.settings.body_seconds
+    return await receive_body(request.headers, request.receive, limit, seconds)
+
+
+async def receive_body(
+    headers: Mapping[str, str], receive: Receive, limit: int, seconds: float
+) -> bytes:
     """Return the body of a request.
 
     Parameters
     ----------
-    request
-        The request.
+    headers
+        Headers of the request.
+    receive
+        Returns the next part of the body.
     limit
         Maximum length, in bytes.
+    seconds
+        How long the body may take.
 
     Raises
     ------
     ProblemError
         413: the body is longer than ``limit``, with or without a Content-Length header; 408: it
         did not arrive in time.
+    starlette.requests.ClientDisconnect
+        The client went away.
     """
-    too_long = ProblemError(
-        413,
-        "body-too-long",
-        f"the body is longer than {limit} bytes; send fewer customers at a time",
-    )
-    content_length = request.headers.get("content-length", "")
+    content_length = headers.get("content-length", "")
     if content_length.isdecimal() and (len(content_length) > 18 or int(content_length) > limit):
-        raise too_long
-    body = bytearray()
-    seconds = request.app.state.stagecast.settings.body_seconds
+        raise _too_long(limit)
+    parts, length = [], 0
     try:
-        with anyio.fail_after(seconds):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > limit:
-                    raise too_long
+        async with asyncio.timeout(seconds):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                part: bytes = message.get("body", b"")
+                parts.append(part)
+                length += len(part)
+                if length > limit:
+                    raise _too_long(limit)
+                if not message.get("more_body", False):
+                    break
     except TimeoutError:
         raise ProblemError(
             408,
@@ -140,7 +157,15 @@ async def read_body(request: Request, limit: int) -> bytes:
             f"the body was not here within {seconds:g} s; send fewer customers at a time",
             headers={"Connection": "close"},
         ) from None
-    return bytes(body)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _too_long(limit: int) -> ProblemError:
+    return ProblemError(
+        413,
+        "body-too-long",
+        f"the body is longer than {limit} bytes; send fewer customers at a time",
+    )
 
 
 def decode_lookup(body: bytes) -> list[str]:

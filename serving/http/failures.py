@@ -44,8 +44,7 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(StagecastError)
     async def _on_stagecast_error(request: Request, error: StagecastError) -> Response:
-        status = 400 if isinstance(error, UsageError) else 422
-        return answer(request, ProblemError(status, "request-refused", str(error)))
+        return answer(request, problem_of(error, request.method))
 
     @app.exception_handler(RequestValidationError)
     async def _on_invalid_query(request: Request, error: RequestValidationError) -> Response:
@@ -66,15 +65,32 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(SQLAlchemyError)
     async def _on_store_error(request: Request, error: SQLAlchemyError) -> Response:
-        return answer(request, store_problem(error, request.method))
+        return answer(request, problem_of(error, request.method))
 
     @app.exception_handler(Exception)
     async def _on_bug(request: Request, error: Exception) -> Response:
-        # the traceback goes to the server's log; the response must not reveal internals
-        return answer(
-            request,
-            ProblemError(500, "internal", "this is a fault of the server; its log says more"),
-        )
+        return answer(request, problem_of(error, request.method))
+
+
+def problem_of(error: Exception, method: str) -> ProblemError:
+    """Return what an error is to the caller; 500 where it is a fault of the server.
+
+    Parameters
+    ----------
+    error
+        The error.
+    method
+        Method of the request.
+    """
+    if isinstance(error, ProblemError):
+        return error
+    if isinstance(error, StagecastError):
+        status = 400 if isinstance(error, UsageError) else 422
+        return ProblemError(status, "request-refused", str(error))
+    if isinstance(error, SQLAlchemyError):
+        return store_problem(error, method)
+    # the traceback goes to the server's log; the response must not reveal internals
+    return ProblemError(500, "internal", "this is a fault of the server; its log says more")
 
 
 def _query_problem(error: RequestValidationError) -> ProblemError:

@@ -13,7 +13,7 @@ import anyio
 import httpx
 import pytest
 
-from stagecast.serving.http.admission import Admission
+from stagecast.serving.http.admission import Admission, Places
 from tests.serving import published
 from tests.waiting import LIMIT_SECONDS, free_port
 
@@ -147,7 +147,7 @@ def test_requests_beyond_the_limit_are_refused_at_once_and_those_inside_are_answ
         await send({"type": "http.response.body", "body": b""})
 
     async def run():
-        inside = Admission(app, limit=3)
+        inside = Admission(app, Places(3))
         transport = httpx.ASGITransport(inside)
         statuses: list[int] = []
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
