@@ -130,7 +130,7 @@ def shop(tmp_path_factory) -> Path:
             done = pipeline.run(
                 log,
                 Path("out"),
-                TrainConfig(max_dates=3),
+                TrainConfig(max_dates=1),
                 track=lambda *made: log_training(uri, *made),
             )
         store = Store.open("sqlite:///stagecast.db")
