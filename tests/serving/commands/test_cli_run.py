@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,7 +25,6 @@ from stagecast.serving.runs.files import OF_A_RUN
 from stagecast.serving.scoring import score_schema
 from stagecast.serving.scoring.scorer import load_scorer
 from tests.serving.calling import Stagecast
-from tests.training.conftest import new_store  # noqa: F401
 from tests.training.made import simulated_rows
 from tests.waiting import LIMIT_SECONDS, free_port, lives, wait_for
 
@@ -256,11 +255,8 @@ def test_raw_events_are_scored_over_http(server: httpx.Client) -> None:
     assert 0 < prospect["p_convert"] < 1
 
 
-def test_a_training_is_tracked_registered_and_scored_by_alias(
-    tmp_path: Path,
-    new_store: Callable[[Path], str],  # noqa: F811
-) -> None:
-    new_store(tmp_path)
+@pytest.mark.long  # test_promotion_commands.py does so in this process
+def test_a_training_is_tracked_registered_and_scored_by_alias(tmp_path: Path) -> None:
     environment = {
         **os.environ,
         "PYTHONWARNINGS": "default",
@@ -288,6 +284,7 @@ def test_a_training_is_tracked_registered_and_scored_by_alias(
             "train", "log.csv", "--horizon", "20d", "--out", "m", "--register", "shop", "--json"
         )
     )
+    assert (tmp_path / "mlflow.db").is_file()
     scored = json.loads(
         stagecast(
             "score", "log.csv", "--model", "models:/shop@challenger", "--out", "s.parquet", "--json"
