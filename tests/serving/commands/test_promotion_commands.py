@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from tests.serving.calling import Stagecast
+from tests.training.conftest import new_store  # noqa: F401
 from tests.training.made import day, frame_of, simulated_rows
 
 pytestmark = pytest.mark.slow
@@ -18,8 +20,11 @@ HORIZON, FIRST, SECOND = 60, 180, 280
 
 
 def test_the_second_training_challenges_the_first(
-    stagecast: Stagecast, monkeypatch: pytest.MonkeyPatch
+    stagecast: Stagecast,
+    monkeypatch: pytest.MonkeyPatch,
+    new_store: Callable[[Path], str],  # noqa: F811
 ) -> None:
+    new_store(Path())
     monkeypatch.setenv("STAGECAST_TRACKING_SECONDS", "900")
     frame_of(simulated_rows(420, SECOND, seed=9)).to_csv("events.csv", index=False)
     reading = ("events.csv", "--duplicates", "keep")
