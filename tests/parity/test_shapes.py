@@ -65,7 +65,7 @@ def test_skipped_steps_change_no_byte(kinds: str, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("kinds", KINDS_OF)
-@pytest.mark.parametrize("rows_at_once", [1, 2, 1000])
+@pytest.mark.parametrize("rows_at_once", [1, pytest.param(2, marks=pytest.mark.long), 1000])
 @settings(max_examples=examples(5), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_several_dates_give_the_results_of_each_alone(

@@ -27,6 +27,7 @@ pytestmark = pytest.mark.slow
 RENAMED = {"subscribe": "joined", "cancel": "left", "purchase": "purchase", "visit": "visit"}
 TERMS = ("--churn", "cancellation", "--contract-start", "Joined", "--contract-end", "left")
 AS_OF = iso(day(DAYS))
+HORIZON = "150d"  # four past dates: each costs a fit of the customer-base models
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def home(events: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path
         "events.csv",
         *TERMS,
         "--horizon",
-        "30d",
+        HORIZON,
         "--as-of",
         AS_OF,
         "--out",
@@ -114,7 +115,7 @@ def test_a_request_is_scored_by_its_contract(home: Path, events: pd.DataFrame) -
         model = api.get("/v1/model").json()
         assert (model["churn"], model["method"]) == ("cancellation", "blend")
         page = api.get(f"/customers/{some[0]}", headers={"accept": "text/html"})
-        assert "the contract is cancelled within 30 days" in page.text
+        assert "the contract is cancelled within 150 days" in page.text
 
 
 def test_a_backtest_is_of_open_contracts(
@@ -126,7 +127,7 @@ def test_a_backtest_is_of_open_contracts(
         "events.csv",
         *TERMS,
         "--horizon",
-        "30d",
+        HORIZON,
         "--as-of",
         AS_OF,
         "--out",

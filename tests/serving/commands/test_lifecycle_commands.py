@@ -333,8 +333,8 @@ def test_leads_have_the_chance_that_a_training_gives_them(stagecast: Stagecast, 
         "--known-at-start",
         "size",
     )
-    assert stagecast("leads", *log, "--horizon", "60d", "--out", "leads.parquet").code == 0
-    assert stagecast("run", *log, "--horizon", "60d", "--out", "out", "--no-track").code == 0
+    assert stagecast("leads", *log, "--horizon", "150d", "--out", "leads.parquet").code == 0
+    assert stagecast("run", *log, "--horizon", "150d", "--out", "out", "--no-track").code == 0
     ranked = pq.read_table("leads.parquet").to_pandas().set_index("customer_id")["p_convert"]
     scores = (
         pq.read_table("out/scores.parquet")
@@ -405,7 +405,7 @@ def test_what_was_known_at_the_start_is_learned_from_kept_and_asked_for(
     people = ("--customers", shop / "people.csv", "--known-at-start", "size")
     log = (shop / "shop.csv", "--as-of", "2021-08-01")
     assert (
-        stagecast("train", *log, *people, "--horizon", "60d", "--out", "model", "--no-track").code
+        stagecast("train", *log, *people, "--horizon", "150d", "--out", "model", "--no-track").code
         == 0
     )
     remaining = json.loads(Path("model/models.json").read_text())
@@ -430,7 +430,7 @@ def test_one_customer_at_a_time_scores_as_the_whole_log_does(
         "--stages",
         scheme,
         "--horizon",
-        "60d",
+        "150d",
         "--out",
         "model",
         "--no-track",

@@ -45,6 +45,7 @@ from stagecast.training.tracking import log_training
 from tests.postgres import postgres_url  # noqa: F401
 from tests.profiles import examples
 from tests.serving import published
+from tests.training.conftest import new_store  # noqa: F401
 from tests.training.made import simulated_rows
 
 HOSTILE = (
@@ -112,8 +113,9 @@ FAULTS = f"{LATE},soon,purchase,5\n{LATE},2021-01-01\nc00008,2021-01-01\nc00009,
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory) -> Path:
+def shop(tmp_path_factory, new_store) -> Path:  # noqa: F811
     home = tmp_path_factory.mktemp("shop")
+    new_store(home)
     rows = pd.DataFrame(
         simulated_rows(300, 500, 5), columns=["customer_id", "timestamp", "event", "amount"]
     )
@@ -130,7 +132,7 @@ def shop(tmp_path_factory) -> Path:
             done = pipeline.run(
                 log,
                 Path("out"),
-                TrainConfig(max_dates=3),
+                TrainConfig(max_dates=1),
                 track=lambda *made: log_training(uri, *made),
             )
         store = Store.open("sqlite:///stagecast.db")
