@@ -50,6 +50,11 @@ class Settings(BaseSettings):
         SQLAlchemy URL, or the path of an SQLite file, of the published scores.
     host, port
         Address at which the server listens.
+    workers
+        Number of processes that answer at the address.
+    follow_seconds
+        How often the server looks whether another model stands where its own came from, in seconds;
+        None: it serves the model of its start.
     model
         Bundle folder. None: the server shows published scores and cannot score events.
     api_keys
@@ -68,6 +73,14 @@ class Settings(BaseSettings):
         File to which the lines of changes are added; None: stderr.
     access_log
         Whether each request is a line on stderr, with the template of its route for the path.
+    mcp
+        Whether assistants may call tools at /mcp.
+    telemetry_url
+        Address of a collector of OpenTelemetry (OTLP over HTTP) that gets a span for each request;
+        None: nothing is sent.
+    telemetry_share
+        Share of the requests that get a span, above 0, up to 1; those of a caller who traces follow
+        the caller.
     tracking_uri
         MLflow server or file. ``MLFLOW_TRACKING_URI`` is read if ``STAGECAST_TRACKING_URI`` is not
         set.
@@ -102,6 +115,8 @@ class Settings(BaseSettings):
     store: str = "sqlite:///stagecast.db"
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
+    workers: int = Field(default=1, ge=1, le=256)
+    follow_seconds: float | None = Field(default=None, ge=1, le=86_400)
     model: Path | None = None
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     api_keys_file: Path | None = None
@@ -110,6 +125,9 @@ class Settings(BaseSettings):
     requests_per_minute: int | None = Field(default=None, ge=1, le=1_000_000)
     audit_log: Path | None = None
     access_log: bool = False
+    mcp: bool = False
+    telemetry_url: str | None = Field(default=None, pattern=r"^https?://[^\s/]+")
+    telemetry_share: float = Field(default=1.0, gt=0, le=1)
     tracking_uri: str = Field(
         default="sqlite:///mlflow.db",
         validation_alias=AliasChoices(f"{PREFIX}TRACKING_URI", "MLFLOW_TRACKING_URI"),

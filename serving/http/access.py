@@ -65,6 +65,9 @@ ROUTE_SCOPES: dict[tuple[str, str], tuple[str, ...]] = {
     ("GET", "/channels"): _READ,
     ("GET", "/trust"): _READ,
     # of the server itself, and of no customer
+    # what a tool asks of the API needs the scope of that route as well
+    ("POST", "/mcp"): ("read", "plan"),
+    ("GET", "/metrics"): ("metrics",),
     ("GET", "/docs"): _ANY,
     ("GET", "/openapi.json"): _ANY,
     ("GET", STATIC): _ANY,
@@ -84,11 +87,15 @@ class Access:
         Template of the route that was chosen, None before that.
     scope
         The scope that the route used, None before that.
+    shed
+        Why the request was refused without a look at it: ``overloaded`` or ``limited``; None: it
+        was not.
     """
 
     caller: Caller | None
     template: str | None = None
     scope: str | None = None
+    shed: str | None = None
 
 
 def access_of(scope: Scope) -> Access:

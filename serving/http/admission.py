@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from stagecast.serving.http.access import OPEN_PATHS
+from stagecast.serving.http.access import OPEN_PATHS, access_of
 from stagecast.serving.http.problems import ProblemError
 
 RETRY_SECONDS = 1
@@ -57,6 +57,7 @@ class Admission:
             await self.app(scope, receive, send)
             return
         if not self._places.enter():
+            access_of(scope).shed = "overloaded"
             await overloaded().response()(scope, _nothing, send)
             return
         try:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
 from fastapi import Depends, FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse
-from starlette.types import Receive, Scope, Send
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stagecast.features.errors import StagecastError
 from stagecast.serving.http.access import STATIC, DeclaredApp, check_scope, undeclared
@@ -31,6 +34,7 @@ from stagecast.serving.http.routes import (
     customers,
     health,
     home,
+    metrics,
     model,
     pages,
     plan_pages,
@@ -42,8 +46,13 @@ from stagecast.serving.http.routes import (
     trust,
     trust_page,
 )
+from stagecast.serving.http.routes.metrics import keep_written
 from stagecast.serving.http.score_app import ScoreApp, is_score
+from stagecast.serving.http.spans import Spans, spans_of
 from stagecast.serving.http.state import State
+from stagecast.serving.http.tools import PATH as TOOLS_PATH
+from stagecast.serving.http.tools import ToolsEndpoint
+from stagecast.serving.metrics.workers import Worker
 from stagecast.serving.reports.rendering import static_files
 from stagecast.serving.settings import Settings
 from stagecast.serving.store.protocols import ScorerLoader
@@ -66,18 +75,24 @@ class StagecastAPI(FastAPI):
         Writes what came of each request.
     score_app
         Answers requests for scores.
+    spans
+        Makes a span of each request; None: nothing does.
     **settings
         Those of FastAPI.
     """
 
-    def __init__(self, log: RequestLog, score_app: ScoreApp, **settings: Any) -> None:
+    def __init__(
+        self, log: RequestLog, score_app: ScoreApp, spans: Spans | None, **settings: Any
+    ) -> None:
         super().__init__(**settings)
-        self._log, self._score_app = log, score_app
+        self._log, self._spans, self._score_app = log, spans, score_app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request, or the start and stop of the server."""
         if scope["type"] == "http":
-            app = self._score_app if is_score(scope) else super().__call__
+            app: ASGIApp = self._score_app if is_score(scope) else super().__call__
+            if self._spans is not None:
+                app = partial(self._spans.run, app)
             await self._log.run(app, scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
@@ -95,6 +110,8 @@ def create_app(
     scorer_loader: ScorerLoader,
     store: Store | None = None,
     clock: Clock = utc_now,
+    worker: Worker | None = None,
+    spans: Spans | None = None,
 ) -> FastAPI:
     """Return the server as an ASGI application.
 
@@ -111,6 +128,10 @@ def create_app(
         Published scores. None: the server opens and closes the store at ``settings.store``.
     clock
         Returns the present, UTC, by which keys expire and limits refill.
+    worker
+        Which of several workers this is; the first purges and sends webhooks for all.
+    spans
+        Makes a span of each request; None: what the settings say.
 
     Raises
     ------
@@ -123,7 +144,8 @@ def create_app(
     receiver_of(settings)  # an address that cannot be used is refused before the server starts
     if not settings.keys and not is_loopback(settings.host):
         check_bind(settings.host, (), has_stored_key=has_stored_key(settings, store))
-    state, door = State(settings, store=store), Door(settings, clock)
+    spans = spans if spans is not None else spans_of(settings)
+    state, door = State(settings, store=store, worker=worker), Door(settings, clock)
     if store is not None:
         door.attach(store.engine)
 
@@ -141,22 +163,29 @@ def create_app(
             except StagecastError as error:
                 state.scorer_fault = f"the model '{settings.model}' was not loaded: {error}"
         courier = _courier(state)
-        if state.store is not None and not settings.read_only:
+        if state.store is not None and not settings.read_only and state.does_jobs:
             state.purger = Purger(state.store.engine)
             state.purger.start()
-        yield
+        written = None if worker is None else asyncio.create_task(keep_written(state, worker))
+        async with tools.running():
+            yield
+        if written is not None:
+            written.cancel()
         if state.purger is not None:
             state.purger.stop(PURGE_SECONDS)
         if courier is not None:
             courier.stop()
+        if spans is not None:
+            spans.stop()
         if store is None and state.store is not None:
             state.store.close()
 
     places = Places(settings.requests_at_once)
     entrance = Entrance(door, settings.allowed_hosts)
     app = StagecastAPI(
-        RequestLog(door, with_access=settings.access_log),
+        RequestLog(door, state.meter, with_access=settings.access_log),
         ScoreApp(state, entrance, places),
+        spans,
         title="stagecast",
         version=version("stagecast"),
         summary="Churn, lifecycle stage and value of each customer",
@@ -180,6 +209,7 @@ def create_app(
         results,
         model,
         health,
+        metrics,
         home,
         plan_pages,
         channel_page,
@@ -188,6 +218,8 @@ def create_app(
     ):
         app.include_router(module.router)
     app.add_api_route("/openapi.json", openapi_document, include_in_schema=False)
+    tools = ToolsEndpoint(app, is_on=settings.mcp, max_body_bytes=settings.max_body_bytes)
+    app.router.routes.append(Route(TOOLS_PATH, tools, methods=["POST"]))
     app.mount(STATIC, DeclaredApp(static_files(), STATIC), name="static")
     add_handlers(app)
     app.add_middleware(ChooseLanguage)
@@ -204,7 +236,9 @@ def create_app(
 def _courier(state: State) -> Courier | None:
     """Start to send webhooks; None where no address is set, or there is no store."""
     receiver = receiver_of(state.settings)
-    if receiver is None or state.store is None or state.settings.read_only:
+    if receiver is None or state.store is None or not state.does_jobs:
+        return None
+    if state.settings.read_only:
         return None
     courier = Courier(state.store.engine, receiver)
     courier.start()

@@ -210,6 +210,8 @@ class Guard:
         try:
             await self._entrance.check(scope, access)
         except ProblemError as problem:
+            if problem.status == 429:
+                access.shed = "limited"
             await problem.response()(scope, receive, send)
             return
         checked = send if scope["path"] in OPEN_PATHS else _only_if_checked(access, scope, send)

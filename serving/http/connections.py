@@ -7,12 +7,17 @@ read. A few hundred such sockets would hold a server up, and one of them its sto
 from __future__ import annotations
 
 import asyncio
+import logging.config
+import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from stagecast.serving.http.json_lines import LOG_CONFIG
 
 DRAIN_SECONDS, GRACEFUL_SECONDS = 5.0, 20
 """After the signal to stop: for the rest of a body, and for all requests to be answered."""
@@ -162,12 +167,31 @@ class DrainingServer(uvicorn.Server):
         Called once when the server is told to stop.
     seconds
         How long it listens after that, so that load balancers notice.
+    ready
+        Called once requests are answered.
     """
 
-    def __init__(self, config: uvicorn.Config, draining: Any, seconds: float = 0.0) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        draining: Any,
+        seconds: float = 0.0,
+        ready: Callable[[], None] | None = None,
+    ) -> None:
         super().__init__(config)
-        self._draining, self._seconds = draining, seconds
+        self._draining, self._seconds, self._ready = draining, seconds, ready
         self._signal: tuple[int, float] | None = None
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until a signal; from here on the log of this process has lines of JSON."""
+        logging.config.dictConfig(LOG_CONFIG)
+        super().run(sockets=sockets)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say so."""
+        await super().startup(sockets=sockets)
+        if self._ready is not None and self.started:
+            self._ready()
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Drain at the first signal, stop at the second."""

@@ -69,6 +69,11 @@ class MicroBatches:
         self._is_due = False
         self._in_thread: asyncio.Task[None] | None = None
 
+    @property
+    def waiting(self) -> int:
+        """Number of requests that wait to be scored."""
+        return len(self._waiting)
+
     async def score(self, asked: Asked) -> Answered:
         """Return the scores of a request, once those that wait beside it are scored as well.
 

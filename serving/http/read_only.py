@@ -6,8 +6,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stagecast.serving.http.problems import ProblemError
 from stagecast.serving.http.store_faults import READING
+from stagecast.serving.mcp.inside import ONLY_READS
 
-READING_POSTS = frozenset({"/v1/score", "/v1/customers/lookup"})
+READING_POSTS = frozenset({"/v1/score", "/v1/customers/lookup", "/mcp"})
 """Paths whose POST writes nothing."""
 
 
@@ -27,6 +28,7 @@ class ReadOnly:
         writes = (
             scope["type"] == "http"
             and scope["method"] not in READING
+            and not scope.get("state", {}).get(ONLY_READS)
             and not (scope["method"] == "POST" and scope["path"] in READING_POSTS)
         )
         if not writes:

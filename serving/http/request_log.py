@@ -7,11 +7,11 @@ exception can hold a customer's id; a client who goes away is one line too.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
 import traceback
 from pathlib import Path
+from typing import Any
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,6 +19,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from stagecast.serving.http.access import ROUTE_SCOPES, Access, access_of
 from stagecast.serving.http.door import Door
 from stagecast.serving.http.problems import ProblemError
+from stagecast.serving.http.request_ids import id_of, request_id, with_id
+from stagecast.serving.metrics.meter import Meter
 
 AUDITED = frozenset({"plan", "export", "admin"})
 """Scopes whose use is a line of the audit log."""
@@ -36,16 +38,23 @@ class RequestLog:
     ----------
     door
         Its clock, its audit log, and the hash of customers.
+    meter
+        Counts each request.
     with_access
         Whether each request is a line on stderr.
     """
 
-    def __init__(self, door: Door, *, with_access: bool = False) -> None:
-        self._door, self._with_access = door, with_access
+    def __init__(self, door: Door, meter: Meter, *, with_access: bool = False) -> None:
+        self._door, self._meter, self._with_access = door, meter, with_access
 
     async def run(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request."""
         status, begin = 0, time.perf_counter()
+        own_id = id_of(scope["headers"])
+        token = request_id.set(own_id)
+        scope.setdefault("state", {})["request_id"] = own_id
+        send = with_id(send, own_id)
+        self._meter.inside += 1
 
         async def send_noting(message: Message) -> None:
             nonlocal status
@@ -68,10 +77,14 @@ class RequestLog:
                 "error in %s %s: %s", scope["method"], template_of(scope), places_of(error)
             )
         finally:
-            access = access_of(scope)
+            access, seconds = access_of(scope), time.perf_counter() - begin
+            self._meter.inside -= 1
+            self._meter.count(scope["method"], template_of(scope), status, seconds, access.shed)
             if self._with_access:
-                _logger.warning(_line(scope, access, status, time.perf_counter() - begin))
+                fields = _fields(scope, access, status, seconds)
+                _logger.info("request", extra={"fields": fields})
             self._audit(scope, access, status)
+            request_id.reset(token)
 
     def _audit(self, scope: Scope, access: Access, status: int) -> None:
         event = access.scope
@@ -86,6 +99,7 @@ class RequestLog:
             event,
             self._door.clock(),
             key=access.caller.key_id,
+            request_id=request_id.get(),
             method=scope["method"],
             route=template_of(scope),
             status=status,
@@ -129,12 +143,11 @@ def _short(filename: str) -> str:
     return "/".join(path.parts[-2:])
 
 
-def _line(scope: Scope, access: Access, status: int, seconds: float) -> str:
-    line = {
+def _fields(scope: Scope, access: Access, status: int, seconds: float) -> dict[str, Any]:
+    return {
         "method": scope["method"],
         "route": access.template or "-",
         "status": status,
         "ms": round(seconds * 1000, 1),
         "key": None if access.caller is None else access.caller.key_id,
     }
-    return json.dumps(line)

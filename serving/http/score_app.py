@@ -66,6 +66,7 @@ class ScoreApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request."""
         if not self._places.enter():
+            access_of(scope).shed = "overloaded"
             await self._refuse(overloaded(), send)
             return
         try:
@@ -74,6 +75,8 @@ class ScoreApp:
             raise
         except Exception as error:
             problem = problem_of(error, "POST")
+            if problem.status == 429:
+                access_of(scope).shed = "limited"
             await self._refuse(problem, send)
             if problem.status == 500:
                 raise  # the log of requests says where it came from

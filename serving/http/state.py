@@ -9,8 +9,11 @@ import anyio
 from fastapi import Depends
 from starlette.requests import Request
 
+from stagecast.serving.follow.follower import Follower
 from stagecast.serving.http.micro_batches import MicroBatches
 from stagecast.serving.http.problems import ProblemError
+from stagecast.serving.metrics.meter import Meter
+from stagecast.serving.metrics.workers import Worker
 from stagecast.serving.settings import Settings
 from stagecast.serving.store.protocols import ScorerLike
 from stagecast.serving.store.purging import Purger
@@ -42,6 +45,12 @@ class State:
         Purges what was erased; None: there is no store, or it is only read.
     micro_batches
         Requests for scores that wait to be scored together.
+    meter
+        Counts of the requests of this process.
+    follower
+        Looks for another model; None: the model is that of the start.
+    worker
+        Which of several workers this is; None: there is no other.
     """
 
     settings: Settings
@@ -52,6 +61,9 @@ class State:
     purger: Purger | None = None
     is_draining: bool = False
     micro_batches: MicroBatches = field(default_factory=MicroBatches)
+    meter: Meter = field(default_factory=Meter)
+    follower: Follower | None = None
+    worker: Worker | None = None
     _health_limiter: anyio.CapacityLimiter | None = None
 
     def health_limiter(self) -> anyio.CapacityLimiter:
@@ -59,6 +71,11 @@ class State:
         if self._health_limiter is None:
             self._health_limiter = anyio.CapacityLimiter(2)
         return self._health_limiter
+
+    @property
+    def does_jobs(self) -> bool:
+        """Whether this process purges and sends webhooks, which one of the workers does for all."""
+        return self.worker is None or self.worker.number == 0
 
     def drain(self) -> None:
         """Note that the server was told to stop."""

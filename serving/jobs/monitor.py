@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from stagecast.features.clock import parse_instant
 from stagecast.features.errors import UsageError
 from stagecast.features.files import write_text
 from stagecast.serving.monitor.page import render_monitoring
@@ -21,6 +22,8 @@ from stagecast.serving.runs.folders import new_folder
 from stagecast.serving.runs.models import model_folder
 from stagecast.serving.scoring.scorer import load_scorer
 from stagecast.serving.settings import Settings, load_settings
+from stagecast.serving.store.monitor_tables import store_monitoring
+from stagecast.serving.store.opening import open_engine
 from stagecast.training.monitoring.advice import Action
 
 FailOn = Literal["never", "repair", "retrain"]
@@ -65,6 +68,8 @@ def watch_model(reading: Reading, request: MonitorRequest, *, steps: Steps = sil
             max_age_days=request.max_age_days,
             say=say,
         )
+    if store is not None:
+        _remember(store, result)
     if request.out is not None:
         with new_folder(request.out, _FILES, force=request.force) as draft:
             text = json.dumps(result.to_json(), ensure_ascii=False, allow_nan=False, indent=2)
@@ -85,6 +90,20 @@ def exit_code(action: Action, fail_on: FailOn) -> int:
     if action == "repair" and fail_on != "never":
         return REPAIR
     return RETRAIN if action == "retrain" and fail_on == "retrain" else 0
+
+
+def _remember(store: str, result: Monitoring) -> None:
+    """Store the metrics of a result, for ``/metrics`` of the servers of the store."""
+    engine = open_engine(store)
+    try:
+        store_monitoring(
+            engine,
+            result.model_version,
+            parse_instant(result.as_of),
+            prometheus_text(result),
+        )
+    finally:
+        engine.dispose()
 
 
 def _store(settings: Settings, *, named: bool) -> str | None:

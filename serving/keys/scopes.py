@@ -15,6 +15,7 @@ SCOPES = {
     "read": "read published scores, plans and pages",
     "plan": "make, freeze, cancel and confirm plans",
     "export": "download lists of customers as files, and the lists of plans",
+    "metrics": "read the counts of the server itself, for Prometheus",
     "admin": "erase customers, and what else changes the server",
 }
 """Name -> what a key with it may do."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
+from stagecast.serving.metrics.samples import Family, Sample, text_of
 from stagecast.serving.monitor.result import Monitoring
 
 PREFIX = "stagecast_monitor"
 ACTIONS = ("keep", "retrain", "repair")
-Sample = tuple[dict[str, str], float]
 
 
 def prometheus_text(result: Monitoring) -> str:
@@ -18,7 +16,7 @@ def prometheus_text(result: Monitoring) -> str:
     """
     version = {"model_version": result.model_version}
     checked, estimated = result.checked, result.estimated
-    families: list[tuple[str, str, list[Sample]]] = [
+    families: list[tuple[str, str, list[tuple[dict[str, str], float]]]] = [
         (
             "action",
             "What to do with the model: 1 for the advice, 0 for the others.",
@@ -100,20 +98,12 @@ def prometheus_text(result: Monitoring) -> str:
                 [(version, estimated.log_loss.value)],
             ),
         ]
-    return "".join(_family(*family) for family in families)
-
-
-def _family(name: str, help_text: str, samples: Iterable[Sample]) -> str:
-    lines = [f"{PREFIX}_{name}{{{_labels(labels)}}} {float(value)!r}" for labels, value in samples]
-    if not lines:
-        return ""
-    head = [f"# HELP {PREFIX}_{name} {help_text}", f"# TYPE {PREFIX}_{name} gauge"]
-    return "\n".join([*head, *lines]) + "\n"
-
-
-def _labels(labels: dict[str, str]) -> str:
-    return ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items())
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+    return text_of(
+        Family(
+            f"{PREFIX}_{name}",
+            "gauge",
+            help_text,
+            [Sample(labels, value) for labels, value in values],
+        )
+        for name, help_text, values in families
+    )

@@ -41,7 +41,26 @@ def load_rehearsed(first: FirstLoad, threads: int = 1) -> Scorer:
         There is no bundle, it is damaged, it ends the process that loads it, or it does not predict
         what it did where it was trained.
     """
-    expected, folder = first.hash(), first.folder
+    return load_expected(first.folder, first.hash(), threads)
+
+
+def load_expected(folder: Path, expected: str, threads: int = 1) -> Scorer:
+    """Return the scorer of a bundle that a child process has loaded and scored with.
+
+    Parameters
+    ----------
+    folder
+        Folder of the bundle.
+    expected
+        Hash of the scores of the child process.
+    threads
+        See :class:`stagecast.serving.scoring.scorer.Scorer`.
+
+    Raises
+    ------
+    stagecast.features.errors.StagecastError
+        The bundle is not what it was then.
+    """
     scorer = load_scorer(folder, threads)
     if rehearse(scorer, str(folder)) != expected:
         raise DataRefusedError(

@@ -12,6 +12,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from stagecast.features.errors import UsageError
 from stagecast.serving.store import evidence as evidence  # its tables belong to the metadata
 from stagecast.serving.store import key_tables as key_tables
+from stagecast.serving.store import monitor_tables as monitor_tables
 from stagecast.serving.store import plan_tables as plan_tables
 from stagecast.serving.store import purge_tables as purge_tables
 from stagecast.serving.store import webhook_tables as webhook_tables

@@ -5,9 +5,13 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stagecast.features.errors import UsageError
 from stagecast.training.tracking.client import open_client
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
 
 
 def fetch_bundle(tracking_uri: str, model: str) -> Path:
@@ -25,17 +29,11 @@ def fetch_bundle(tracking_uri: str, model: str) -> Path:
     UsageError
         The model, alias or version does not exist, or the store cannot be reached.
     """
-    name, alias, version = model_name(model)
     from mlflow.exceptions import MlflowException
 
     folder: Path | None = None
     try:
-        client = open_client(tracking_uri)
-        registered = (
-            client.get_model_version_by_alias(name, alias)
-            if alias
-            else client.get_model_version(name, version)
-        )
+        registered = registered_version(tracking_uri, model)
         folder = Path(tempfile.mkdtemp(prefix="stagecast-model-"))
         return fetch_into(folder, tracking_uri, str(registered.source))
     except (MlflowException, OSError) as error:
@@ -44,6 +42,21 @@ def fetch_bundle(tracking_uri: str, model: str) -> Path:
         raise UsageError(
             f"--model {model} was not found at {tracking_uri}: {error}; see `mlflow ui`"
         ) from error
+
+
+def registered_version(tracking_uri: str, model: str) -> ModelVersion:
+    """Return the version that the name of a registered model stands for now.
+
+    Raises
+    ------
+    mlflow.exceptions.MlflowException, OSError, UsageError
+        There is none, or the registry cannot be asked.
+    """
+    name, alias, version = model_name(model)
+    client = open_client(tracking_uri)
+    if alias:
+        return client.get_model_version_by_alias(name, alias)
+    return client.get_model_version(name, version)
 
 
 def fetch_into(folder: Path, tracking_uri: str, source: str) -> Path:

@@ -9,6 +9,7 @@ import anyio.to_thread
 from fastapi import APIRouter
 from sqlalchemy.exc import SQLAlchemyError
 
+from stagecast.features.clock import iso
 from stagecast.serving.http.openapi import problem_responses
 from stagecast.serving.http.problems import ProblemError
 from stagecast.serving.http.state import HOW_TO_SERVE, State, StateDep
@@ -64,4 +65,14 @@ def _readiness(state: State) -> dict[str, Any]:
     if faults or state.scorer is None:
         raise ProblemError(503, "not-ready", "; ".join(faults))
     published = None if run is None else {"as_of": run.as_of, "model_version": run.model_version}
-    return {"status": "ready", "model_version": state.scorer.model_version, "published": published}
+    answer = {
+        "status": "ready",
+        "model_version": state.scorer.model_version,
+        "published": published,
+    }
+    if state.follower is not None:
+        doubt = state.follower.doubt
+        answer["model_doubt"] = (
+            None if doubt is None else {"since": iso(doubt.since), "problem": doubt.problem}
+        )
+    return answer

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from stagecast.serving.store.monitor_tables import last_monitoring
+from tests.serving import published
 from tests.serving.calling import Stagecast
 from tests.serving.monitor.made import AS_OF, in_cents, rows
 from tests.training.conftest import shop  # noqa: F401
@@ -38,8 +40,15 @@ def test_a_fresh_model_is_kept_with_exit_code_0(
 
 def test_each_advice_has_its_exit_code(command: tuple[str, ...], stagecast: Stagecast) -> None:
     at = ("--as-of", day(760).isoformat())
-    old = stagecast(*command, *at, "--max-age", "30d", "--json")
-    assert old.code == 5
+    published.open_store(Path()).close()
+    old = stagecast(*command, *at, "--max-age", "30d", "--json", "--store", "stagecast.db")
+    assert old.code == 5, old.err
+    store = published.open_store(Path())
+    watched = last_monitoring(store.engine)
+    store.close()
+    assert watched is not None
+    assert watched.as_of == day(760)
+    assert 'stagecast_monitor_action{model_version="' in watched.metrics
     assert json.loads(old.out)["advice"]["action"] == "retrain"
     assert stagecast(*command, *at, "--max-age", "30d", "--fail-on", "repair").code == 0
     frame_of(in_cents(rows())).to_csv("events.csv", index=False)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import re
 import stat
+import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -15,6 +17,7 @@ from starlette.requests import ClientDisconnect
 from stagecast.features.errors import UsageError
 from stagecast.serving.http.access import ROUTE_SCOPES
 from stagecast.serving.http.app import create_app
+from stagecast.serving.http.json_lines import JsonLines
 from stagecast.serving.http.server import serve
 from stagecast.serving.keys.audit import AuditLog
 from stagecast.serving.settings import Settings
@@ -116,17 +119,60 @@ def test_a_log_that_breaks_later_does_not_hide_the_change(tmp_path, capsys):
 
 
 def test_the_access_log_has_templates_for_paths(store, caplog):
+    caplog.set_level(logging.INFO, "stagecast.server")
     with web.client(app_of(store, access_log=True)) as api:
         api.get(f"/v1/customers/{ID}", headers=HEADERS)
         api.get(f"/v1/{ID}", headers=HEADERS)
         api.get(f"/v1/customers/{ID}", headers={"x-api-key": f"{ID}-wrong-key"})
-    lines = [json.loads(record.message) for record in caplog.records]
+    lines = [record.fields for record in caplog.records if record.name == "stagecast.server"]
     assert [(line["route"], line["status"], line["key"]) for line in lines] == [
         ("/v1/customers/{customer_id:path}", 200, "settings.1"),
         ("-", 404, "settings.1"),
         ("-", 401, None),
     ]
     assert "anna" not in caplog.text
+
+
+def test_a_line_and_its_answer_have_the_id_of_the_request(store, tmp_path):
+    own = "0b1d7f0a-93c4-4e2e-8a55-0a2f6f3e1c11"
+    stream, server_log = io.StringIO(), logging.getLogger("stagecast.server")
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JsonLines())
+    server_log.addHandler(handler)
+    server_log.setLevel(logging.INFO)
+    audit = tmp_path / "audit.log"
+    try:
+        with web.client(app_of(store, access_log=True, audit_log=audit)) as api:
+            ids = [
+                api.request(
+                    "DELETE", f"/v1/customers/{ID}", headers=HEADERS | {"x-request-id": sent}
+                )
+                for sent in (own, ID, f"{own}\t", "")
+            ]
+    finally:
+        server_log.removeHandler(handler)
+        server_log.setLevel(logging.NOTSET)
+    answered = [answer.headers["x-request-id"] for answer in ids]
+    assert answered[0] == own
+    assert all(re.fullmatch("[0-9a-f]{32}", text) for text in answered[1:])
+    assert len(set(answered)) == 4
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [line["request_id"] for line in lines] == answered
+    assert [(line["level"], line["status"], line["key"]) for line in lines] == [
+        ("info", status, "settings.1") for status in (204, 404, 404, 404)
+    ]
+    audited = [json.loads(line)["request_id"] for line in audit.read_text().splitlines()]
+    assert audited == answered
+
+
+def test_a_traceback_in_the_log_is_the_kind_of_its_error_alone():
+    try:
+        raise KeyError(ID)
+    except KeyError:
+        record = logging.LogRecord("x", logging.ERROR, "x.py", 1, "broken", (), sys.exc_info())
+    line = JsonLines().format(record)
+    assert json.loads(line)["error"] == "KeyError"
+    assert "anna" not in line
 
 
 def test_an_error_of_the_server_is_one_line_without_its_text(store, caplog):
@@ -211,7 +257,8 @@ def test_the_server_lets_nobody_write_its_log_or_the_address_of_a_caller(tmp_pat
     """uvicorn's own lines have paths, and it believes any process of this machine."""
     servers = []
     monkeypatch.setattr(
-        "stagecast.serving.http.server.DrainingServer.run", lambda self: servers.append(self)
+        "stagecast.serving.http.server.DrainingServer.run",
+        lambda self, sockets: servers.append(self),
     )
     serve(Settings(store=f"sqlite:///{tmp_path / 'stagecast.db'}"), None, as_json=True)
     assert servers[0].config.access_log is False

@@ -141,7 +141,7 @@ def test_keys_of_the_settings_may_do_everything():
     assert caller is not None
     assert (caller.key_id, sorted(caller.scopes)) == (
         "settings.2",
-        ["admin", "export", "plan", "read", "score"],
+        ["admin", "export", "metrics", "plan", "read", "score"],
     )
     assert ring.check(PLAIN[:-1], NOW) is None
 

@@ -1,0 +1,124 @@
+"""The thread that looks for another model, has it checked, and puts it in the place of the old one.
+
+Whatever goes wrong, the old model goes on to answer, and what is wrong is told with the time since
+when it is.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from stagecast.features.errors import StagecastError
+from stagecast.serving.follow.sources import Source
+
+AGAIN_SECONDS = 300.0
+"""After so long a bundle that was refused is tried again: the machine may have been too busy."""
+_logger = logging.getLogger("stagecast.server")
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """Why the old model stays: since when (UTC), and what is wrong."""
+
+    since: datetime
+    problem: str
+
+
+class Follower:
+    """Looks for another model every few seconds.
+
+    Parameters
+    ----------
+    source
+        Where the model comes from.
+    served
+        Mark of the bundle that is served now; None: of none.
+    put
+        Checks the bundle of a folder and serves it; raises StagecastError and leaves the old one
+        where it is not what it should be.
+    every_seconds
+        Pause between two looks.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        served: str | None,
+        put: Callable[[Path], None],
+        every_seconds: float,
+    ) -> None:
+        self._source, self._put, self._every = source, put, every_seconds
+        self.served = served
+        self.doubt: Doubt | None = None
+        self._refused: tuple[str, float] | None = None
+        self._stopped = threading.Event()
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._thread = threading.Thread(target=self._run, name="follow", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def stop(self, seconds: float) -> None:
+        """Stop; a check that takes longer than so many seconds ends with the process."""
+        self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join(seconds)
+        if self._folder is not None and not self._thread.is_alive():
+            self._folder.cleanup()
+
+    def look(self) -> bool:
+        """Look once, and return whether another model is served since."""
+        try:
+            mark = self._source.current()
+            if mark == self.served:
+                self._clear()
+                return False
+            if self._refused is not None:
+                refused, until = self._refused
+                if refused == mark and time.monotonic() < until:
+                    return False
+            self._serve(mark)
+        except StagecastError as error:
+            self._doubt(str(error))
+        except Exception as error:  # a fault of ours must not end the thread, nor the old model
+            self._doubt(f"{type(error).__name__} while the model was checked")
+        else:
+            return True
+        return False
+
+    def _serve(self, mark: str) -> None:
+        folder = tempfile.TemporaryDirectory(prefix="stagecast-model-")
+        try:
+            candidate = self._source.take(mark, Path(folder.name))
+            self._refused = mark, time.monotonic() + AGAIN_SECONDS
+            self._put(candidate)
+        except BaseException:
+            folder.cleanup()
+            raise
+        before, self._folder = self._folder, folder
+        self.served = mark
+        self._clear()
+        if before is not None:
+            before.cleanup()
+
+    def _clear(self) -> None:
+        self._refused = self.doubt = None
+
+    def _doubt(self, problem: str) -> None:
+        since = datetime.now(UTC) if self.doubt is None else self.doubt.since
+        if self.doubt is None or self.doubt.problem != problem:
+            _logger.warning("the model stays: %s", problem)
+        self.doubt = Doubt(since, problem)
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self._every):
+            if self.look():
+                _logger.info("another model is served: %s", self.served)
