@@ -87,6 +87,7 @@ def test_a_stage_with_a_signal_works_where_the_recipe_puts_it(tmp_path: Path) ->
     assert scheme.signals["asked"] == ("enquiry", "call")
 
 
+@pytest.mark.slow
 def test_a_member_of_the_pool_is_fitted_weighed_stored_and_explained(
     shop: Trained,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,

@@ -48,6 +48,8 @@ from tests.serving import published
 from tests.training.conftest import new_store  # noqa: F401
 from tests.training.made import simulated_rows
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = (
     "o'Hara\"; DROP TABLE scores; --",
     "100%_off",
@@ -836,7 +838,6 @@ def test_two_erasures_of_one_file_do_not_overwrite_each_other(tmp_path):
     assert path.read_text() == "outer"
 
 
-@pytest.mark.slow
 def test_a_kill_at_any_moment_leaves_the_old_log_or_the_new_one(tmp_path):
     """`make bench` has the same with more kills, of a larger log."""
     drafts = kill_erasures(tmp_path / "log.csv", 3, [0.4, 1.0, 1.1])

@@ -163,6 +163,7 @@ def test_the_application_does_not_start_with_a_route_without_a_scope(store, monk
         server(store)
 
 
+@pytest.mark.slow
 def test_five_thousand_guesses_are_refused_after_the_first_few(tmp_path):
     clock, opened = Clock(), published.open_store(tmp_path)
     KeyBook(opened.engine).create("shop", ("read",), NOW, None)

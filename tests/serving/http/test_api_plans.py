@@ -12,6 +12,8 @@ import pytest
 
 from tests.serving import published, web
 
+pytestmark = pytest.mark.slow
+
 BODY = {"name": "autumn", "costs": {"contact": 0.2}, "contacts": 60, "holdout": 0.25}
 
 

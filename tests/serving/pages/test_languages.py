@@ -114,6 +114,7 @@ def test_no_page_shows_an_english_leftover_or_a_raw_key(filled, language) -> Non
         assert Said(answer.text).english(ids) == set(), place
 
 
+@pytest.mark.slow
 def test_the_address_goes_before_the_cookie_and_the_cookie_before_the_browser(filled) -> None:
     def language(place, **headers):
         return filled.get(place, headers=headers).headers["content-language"]

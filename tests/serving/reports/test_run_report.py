@@ -35,6 +35,8 @@ from stagecast.training.learners.metrics import CalibrationGroup, GainsPoint
 from stagecast.training.reference.rfm import RfmScale, RfmScales
 from tests.serving import published
 
+pytestmark = pytest.mark.slow
+
 AS_OF = datetime(1998, 7, 1, tzinfo=UTC)
 STAGES = published.STAGES
 STATE_OF = np.array([published.STATE_OF.get(stage, "active") for stage in STAGES])

@@ -86,6 +86,7 @@ def compared(scorer: Scorer, asked: list[CustomerEvents]) -> Counter[str]:
     return counts
 
 
+@pytest.mark.slow
 def test_hundreds_of_customers_of_all_sorts_have_the_same_bytes(scorer: Scorer) -> None:
     counts = compared(scorer, customers(300, seed=31))
     assert counts["left to arrays"] == 0
@@ -158,6 +159,7 @@ def test_sums_that_are_no_64_bit_integers_are_left_to_arrays(scorer: Scorer) -> 
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["regular gaps", "Pareto/NBD first"])
 def test_other_customer_bases_have_the_same_bytes(scorer: Scorer, kind: str) -> None:
     models = scorer.bundle.models

@@ -72,6 +72,7 @@ def test_a_bundle_that_ends_the_process_is_refused_and_this_process_lives(
         loaded(bundle)
 
 
+@pytest.mark.slow
 def test_a_bundle_that_predicts_something_else_than_where_it_was_trained_is_refused(
     bundle: Path,
 ) -> None:

@@ -36,6 +36,7 @@ def of_shop(shop: Trained, **levers: float) -> Array:
     return np.asarray(values.sum(axis=0))
 
 
+@pytest.mark.slow
 def test_without_a_change_the_value_is_that_of_the_scores(shop: Trained) -> None:
     result = worked_out(shop.training.models, shop.training.panel.now, Levers())
     scores = shop.scores().to_pandas()
@@ -49,6 +50,7 @@ def test_without_a_change_the_value_is_that_of_the_scores(shop: Trained) -> None
     assert result.changed == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("lever", "worst_to_best"),
     [

@@ -23,6 +23,8 @@ from stagecast.training.learners.btyd.fit import (
     fit_gamma_gamma,
 )
 
+pytestmark = pytest.mark.slow
+
 Params = tuple[float, float, float, float]
 History = tuple[Array, Array, Array]
 
