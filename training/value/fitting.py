@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
 from stagecast.training.config import TrainConfig
+from stagecast.training.learners.btyd.gaps import LogGaps
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.factor import Factor
 from stagecast.training.learners.fit_factor import LEVEL_SPREAD, Rows, fit_factor, shrunk_level
+from stagecast.training.learners.fit_leaving import fit_leaving
 from stagecast.training.panel import Frame, learnable, stack, varying
 from stagecast.training.value.model import ValueModel, repeat_if_any, spend_so_far
 from stagecast.training.value.rest import fit_rest
@@ -52,6 +54,8 @@ class Teaching:
         First instant of the horizon.
     seasons
         The dates of the same season in past years, newest first; empty where there is none.
+    gaps
+        Sums over the gaps of the buyers at the as_of; None where they are not known.
     """
 
     dates: Sequence[Frame]
@@ -62,6 +66,7 @@ class Teaching:
     now: Mapping[str, Array]
     as_of: datetime
     seasons: Sequence[Frame] = ()
+    gaps: LogGaps | None = None
 
 
 def fit_value(teaching: Teaching, config: TrainConfig) -> ValueModel:
@@ -71,6 +76,9 @@ def fit_value(teaching: Teaching, config: TrainConfig) -> ValueModel:
         _p_paid(teaching.now) if teaching.has_amounts else 0.5,
         teaching.history_days,
     )
+    base = teaching.bases.get(0)
+    if teaching.has_amounts and base is not None:
+        model = replace(model, leaving=fit_leaving(base, teaching.now, teaching.gaps))
     dates = _with_purchases(teaching.dates)
     if not dates:
         return model

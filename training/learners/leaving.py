@@ -1,0 +1,170 @@
+"""How customers leave: at a purchase, or at any time; at random gaps, or at regular ones.
+
+P(no purchase) hardly depends on it, and the customer base pools its models for that. What leaving
+costs does: of two models that explain the purchases equally well, one can take twice as many
+one-time buyers for good customers who left. So the parts of the value have weights of their own,
+and regular gaps from two phases on.
+
+Both models are weighted by their likelihood, as in a posterior of two equally likely models. What
+is lost already is weighted for the least expected square of the *relative* error of its total: with
+the totals ``G`` and the posterior ``p`` of the models, by ``p / G^2``. Where the log cannot tell,
+this is close to the smaller total: to be half too low is a smaller error than to be twice too high.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from stagecast.features.arrays import Array
+from stagecast.training.learners.btyd import Model
+from stagecast.training.learners.customer_base import CustomerBase, distinct_histories, log_odds
+
+LEAST_WEIGHT: Final = 0.01
+"""A model with less weight is left out."""
+_SMALLEST: Final = 1e-9
+
+
+@dataclass(frozen=True)
+class LeavingOutlook:
+    """What the models say of leaving, shape (rows,) each.
+
+    Parameters
+    ----------
+    alive
+        P(still a customer).
+    none
+        Log odds of no purchase in the horizon.
+    orders_if_alive
+        Discounted orders in the value horizon of a customer of today who may leave.
+    kept_orders
+        Those of a customer of today who stays.
+    regained_orders
+        Those of one who had left and is back, so that they times ``1 - alive`` are what is gone.
+    """
+
+    alive: Array
+    none: Array
+    orders_if_alive: Array
+    kept_orders: Array
+    regained_orders: Array
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """Models of leaving, beside those of the customer base.
+
+    Parameters
+    ----------
+    gone_weights
+        Weights of the models in what is gone: of those here, or of the customer base's.
+    models
+        Models of regular gaps; empty where those of the customer base hold.
+    weights
+        Their posterior.
+    """
+
+    gone_weights: tuple[float, ...]
+    models: tuple[Model, ...] = ()
+    weights: tuple[float, ...] = ()
+
+    def regained_orders(
+        self,
+        base: CustomerBase,
+        days: int,
+        features: Mapping[str, Array],
+        annual_rate: float,
+        alive: Sequence[Array],
+    ) -> Array:
+        """Return the discounted orders within ``days`` of who had left and is back, (rows,).
+
+        They are such that times P(gone) of the customer base they make what is gone. The parameters
+        are those of :meth:`CustomerBase.regained_orders`.
+        """
+        regained = base.regained_by_model(days, features, annual_rate)
+        gone, expected = regained_total(alive, regained, base.weights, self.gone_weights)
+        _, position = distinct_histories(features)
+        return np.asarray((expected / np.maximum(gone, _SMALLEST))[position])
+
+    def outlook(
+        self, horizon_days: int, days: int, features: Mapping[str, Array], annual_rate: float
+    ) -> LeavingOutlook:
+        """Return what the models say of leaving within ``days``.
+
+        Parameters
+        ----------
+        horizon_days, days
+            The horizon of P(no purchase), and the value horizon.
+        features
+            ``frequency``, ``t_x_days`` and ``T_days`` of buyers, shape (rows,) each.
+        annual_rate
+            Annual discount rate.
+        """
+        base = CustomerBase(self.models, None, self.weights)
+        history, position = distinct_histories(features)
+        alive = base.p_alive_by_model(features)
+        none = [m.p_none(horizon_days, *history) for m in self.models]
+        orders = base.discounted_orders(days, features, annual_rate)
+        p_alive = weighted(alive, self.weights)[position]
+        return LeavingOutlook(
+            p_alive,
+            log_odds(weighted(none, self.weights))[position],
+            orders / np.maximum(p_alive, _SMALLEST),
+            base.kept_orders(days, features, annual_rate, alive),
+            self.regained_orders(base, days, features, annual_rate, alive),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the models as plain data."""
+        return {
+            "gone_weights": list(self.gone_weights),
+            "models": [model.to_json() for model in self.models],
+            "weights": list(self.weights),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Leaving:
+        """Read what :meth:`to_json` returns.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            ``data`` does not have that form.
+        """
+        models = tuple(Model.from_json(model) for model in data["models"])
+        weights = tuple(float(weight) for weight in data["weights"])
+        gone_weights = tuple(float(weight) for weight in data["gone_weights"])
+        if len(models) != len(weights) or (models and len(models) != len(gone_weights)):
+            raise ValueError("models of leaving and their weights differ in number")
+        return cls(gone_weights, models, weights)
+
+
+def weighted(values: Sequence[Array], weights: Sequence[float]) -> Array:
+    """Return the weighted mean of the models' values, shape of each."""
+    total = weights[0] * values[0]
+    for weight, value in zip(weights[1:], values[1:], strict=True):
+        total = total + weight * value
+    return np.asarray(total)
+
+
+def regained_total(
+    alive: Sequence[Array],
+    regained: Sequence[Array],
+    weights: Sequence[float],
+    gone_weights: Sequence[float],
+) -> tuple[Array, Array]:
+    """Return P(gone) by the weights, and the orders that are gone by their own weights, (rows,).
+
+    Parameters
+    ----------
+    alive, regained
+        P(still a customer), and the orders of one who is back, by model, shape (rows,) each.
+    weights, gone_weights
+        Weights of the models for either.
+    """
+    gone = [1.0 - p for p in alive]
+    lost = [p * orders for p, orders in zip(gone, regained, strict=True)]
+    return weighted(gone, weights), weighted(lost, gone_weights)
