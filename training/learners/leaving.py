@@ -1,4 +1,4 @@
-"""How customers leave: at a purchase, or at any time; at random gaps, or at regular ones.
+"""How customers leave: at a purchase, or at any time; with random gaps, regular ones, a season.
 
 P(no purchase) hardly depends on it, and the customer base pools its models for that. What leaving
 costs does: of two models that explain the purchases equally well, one can take twice as many
@@ -13,6 +13,7 @@ this is close to the smaller total: to be half too low is a smaller error than t
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -22,9 +23,11 @@ import numpy as np
 from stagecast.features.arrays import Array
 from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.customer_base import CustomerBase, distinct_histories, log_odds
+from stagecast.training.learners.season_of_purchases import YEAR_DAYS, Season
 
 LEAST_WEIGHT: Final = 0.01
 """A model with less weight is left out."""
+MOST_STEPS: Final = 52
 _SMALLEST: Final = 1e-9
 
 
@@ -62,14 +65,52 @@ class Leaving:
     gone_weights
         Weights of the models in what is gone: of those here, or of the customer base's.
     models
-        Models of regular gaps; empty where those of the customer base hold.
+        Models of regular gaps, or of a season; empty where those of the customer base hold.
     weights
         Their posterior.
+    season
+        Where purchases have a season: it, in the time of which the models are fitted. They then say
+        nothing but the share of the orders that leaving leaves.
     """
 
     gone_weights: tuple[float, ...]
     models: tuple[Model, ...] = ()
     weights: tuple[float, ...] = ()
+    season: Season | None = None
+
+    @property
+    def is_of_gaps(self) -> bool:
+        """Whether the models replace those of the customer base."""
+        return bool(self.models) and self.season is None
+
+    def staying_share(self, days: int, features: Mapping[str, Array], annual_rate: float) -> Array:
+        """Return the orders of who may leave over those of who stays, within ``days``, (rows,).
+
+        A customer who may leave at any time keeps the less, the later in these days the purchases
+        come; one who leaves at a purchase leaves with the same number of them.
+
+        Parameters
+        ----------
+        days
+            The value horizon.
+        features
+            ``frequency``, ``t_x_days``, ``T_days`` and ``first_day`` of buyers, shape (rows,) each.
+        annual_rate
+            Annual discount rate.
+        """
+        assert self.season is not None
+        T, first_day = features["T_days"], features["first_day"]
+        as_of = first_day + T
+        shares = []
+        for model in self.models:
+            if model.name == "pareto_nbd":
+                shares.append(_share_by_hazard(model, self.season, days, T, as_of, annual_rate))
+                continue
+            x, t_x, age = timed(features, self.season)
+            alive = np.maximum(model.p_alive(x, t_x, age), _SMALLEST)
+            orders = model.expected_orders_discounted(days, x, t_x, age, annual_rate, alive)
+            shares.append(orders / alive / model.orders_if_kept(days, x, t_x, age, annual_rate))
+        return np.minimum(weighted(shares, self.weights), 1.0)
 
     def regained_orders(
         self,
@@ -123,6 +164,7 @@ class Leaving:
             "gone_weights": list(self.gone_weights),
             "models": [model.to_json() for model in self.models],
             "weights": list(self.weights),
+            **({} if self.season is None else {"season": self.season.to_json()}),
         }
 
     @classmethod
@@ -137,9 +179,40 @@ class Leaving:
         models = tuple(Model.from_json(model) for model in data["models"])
         weights = tuple(float(weight) for weight in data["weights"])
         gone_weights = tuple(float(weight) for weight in data["gone_weights"])
-        if len(models) != len(weights) or (models and len(models) != len(gone_weights)):
+        season = Season.from_json(data["season"]) if data.get("season") else None
+        if len(models) != len(weights) or (
+            models and season is None and len(models) != len(gone_weights)
+        ):
             raise ValueError("models of leaving and their weights differ in number")
-        return cls(gone_weights, models, weights)
+        return cls(gone_weights, models, weights, season)
+
+
+def timed(features: Mapping[str, Array], season: Season) -> tuple[Array, Array, Array]:
+    """Return frequency, day of the last purchase and age in the time of the season, (rows,)."""
+    x, t_x, T = features["frequency"], features["t_x_days"], features["T_days"]
+    start = season.time_at(features["first_day"])
+    age = np.maximum(season.time_at(features["first_day"] + T) - start, 0.0)
+    last = np.clip(season.time_at(features["first_day"] + t_x) - start, 0.0, age)
+    return x, np.where(x > 0, last, 0.0), age
+
+
+def _share_by_hazard(
+    model: Model, season: Season, days: int, T: Array, as_of: Array, annual_rate: float
+) -> Array:
+    """Return the share of the orders of who leaves at any time, at the pace of the days ahead."""
+    _, _, s, beta = model.params
+    daily = np.log1p(annual_rate) / YEAR_DAYS
+    edges = np.linspace(0.0, float(days), 1 + int(np.clip(days / 14.0, 4, MOST_STEPS)))
+    kept, staying = np.zeros(T.shape), np.zeros(T.shape)
+    passed = season.time_at(as_of)
+    for start, stop in itertools.pairwise(edges):
+        until = season.time_at(as_of + stop)
+        middle = (start + stop) / 2.0
+        orders = (until - passed) * np.exp(-daily * middle)
+        kept = kept + orders
+        staying = staying + orders * np.exp(-s * np.log1p(middle / (beta + T)))
+        passed = until
+    return np.asarray(staying / np.maximum(kept, _SMALLEST))
 
 
 def weighted(values: Sequence[Array], weights: Sequence[float]) -> Array:

@@ -213,15 +213,20 @@ class ValueOfOne:
         """Return what leaving does to the orders, see :mod:`stagecast.training.value.money`."""
         config, leaving = self.config, self.model.leaving
         horizon, days = config.horizon_days, config.value_horizon_days
-        if leaving is not None and leaving.models:
+        if leaving is not None and leaving.is_of_gaps:
             rows = one_row(columns, HISTORY)
             outlook = leaving.outlook(horizon, days, rows, config.annual_discount)
             return _LeavingOfOne(*(float(getattr(outlook, f.name)[0]) for f in fields(outlook)))
         base_alive = maximum(said.columns["btyd_alive"], _SMALLEST)
-        by_base = float(said.until[self.base.place[days]])
         kept_orders, regained = self.base.kept(said, leaving)
+        if leaving is None or leaving.season is None:
+            orders_if_alive = float(said.until[self.base.place[days]]) / base_alive
+        else:
+            rows = one_row(columns, (*HISTORY, "first_day"))
+            share = leaving.staying_share(days, rows, config.annual_discount)
+            orders_if_alive = kept_orders * float(share[0])
         none = said.columns["btyd_none"]
-        return _LeavingOfOne(base_alive, none, by_base / base_alive, kept_orders, regained)
+        return _LeavingOfOne(base_alive, none, orders_if_alive, kept_orders, regained)
 
     def _until(self, said: BaseOutlook, expected_orders: float, factor: float) -> dict[int, float]:
         """Return the discounted orders within each span, see

@@ -163,14 +163,17 @@ def _outlook_of_leaving(
 ) -> LeavingOutlook:
     """Return what leaving does to the orders, by models of its own or by the customer base."""
     days, rate, leaving = config.value_horizon_days, config.annual_discount, model.leaving
-    if leaving is not None and leaving.models:
+    if leaving is not None and leaving.is_of_gaps:
         return leaving.outlook(config.horizon_days, days, columns, rate)
     base_alive = np.maximum(columns["btyd_alive"], _SMALLEST)
+    kept_orders = base.kept_orders(days, columns, rate, ahead.alive)
     return LeavingOutlook(
         base_alive,
         columns["btyd_none"],
-        ahead.by_base(days) / base_alive,
-        base.kept_orders(days, columns, rate, ahead.alive),
+        ahead.by_base(days) / base_alive
+        if leaving is None or leaving.season is None
+        else kept_orders * leaving.staying_share(days, columns, rate),
+        kept_orders,
         base.regained_orders(days, columns, rate, ahead.alive)
         if leaving is None
         else leaving.regained_orders(base, days, columns, rate, ahead.alive),

@@ -132,7 +132,7 @@ class Model:
         x, t_x, T = checked_history(x, t_x, T)
         if self.regularity > 1:
             formulas = regular_pareto if self.name == "pareto_nbd" else regular
-            density = formulas.log_likelihood(self.params, self.regularity, x, t_x, T)
+            density = as_floats(formulas.log_likelihood(self.params, self.regularity, x, t_x, T))
             if log_gaps is None:
                 return density
             return density + regular.log_gap_term(self.regularity, x, as_floats(log_gaps))
@@ -357,7 +357,7 @@ class Model:
     def _log_odds_dead(self, x: Array, t_x: Array, T: Array) -> Array:
         if self.regularity > 1:
             formulas = regular_pareto if self.name == "pareto_nbd" else regular
-            return formulas.log_odds_dead(self.params, self.regularity, x, t_x, T)
+            return as_floats(formulas.log_odds_dead(self.params, self.regularity, x, t_x, T))
         if self.name == "pareto_nbd":
             return paretonbd.log_odds_dead(self.params, x, t_x, T)
         return betageometric.log_odds_dead(self.params, FIRST_COIN[self.name], x, t_x, T)

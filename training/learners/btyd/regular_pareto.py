@@ -34,7 +34,7 @@ _FEW_NODES, _FEW_WEIGHTS = (v for v in np.polynomial.legendre.leggauss(6))
 def log_odds_dead(params: Params, k: int, x: Array, t_x: Array, T: Array) -> Array:
     """Log of P(inactive at T) / P(active at T), per customer; ``-inf`` where t_x = T."""
     r, alpha, s, beta = params
-    w, log_density = _silences(params, k, x, t_x, T)
+    _, log_density = _silences(params, k, x, t_x, T)
     share = np.exp(log_density + s * np.log1p((T - t_x) / (beta + t_x))[..., None]).sum(axis=-1)
     silent = log_few_phases(r + k * x, k, T - t_x, alpha + t_x)
     some = (t_x < T) & (share > 0)
