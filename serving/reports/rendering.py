@@ -57,8 +57,10 @@ def sentence(text: str) -> str:
 
     >>> sentence("the usual gap is 45 days")
     'The usual gap is 45 days.'
+    >>> sentence("was all of it loaded?")
+    'Was all of it loaded?'
     """
-    return f"{text[:1].upper()}{text[1:].removesuffix('.')}."
+    return f"{text[:1].upper()}{text[1:].removesuffix('.')}{'' if text.endswith('?') else '.'}"
 
 
 def number(value: float | None) -> str:
@@ -86,16 +88,6 @@ def with_option(address: str, name: str, value: str) -> str:
     '/customers?stage=new&lang=ru'
     """
     return f"{address}{'&' if '?' in address else '?'}{urlencode([(name, value)])}"
-
-
-def expected_count(value: float) -> str:
-    """Return a number of customers that was expected, which is seldom whole; never "1".
-
-    >>> expected_count(0.04), expected_count(1.2), expected_count(1234.5)
-    ('0.04', '1.2', '1,234')
-    """
-    decimals = 0 if value >= 9.95 else 1 if value >= 0.1 else 2
-    return f"{value:,.{decimals}f}"
 
 
 def plain_number(value: float) -> str:
@@ -157,7 +149,7 @@ def environment(display: Display = ENGLISH) -> Environment:
         templates.filters[name] = function
     plain = (
         *(plain_number, sentence, customer_link, marked, wording_of, segment_definition),
-        *(direction_of, age_days, isolated, with_option, expected_count),
+        *(direction_of, age_days, isolated, with_option),
     )
     for function in plain:
         templates.filters[function.__name__] = function
