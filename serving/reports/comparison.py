@@ -38,8 +38,6 @@ class Metric:
     aim: Aim
 
 
-
-
 def churn_metrics(display: Display = ENGLISH) -> tuple[Metric, ...]:
     """Return the measures of how good probabilities were, in a language."""
     t = texts_of(display.language)["trust"]
@@ -58,7 +56,9 @@ def spend_metrics(currency: str | None, display: Display = ENGLISH) -> tuple[Met
     t = texts_of(display.language)["trust"]
     return (
         mean_error(currency, display),
-        Metric("rank_correlation", t["rank_correlation"], partial(display.places, places=3), "high"),
+        Metric(
+            "rank_correlation", t["rank_correlation"], partial(display.places, places=3), "high"
+        ),
         Metric("predicted_total", t["predicted_total"], partial(_money, display, currency), ""),
         Metric("of_actual", t["of_actual"], display.percent, "one"),
     )

@@ -313,9 +313,7 @@ def spell_bars(
         title=None,
         axis=alt.Axis(labelColor=INK["ink"], labelFontSize=13, grid=False),
     )
-    x = alt.X(
-        "low:Q", title=t["days"], scale=scale, axis=alt.Axis(format=",d", tickCount=6)
-    )
+    x = alt.X("low:Q", title=t["days"], scale=scale, axis=alt.Axis(format=",d", tickCount=6))
     base = alt.Chart(inline(shown)).encode(y=y)
     colour = alt.Color("colour:N", scale=None, legend=None)
     bounded = base.transform_filter("isValid(datum.low)")

@@ -58,10 +58,10 @@ def quality(
     active = evaluation.get("active") or {}
     models = active.get("models") or evaluation.get("models") or ()
     spend, value = evaluation.get("spend") or (), evaluation.get("value") or {}
-    measures = churn_metrics(display)
+    measures, next_stage = churn_metrics(display), evaluation.get("next_stage") or ()
     return Quality(
         models=comparison(map(method_of, models), measures, display),
-        next_stage=comparison(map(method_of, evaluation.get("next_stage") or ()), measures, display),
+        next_stage=comparison(map(method_of, next_stage), measures, display),
         spend=money_methods(spend, currency, display),
         value=money_methods(value.get("models") or (), currency, display),
         actual_total=spend[0]["actual_total"] if spend else None,

@@ -1,6 +1,6 @@
 """Report of a run: one HTML file for those who plan campaigns and those who maintain the model.
 
-    scores + summary -> figures (NumPy, a few hundred numbers) -> the parts of the pages -> report.html
+    scores + summary -> figures (a few hundred numbers) -> parts of the pages -> report.html
 
 The file holds the twenty customers to look at first and nothing of the others. It is made of the
 templates of the pages and says what it says in the language that is asked for.
@@ -75,37 +75,36 @@ def render_report(
     stages = figures.stage_rows(summary.scheme, scores, language)
     evaluation = None if summary.evaluation is None else to_json(summary.evaluation)
     scheme = {"stage": summary.scheme.stages, "play": summary.scheme.plays}
-    return environment(display).get_template("report.html").render(
-        run=summary,
-        clock=clock_named(str(summary.log.get("zone", "UTC"))),
-        currency=currency,
-        css=Markup((FOLDER / "static" / "stagecast.css").read_text(encoding="utf-8")),
-        icon=Markup((FOLDER / "static" / "icon.svg").read_text(encoding="utf-8").strip()),
-        inks=inks(),
-        move=move,
-        has_money=by_money,
-        scheme_title=translation(summary.scheme.title, language, summary.scheme.id),
-        scheme_texts=scheme_texts(scheme, language),
-        titles={stage["id"]: stage["title"] for stage in stages},
-        headline=figures.headline(scores),
-        first=figures.first_customers(scores, by_money=by_money),
-        stages=stages,
-        plays=figures.play_rows(
-            summary.scheme, scores, language, texts_of(language)["report"]["as_stage"]
-        ),
-        flows=figures.expected_stages(stages, scores),
-        grid=grid_rows(grid_cells(scores)),
-        holders=figures.holders(scores),
-        rfm=scale_sentences(summary.rfm, has_money=by_money, currency=currency, display=display)
-        if summary.rfm
-        else [],
-        segments=figures.segment_rows(scores),
-        evaluation=evaluation,
-        quality=None if evaluation is None else quality(evaluation, currency, display),
-        blend=None if summary.blend is None else blend_of(summary),
+    return (
+        environment(display)
+        .get_template("report.html")
+        .render(
+            run=summary,
+            clock=clock_named(str(summary.log.get("zone", "UTC"))),
+            currency=currency,
+            css=Markup((FOLDER / "static" / "stagecast.css").read_text(encoding="utf-8")),
+            icon=Markup((FOLDER / "static" / "icon.svg").read_text(encoding="utf-8").strip()),
+            inks=inks(),
+            move=move,
+            has_money=by_money,
+            scheme_title=translation(summary.scheme.title, language, summary.scheme.id),
+            scheme_texts=scheme_texts(scheme, language),
+            titles={stage["id"]: stage["title"] for stage in stages},
+            headline=figures.headline(scores),
+            first=figures.first_customers(scores, by_money=by_money),
+            stages=stages,
+            plays=figures.play_rows(
+                summary.scheme, scores, language, texts_of(language)["report"]["as_stage"]
+            ),
+            flows=figures.expected_stages(stages, scores),
+            grid=grid_rows(grid_cells(scores)),
+            holders=figures.holders(scores),
+            rfm=scale_sentences(summary.rfm, has_money=by_money, currency=currency, display=display)
+            if summary.rfm
+            else [],
+            segments=figures.segment_rows(scores),
+            evaluation=evaluation,
+            quality=None if evaluation is None else quality(evaluation, currency, display),
+            blend=None if summary.blend is None else to_json(summary.blend),
+        )
     )
-
-
-def blend_of(summary: Summary) -> dict[str, object]:
-    """Return weights and dates of the blend as the card of a model has them."""
-    return {} if summary.blend is None else to_json(summary.blend)
