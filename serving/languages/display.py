@@ -97,6 +97,14 @@ class Display:
             return NOTHING
         return self.written(f"{value:,.2f}".rstrip("0").rstrip(".") or "0")
 
+    def expected_count(self, value: float) -> str:
+        """Return a number of customers that was expected, which is seldom whole; never "1".
+
+        >>> Display().expected_count(0.04), Display("ru").expected_count(1.2)
+        ('0.04', '1,2')
+        """
+        return self.written(f"{value:,.{0 if value >= 9.95 else 1 if value >= 0.1 else 2}f}")
+
     def places(self, value: float | None, places: int, sign: str = "") -> str:
         """Return a measure with so many decimals; with ``+`` its sign is written always.
 

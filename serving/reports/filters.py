@@ -135,8 +135,7 @@ def _number(context: Context, value: float | None) -> str:
 @pass_context
 def expected_count(context: Context, value: float) -> str:
     """Return a number of customers that was expected, which is seldom whole; never "1"."""
-    decimals = 0 if value >= 9.95 else 1 if value >= 0.1 else 2
-    return _display(context).written(f"{value:,.{decimals}f}")
+    return _display(context).expected_count(value)
 
 
 @pass_context
