@@ -25,24 +25,6 @@ from stagecast.training.reasons.sentences import direction_of
 from stagecast.training.reference.rfm import segment_definition
 
 
-def percent(value: float | None) -> str:
-    """Return a probability in per cent in English; see :meth:`Display.percent`.
-
-    >>> percent(0.794), percent(1.0), percent(None)
-    ('79%', '100%', '–')
-    """
-    return ENGLISH.percent(value)
-
-
-def days(value: float | None) -> str:
-    """Return a span in whole days in English; see :meth:`Display.days`.
-
-    >>> days(1.0), days(1234.4), days(None)
-    ('1 day', '1,234 days', '–')
-    """
-    return ENGLISH.days(value)
-
-
 def age_days(instant: datetime, now: datetime) -> int:
     """Return how many whole days ago an instant was; 0 where it is still to come.
 
@@ -61,15 +43,6 @@ def sentence(text: str) -> str:
     'Was all of it loaded?'
     """
     return f"{text[:1].upper()}{text[1:].removesuffix('.')}{'' if text.endswith('?') else '.'}"
-
-
-def number(value: float | None) -> str:
-    """Return a count or a measure in English; see :meth:`Display.number`.
-
-    >>> number(1234567), number(0.256), number(3.0), number(None)
-    ('1,234,567', '0.26', '3', '–')
-    """
-    return ENGLISH.number(value)
 
 
 def isolated(text: str) -> Markup:
