@@ -5,6 +5,7 @@ They describe the bodies that msgspec decodes, the score of the contract, and th
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from stagecast.serving.http.channel_schemas import channel_schemas
 from stagecast.serving.http.plan_schemas import BODIES, EXAMPLES, plan_schemas
 from stagecast.serving.http.trust_schemas import trust_schemas
 from stagecast.serving.scoring import score_schema
+from stagecast.serving.scoring.contract import WARNING_CODES
 
 _OR_NULL = ["string", "null"]
 _REF = "#/components/schemas/{name}"
@@ -168,12 +170,14 @@ def complete_document(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
-def _object(properties: dict[str, Any], description: str) -> dict[str, Any]:
+def _object(
+    properties: dict[str, Any], description: str, optional: Collection[str] = ()
+) -> dict[str, Any]:
     return {
         "type": "object",
         "description": description,
         "properties": properties,
-        "required": sorted(properties),
+        "required": sorted(set(properties).difference(optional)),
     }
 
 
@@ -224,8 +228,21 @@ def _response_schemas() -> dict[str, Any]:
     fault = {"type": "object", "properties": dict.fromkeys(("where", "value", "problem"), text)}
     return {
         "Score": _object(
-            _score_properties(), "One customer's score; the same columns as scores.parquet"
+            _score_properties(),
+            "One customer's score; the same columns as scores.parquet",
+            optional=("warnings",),
         ),
+        "ScoreWarning": {
+            "type": "object",
+            "description": "Where a request is not what the model was trained on",
+            "properties": {
+                "code": {"type": "string", "enum": list(WARNING_CODES)},
+                "detail": text,
+                "event": {**text, "description": "the event type that is not known"},
+                "nearest": {**text, "description": "the known event type that is most like it"},
+            },
+            "required": ["code", "detail"],
+        },
         "ScoreAnswer": _object(
             {**run, "scores": scores, "errors": _array(unscored)},
             "The scores, in the order of the customers asked for",
@@ -348,4 +365,9 @@ def _score_properties() -> dict[str, Any]:
             type_name, extra = _json_type(column.type)
             json_type = [type_name, "null"] if column.nullable else type_name
             properties[column.name] = {"type": json_type, **extra, "description": column.meaning}
+    properties["warnings"] = {
+        **_array(_ref("ScoreWarning")),
+        "description": "Where the request is not what the model was trained on; only in answers to "
+        "raw events",
+    }
     return properties

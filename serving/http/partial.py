@@ -18,7 +18,8 @@ from stagecast.serving.http.bodies import (
     decode_customer,
     decode_parts,
 )
-from stagecast.serving.http.incoming import as_of_of, read_each
+from stagecast.serving.http.contract_checks import add_warnings, meant_otherwise
+from stagecast.serving.http.incoming import ScoreRequest, as_of_of, read_each
 from stagecast.serving.http.problems import Fault, ProblemError
 from stagecast.serving.store.protocols import ScorerLike
 from stagecast.training.card import EqualEvents
@@ -113,9 +114,13 @@ def partial_scores(
     for position, reading in zip(decoded, readings, strict=True):
         if reading.faults:
             faults[position] = reading.faults
+        elif (problem := meant_otherwise(scorer, reading.customer)) is not None:
+            faults[position] = (Fault(f"customers[{position}].events", problem),)
         else:
             asked[position] = reading.customer
     scores = _scores(scorer, asked, as_of, faults, with_reasons=with_reasons)
+    scored = [customer for position, customer in asked.items() if position not in faults]
+    add_warnings(scorer, ScoreRequest(as_of, scored), scores)
     if not scores:
         raise body_problem([fault for position in sorted(faults) for fault in faults[position]])
     errors = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from functools import partial
 from typing import NamedTuple
 
 import anyio.to_thread
@@ -15,6 +14,7 @@ from starlette.responses import Response
 from stagecast.features.errors import StagecastError
 from stagecast.serving.http.bodies import read_body
 from stagecast.serving.http.clean_bodies import read_score
+from stagecast.serving.http.contract_checks import add_warnings, refuse_meant_otherwise
 from stagecast.serving.http.incoming import ScoreRequest
 from stagecast.serving.http.micro_batches import Asked
 from stagecast.serving.http.openapi import json_response, problem_responses, request_body
@@ -65,6 +65,10 @@ async def score(request: Request) -> Response:
     the currency of the training; a `currency` that is another one is refused. With
     `?reasons=false` no reasons are computed, which is faster, and each list of them is empty.
 
+    `warnings` of a score say where the request is not what the model was trained on: an event type
+    that it does not know, no amounts, an `as_of` before the training or long after it. A customer
+    whose purchases have another name is refused. `GET /v1/model` says in `contract` what it knows.
+
     With `?strict=false` a customer who cannot be scored does not make the request fail: the others
     have their scores, and `errors` says of each customer without one what is wrong.
     """
@@ -76,8 +80,9 @@ async def score(request: Request) -> Response:
     )
     raw = await read_body(request, state.settings.max_body_bytes)
     if options.strict and len(raw) <= SHORT_BODY and raw.count(b"customer_id") == 1:
-        asked = Asked(scorer, partial(_read, scorer, raw), options.reasons)
-        answered = await state.micro_batches.score(asked)
+        reader = _Reader(scorer, raw)
+        answered = await state.micro_batches.score(Asked(scorer, reader, options.reasons))
+        add_warnings(scorer, reader.request, answered.scores)
         content = _answer(scorer, PartialScores(answered.as_of, answered.scores, []))
     else:
         # decoding a long body takes time too: both run in a thread, so that the loop stays free
@@ -90,6 +95,18 @@ async def score(request: Request) -> Response:
 class _Options(NamedTuple):
     reasons: bool
     strict: bool
+
+
+class _Reader:
+    """Reads a body when it is its turn to be scored, and keeps what it read for the warnings."""
+
+    def __init__(self, scorer: ScorerLike, raw: bytes) -> None:
+        self._scorer, self._raw = scorer, raw
+        self.request: ScoreRequest | None = None
+
+    def __call__(self, default_as_of: datetime) -> ScoreRequest:
+        self.request = _read(self._scorer, self._raw, default_as_of)
+        return self.request
 
 
 def _score_json(
@@ -129,6 +146,7 @@ def _read(scorer: ScorerLike, raw: bytes, default_as_of: datetime) -> ScoreReque
         check_currency(scorer, request.currency)
     except StagecastError as error:
         raise ProblemError(422, "scoring-refused", str(error)) from None
+    refuse_meant_otherwise(scorer, request.customers)
     return request
 
 
@@ -141,4 +159,5 @@ def _all_scores(
         scores = scorer.score_objects(request.customers, request.as_of, with_reasons=with_reasons)
     except StagecastError as error:
         raise ProblemError(422, "scoring-refused", str(error)) from None
+    add_warnings(scorer, request, scores)
     return PartialScores(request.as_of, scores, [])

@@ -145,4 +145,4 @@ def test_the_default_without_reasons(tmp_path: Path) -> None:
     with web.client(web.app_with(tmp_path, scorer=Told())) as api:
         for query, expected in (("", True), ("?reasons=true", True), ("?reasons=false", False)):
             answer = api.post(f"/v1/score{query}", json=body(customer("a"))).json()
-            assert answer["scores"] == [{"with_reasons": expected}]
+            assert answer["scores"] == [{"with_reasons": expected, "warnings": []}]
