@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from stagecast.serving.http.access import ROUTE_SCOPES, Access, access_of
 from stagecast.serving.http.door import Door
 from stagecast.serving.http.problems import ProblemError
+from stagecast.serving.http.request_ids import HEADER, begin_request
 
 AUDITED = frozenset({"plan", "export", "admin"})
 """Scopes whose use is a line of the audit log."""
@@ -46,11 +47,14 @@ class RequestLog:
     async def run(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request."""
         status, begin = 0, time.perf_counter()
+        request_id = begin_request()
+        header = (HEADER, request_id.encode("ascii"))
 
         async def send_noting(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                message["headers"] = [*message.get("headers", ()), header]
             await send(message)
 
         try:
@@ -65,12 +69,17 @@ class RequestLog:
                 await _stopping().response()(scope, receive, send_noting)
         except Exception as error:
             _logger.error(
-                "error in %s %s: %s", scope["method"], template_of(scope), places_of(error)
+                "error in %s %s (%s): %s",
+                scope["method"],
+                template_of(scope),
+                request_id,
+                places_of(error),
             )
         finally:
             access = access_of(scope)
             if self._with_access:
-                _logger.warning(_line(scope, access, status, time.perf_counter() - begin))
+                seconds = time.perf_counter() - begin
+                _logger.warning(_line(request_id, scope, access, status, seconds))
             self._audit(scope, access, status)
 
     def _audit(self, scope: Scope, access: Access, status: int) -> None:
@@ -129,8 +138,9 @@ def _short(filename: str) -> str:
     return "/".join(path.parts[-2:])
 
 
-def _line(scope: Scope, access: Access, status: int, seconds: float) -> str:
+def _line(request_id: str, scope: Scope, access: Access, status: int, seconds: float) -> str:
     line = {
+        "id": request_id,
         "method": scope["method"],
         "route": access.template or "-",
         "status": status,

@@ -20,15 +20,15 @@ from stagecast.serving.http.micro_batches import Asked
 from stagecast.serving.http.openapi import json_response, problem_responses, request_body
 from stagecast.serving.http.partial import (
     PartialScores,
-    check_currency,
     clock_of,
+    equal_events_of,
     partial_scores,
+    refuse_other_currency,
 )
 from stagecast.serving.http.plain import PlainRoute, flag
-from stagecast.serving.http.problems import ProblemError
+from stagecast.serving.http.problems import ProblemError, without_values
 from stagecast.serving.http.state import scorer_of, state_of
 from stagecast.serving.store.protocols import ScorerLike
-from stagecast.training.card import EqualEvents
 
 router = APIRouter(prefix="/v1", tags=["scores"], route_class=PlainRoute)
 
@@ -119,14 +119,10 @@ def _score_json(
             scorer,
             raw,
             default_as_of,
-            equal_events=_equal_events(scorer),
+            equal_events=equal_events_of(scorer),
             with_reasons=options.reasons,
         )
     return _answer(scorer, result)
-
-
-def _equal_events(scorer: ScorerLike) -> EqualEvents:
-    return "each" if scorer.card.get("equal_events") == "each" else "one"
 
 
 def _answer(scorer: ScorerLike, result: PartialScores) -> bytes:
@@ -141,11 +137,8 @@ def _answer(scorer: ScorerLike, result: PartialScores) -> bytes:
 
 def _read(scorer: ScorerLike, raw: bytes, default_as_of: datetime) -> ScoreRequest:
     """Return the customers of a body; raises a ProblemError where one of them cannot be read."""
-    request = read_score(raw, default_as_of, clock_of(scorer), equal_events=_equal_events(scorer))
-    try:
-        check_currency(scorer, request.currency)
-    except StagecastError as error:
-        raise ProblemError(422, "scoring-refused", str(error)) from None
+    request = read_score(raw, default_as_of, clock_of(scorer), equal_events=equal_events_of(scorer))
+    refuse_other_currency(scorer, request.currency)
     refuse_meant_otherwise(scorer, request.customers)
     return request
 
@@ -158,6 +151,6 @@ def _all_scores(
     try:
         scores = scorer.score_objects(request.customers, request.as_of, with_reasons=with_reasons)
     except StagecastError as error:
-        raise ProblemError(422, "scoring-refused", str(error)) from None
+        raise ProblemError(422, "scoring-refused", without_values(str(error))) from None
     add_warnings(scorer, request, scores)
     return PartialScores(request.as_of, scores, [])

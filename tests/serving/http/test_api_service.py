@@ -92,7 +92,7 @@ def test_an_unknown_path_is_a_problem(api, path):
 def test_a_wrong_method_is_a_problem_and_says_which_would_do(api):
     answer = api.get("/v1/score")
     assert answer.status_code == 405
-    assert answer.headers["allow"] == "POST"
+    assert answer.headers["allow"] == "OPTIONS, POST"
 
 
 @pytest.mark.parametrize(
