@@ -19,13 +19,17 @@ from stagecast.features.errors import StagecastError
 from stagecast.serving.http.access import STATIC, DeclaredApp, check_scope, undeclared
 from stagecast.serving.http.admission import Admission, Places
 from stagecast.serving.http.auth import Entrance, Guard, check_bind
+from stagecast.serving.http.contract_checks import contract_for
 from stagecast.serving.http.door import Clock, Door, has_stored_key, utc_now
 from stagecast.serving.http.failures import add_handlers
 from stagecast.serving.http.headers import SecureHeaders
 from stagecast.serving.http.hosts import is_loopback
+from stagecast.serving.http.job_queue import JobQueue
 from stagecast.serving.http.languages import ChooseLanguage
-from stagecast.serving.http.openapi import complete_document
+from stagecast.serving.http.methods import Methods
+from stagecast.serving.http.openapi import complete_document, operation_id, set_example_as_of
 from stagecast.serving.http.openapi_access import declare_access
+from stagecast.serving.http.query_once import refuse_repeated
 from stagecast.serving.http.read_only import ReadOnly
 from stagecast.serving.http.request_log import RequestLog
 from stagecast.serving.http.routes import (
@@ -34,12 +38,14 @@ from stagecast.serving.http.routes import (
     customers,
     health,
     home,
+    jobs,
     metrics,
     model,
     pages,
     plan_pages,
     plans,
     results,
+    runs,
     score,
     stages,
     totals,
@@ -61,6 +67,8 @@ from stagecast.serving.store.store import Store
 from stagecast.serving.webhooks.courier import Courier
 from stagecast.serving.webhooks.receiver import receiver_of
 
+JOB_SECONDS = 10.0
+"""How long a server that stops waits for the portion of a job that is being scored."""
 PURGE_SECONDS = 5.0
 """How long a server that stops waits for a purge; what is left is purged by the next one."""
 
@@ -100,7 +108,12 @@ class StagecastAPI(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document, which is built on the first call."""
         if self.openapi_schema is None:
-            self.openapi_schema = declare_access(complete_document(super().openapi()))
+            document = declare_access(complete_document(super().openapi()))
+            scorer = self.state.stagecast.scorer
+            contract = None if scorer is None else contract_for(scorer)
+            if contract is not None:
+                set_example_as_of(document, contract.first_as_of)
+            self.openapi_schema = document
         return self.openapi_schema
 
 
@@ -166,11 +179,15 @@ def create_app(
         if state.store is not None and not settings.read_only and state.does_jobs:
             state.purger = Purger(state.store.engine)
             state.purger.start()
+            state.jobs = JobQueue(state.store.engine)
+            state.jobs.start()
         written = None if worker is None else asyncio.create_task(keep_written(state, worker))
         async with tools.running():
             yield
         if written is not None:
             written.cancel()
+        if state.jobs is not None:
+            state.jobs.stop(JOB_SECONDS)
         if state.purger is not None:
             state.purger.stop(PURGE_SECONDS)
         if courier is not None:
@@ -190,7 +207,8 @@ def create_app(
         version=version("stagecast"),
         summary="Churn, lifecycle stage and value of each customer",
         lifespan=lifespan,
-        dependencies=[Depends(check_scope)],
+        dependencies=[Depends(check_scope), Depends(refuse_repeated)],
+        generate_unique_id_function=operation_id,
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
@@ -200,8 +218,10 @@ def create_app(
     app.state.stagecast = state
     for module in (
         score,
+        jobs,
         customers,
         stages,
+        runs,
         channels,
         totals,
         trust,
@@ -223,6 +243,7 @@ def create_app(
     app.mount(STATIC, DeclaredApp(static_files(), STATIC), name="static")
     add_handlers(app)
     app.add_middleware(ChooseLanguage)
+    app.add_middleware(Methods, routes=app.routes)
     app.add_middleware(Guard, entrance=entrance)
     if settings.read_only:
         app.add_middleware(ReadOnly)

@@ -24,7 +24,6 @@ from stagecast.serving.http.hosts import LOCAL_NAMES, host_name, is_loopback, re
 from stagecast.serving.http.problems import ProblemError
 from stagecast.serving.keys.ring import LOCAL, Caller, KeysUnreadableError
 from stagecast.serving.keys.weak import LENGTH_MIN
-from stagecast.serving.quoting import quote
 
 BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
 """Methods that need a JSON content type, so that a form on another site cannot use them.
@@ -125,7 +124,7 @@ class Entrance:
                     415,
                     "json-only",
                     (
-                        f"the content type is '{content_type[:100]}'; send JSON, with the header "
+                        "the content type is not that of JSON; send JSON, with the header "
                         "'Content-Type: application/json'"
                     ),
                 )
@@ -137,7 +136,7 @@ class Entrance:
             raise ProblemError(
                 421,
                 "host-refused",
-                f"this server does not answer for the host '{quote(headers.get('host', ''))}'; "
+                "this server does not answer for the host that the request names; "
                 "call it by localhost, or name the host in STAGECAST_ALLOWED_HOSTS",
             )
 

@@ -20,7 +20,7 @@ import anyio.to_thread
 
 from stagecast.features.errors import StagecastError
 from stagecast.serving.http.incoming import ScoreRequest
-from stagecast.serving.http.problems import ProblemError
+from stagecast.serving.http.problems import ProblemError, without_values
 from stagecast.serving.store.protocols import ScorerLike
 
 MOST_TOGETHER = 256
@@ -163,5 +163,5 @@ def _scored(
             alone = (_scored(scorer, [r], with_reasons=with_reasons) for r in requests)
             return [outcome for (outcome,) in alone]
         if isinstance(error, StagecastError):
-            return [ProblemError(422, "scoring-refused", str(error))]
+            return [ProblemError(422, "scoring-refused", without_values(str(error)))]
         return [error]

@@ -23,6 +23,7 @@ from stagecast.serving.http.failures import problem_of
 from stagecast.serving.http.headers import HEADERS
 from stagecast.serving.http.plain import flag
 from stagecast.serving.http.problems import ProblemError
+from stagecast.serving.http.query_once import check_once
 from stagecast.serving.http.scoring import answer_score
 from stagecast.serving.http.state import State
 
@@ -121,12 +122,13 @@ def score_options(query: bytes) -> ScoreOptions:
     Raises
     ------
     ProblemError
-        422: one of them is neither true nor false.
+        422: one of them is neither true nor false, or is given twice.
 
     >>> score_options(b"reasons=false")
     ScoreOptions(reasons=False, strict=True)
     """
     parameters = QueryParams(query.decode("latin-1"))
+    check_once(parameters)
     return ScoreOptions(
         flag(parameters, "reasons", default=True), flag(parameters, "strict", default=True)
     )

@@ -10,18 +10,19 @@ import msgspec
 
 from stagecast.features.errors import StagecastError
 from stagecast.serving.http.clean_bodies import read_score
+from stagecast.serving.http.contract_checks import add_warnings, refuse_meant_otherwise
 from stagecast.serving.http.incoming import ScoreRequest
 from stagecast.serving.http.micro_batches import Asked
 from stagecast.serving.http.partial import (
     PartialScores,
-    check_currency,
     clock_of,
+    equal_events_of,
     partial_scores,
+    refuse_other_currency,
 )
-from stagecast.serving.http.problems import ProblemError
+from stagecast.serving.http.problems import ProblemError, without_values
 from stagecast.serving.http.state import State, scorer_of
 from stagecast.serving.store.protocols import ScorerLike
-from stagecast.training.card import EqualEvents
 
 SHORT_BODY = 16_384
 """Length of a body in bytes up to which the request of one customer may be scored with others."""
@@ -48,8 +49,9 @@ async def answer_score(state: State, raw: bytes, *, with_reasons: bool, strict: 
     """
     scorer = scorer_of(state)
     if strict and len(raw) <= SHORT_BODY and raw.count(b"customer_id") == 1:
-        asked = Asked(scorer, partial(_read, scorer, raw), with_reasons)
-        answered = await state.micro_batches.score(asked)
+        reader = _Reader(scorer, raw)
+        answered = await state.micro_batches.score(Asked(scorer, reader, with_reasons))
+        add_warnings(scorer, reader.request, answered.scores)
         return _answer(scorer, PartialScores(answered.as_of, answered.scores, []))
     # decoding a long body takes time too: both run in a thread, so that the loop stays free
     score = partial(
@@ -86,14 +88,22 @@ def score_json(
             scorer,
             raw,
             default_as_of,
-            equal_events=_equal_events(scorer),
+            equal_events=equal_events_of(scorer),
             with_reasons=with_reasons,
         )
     return _answer(scorer, result)
 
 
-def _equal_events(scorer: ScorerLike) -> EqualEvents:
-    return "each" if scorer.card.get("equal_events") == "each" else "one"
+class _Reader:
+    """Reads a body when it is its turn to be scored, and keeps what it read for the warnings."""
+
+    def __init__(self, scorer: ScorerLike, raw: bytes) -> None:
+        self._scorer, self._raw = scorer, raw
+        self.request: ScoreRequest | None = None
+
+    def __call__(self, default_as_of: datetime) -> ScoreRequest:
+        self.request = _read(self._scorer, self._raw, default_as_of)
+        return self.request
 
 
 def _answer(scorer: ScorerLike, result: PartialScores) -> bytes:
@@ -108,11 +118,9 @@ def _answer(scorer: ScorerLike, result: PartialScores) -> bytes:
 
 def _read(scorer: ScorerLike, raw: bytes, default_as_of: datetime) -> ScoreRequest:
     """Return the customers of a body; raises a ProblemError where one of them cannot be read."""
-    request = read_score(raw, default_as_of, clock_of(scorer), equal_events=_equal_events(scorer))
-    try:
-        check_currency(scorer, request.currency)
-    except StagecastError as error:
-        raise ProblemError(422, "scoring-refused", str(error)) from None
+    request = read_score(raw, default_as_of, clock_of(scorer), equal_events=equal_events_of(scorer))
+    refuse_other_currency(scorer, request.currency)
+    refuse_meant_otherwise(scorer, request.customers)
     return request
 
 
@@ -124,5 +132,6 @@ def _all_scores(
     try:
         scores = scorer.score_objects(request.customers, request.as_of, with_reasons=with_reasons)
     except StagecastError as error:
-        raise ProblemError(422, "scoring-refused", str(error)) from None
+        raise ProblemError(422, "scoring-refused", without_values(str(error))) from None
+    add_warnings(scorer, request, scores)
     return PartialScores(request.as_of, scores, [])

@@ -127,6 +127,7 @@ def card(training: Training) -> Card:
         training.horizon_note,
         training.ranking,
         training.equal_events,
+        training.event_types,
     )
 
 

@@ -22,6 +22,7 @@ from stagecast.features.stages.scheme import Scheme
 from stagecast.features.stages.scheme_files import thresholds_to_json
 from stagecast.serving.scoring import score_schema
 from stagecast.serving.scoring.arrow_columns import arrow_column
+from stagecast.serving.scoring.contract import contract_json
 from stagecast.serving.scoring.one_row.plan import OneRow
 from stagecast.serving.scoring.play_columns import play_columns
 from stagecast.serving.scoring.reason_columns import reason_columns
@@ -108,6 +109,7 @@ class Scorer:
             **self.bundle.card,
             **self.bundle.money.to_json(),
             "zone": self.bundle.clock.zone,
+            "contract": contract_json(self.bundle, self.scheme.ids),
         }
 
     def score_customers(

@@ -46,6 +46,10 @@ async def score(request: Request) -> Response:
     the currency of the training; a `currency` that is another one is refused. With
     `?reasons=false` no reasons are computed, which is faster, and each list of them is empty.
 
+    `warnings` of a score say where the request is not what the model was trained on: an event type
+    that it does not know, no amounts, an `as_of` before the training or long after it. A customer
+    whose purchases have another name is refused. `GET /v1/model` says in `contract` what it knows.
+
     With `?strict=false` a customer who cannot be scored does not make the request fail: the others
     have their scores, and `errors` says of each customer without one what is wrong.
     """

@@ -121,10 +121,10 @@ def test_no_route_answers_without_a_key(matrix, route):
         ("?format=csv", "", "export"),
         ("?format=ndjson", "", "export"),
         ("?format=csv&limit=all", "", "export"),
-        ("?format=json&format=csv", "", "export"),
         ("?format=", "text/csv", "export"),
         ("", "text/csv", "export"),
-        ("", "application/json, application/x-ndjson;q=0.1", "export"),
+        ("", "application/json, application/x-ndjson;q=0.1", "read"),
+        ("", "application/json;q=0.1, application/x-ndjson", "export"),
     ],
 )
 def test_a_list_as_a_file_needs_export_and_as_json_read(matrix, query, accept, scope):

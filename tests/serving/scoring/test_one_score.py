@@ -149,4 +149,5 @@ def test_a_request_counts_equal_events_as_the_log_of_the_training(
         with client(app) as api:
             (online,) = api.post("/v1/score", json=body).json()["scores"]
         assert online["spend"] == offline["spend"]
+        assert online.pop("warnings") == []
         assert {**online, "data_cutoff": None} == {**offline, "data_cutoff": None}
