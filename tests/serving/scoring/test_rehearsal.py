@@ -19,6 +19,8 @@ from tests.shared import once
 from tests.training.forging import make_hashes_fit
 from tests.training.made import Trained, day, simulated_rows, trained
 
+pytestmark = pytest.mark.slow
+
 DAYS = 600
 
 
@@ -48,7 +50,6 @@ def loaded(folder: Path) -> Scorer:
         return load_rehearsed(first)
 
 
-@pytest.mark.slow
 def test_trees_that_would_end_the_process_are_refused_and_this_process_lives(
     bundle: Path,
 ) -> None:
@@ -72,7 +73,6 @@ def test_a_bundle_that_ends_the_process_is_refused_and_this_process_lives(
         loaded(bundle)
 
 
-@pytest.mark.slow
 def test_a_bundle_that_predicts_something_else_than_where_it_was_trained_is_refused(
     bundle: Path,
 ) -> None:
@@ -88,7 +88,6 @@ def test_a_bundle_that_predicts_something_else_than_where_it_was_trained_is_refu
         rehearse(load_scorer(bundle), "forged")
 
 
-@pytest.mark.slow
 def test_a_whole_bundle_gives_the_same_scores_in_both_processes(bundle: Path) -> None:
     assert loaded(bundle).model_version == load_scorer(bundle).model_version
     with pytest.raises(UsageError, match="holds no bundle"):

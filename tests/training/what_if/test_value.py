@@ -21,6 +21,8 @@ from stagecast.training.what_if.value import WhatIf, what_if
 from tests.training.made import Trained, day, trained
 from tests.training.made_contracts import subscriptions
 
+pytestmark = pytest.mark.slow
+
 ALL = Levers(churn=-0.05, second_order_days=-10.0, basket=0.05)
 
 
@@ -36,7 +38,6 @@ def of_shop(shop: Trained, **levers: float) -> Array:
     return np.asarray(values.sum(axis=0))
 
 
-@pytest.mark.slow
 def test_without_a_change_the_value_is_that_of_the_scores(shop: Trained) -> None:
     result = worked_out(shop.training.models, shop.training.panel.now, Levers())
     scores = shop.scores().to_pandas()
@@ -50,7 +51,6 @@ def test_without_a_change_the_value_is_that_of_the_scores(shop: Trained) -> None
     assert result.changed == {}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("lever", "worst_to_best"),
     [
@@ -176,7 +176,6 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return trained(subscriptions(150), folder, day(400), config)
 
 
-@pytest.mark.slow
 def test_contracts_that_are_cancelled_less_often_last_longer(service: Trained) -> None:
     models, now = service.training.models, service.training.panel.now
     result = worked_out(models, now, ALL)
