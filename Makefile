@@ -4,8 +4,11 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python
 
+# with it, each of the hundred processes that tests start would compile all modules anew
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast lint bench prove docs notebooks serve lock clean
+.PHONY: help install demo test suite test-fast lint bench prove docs notebooks serve lock clean
 
 help:  ## what can be made here
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -38,7 +41,10 @@ lint: $(VENV)/.dev  ## ruff and mypy strict
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: lint  ## lint, then all tests
+test: $(VENV)/.dev  ## lint and all tests, beside each other: types are checked on one core
+	$(MAKE) --no-print-directory --jobs 2 lint suite
+
+suite: $(VENV)/.dev
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not long"
 
 test-fast: $(VENV)/.dev  ## the loop of a developer: all tests that are not marked slow (under 90 seconds on two cores)

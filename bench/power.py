@@ -25,8 +25,9 @@ from bench.campaign_customers import (
 from stagecast.features.arrays import Array
 from stagecast.serving.targeting.trial import redraws
 from stagecast.serving.targeting.trial.draw import draw_holdout
-from stagecast.serving.targeting.trial.effect import effect_of
 from stagecast.serving.targeting.trial.expected import expected_buyers, expected_money
+from stagecast.serving.targeting.trial.intervals import LEVEL
+from stagecast.serving.targeting.trial.measurement import measure as adjusted
 from stagecast.serving.targeting.trial.power import power_of
 from stagecast.serving.targeting.trial.spread import EDGES, cv_from_ends, measure_spread
 
@@ -78,8 +79,9 @@ def measure(business: Business, name: str, campaigns: int, seed: int) -> dict[st
         outcomes = draw_outcomes(random, shop, ~held_out, returns, 1, business)
         score = shop.purchase if name == "buyers" else shop.spend
         outcome = outcomes[0 if name == "buyers" else 1][:, 0]
-        interval = effect_of(outcome, ~held_out, stratum, score[:, None]).per_customer
-        shown += not interval.low <= 0 <= interval.high
+        if np.ptp(outcome):  # where nobody bought, nothing is shown
+            measured = adjusted(outcome[:, None], ~held_out, stratum, score[:, None])
+            shown += not measured.contains(0, (1 - LEVEL) / 2, 0.0)
         effect = shop.effect(name, returns)
         if k >= 50:
             continue

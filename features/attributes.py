@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from stagecast.features.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    import duckdb
 
 Texts = NDArray[np.object_]
 

@@ -12,7 +12,7 @@ from datetime import datetime
 import duckdb
 
 from stagecast.features.clock import microseconds
-from stagecast.features.engines.duckdb import KNOWN
+from stagecast.features.shop.events import KNOWN
 
 
 def holds_equal_events(con: duckdb.DuckDBPyConnection, as_of: datetime) -> bool:

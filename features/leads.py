@@ -16,9 +16,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -28,6 +27,9 @@ from stagecast.features.attributes import MISSING, Texts
 from stagecast.features.clock import microseconds
 from stagecast.features.requests import CustomerEvents
 from stagecast.features.shop.events import clock_of, events_of
+
+if TYPE_CHECKING:
+    import duckdb
 
 _NEVER = np.iinfo(np.int64).max
 

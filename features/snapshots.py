@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,6 @@ from stagecast.features.attributes import Texts
 from stagecast.features.catalog.catalog import Catalog
 from stagecast.features.clock import microseconds
 from stagecast.features.contracts import Contracts, Terms
-from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.engines.evaluator import Evaluator
 from stagecast.features.engines.memory import MemoryEvents
 from stagecast.features.errors import UsageError
@@ -28,6 +28,9 @@ from stagecast.features.stages.facts import Vocabulary
 from stagecast.features.stages.journeys import Journeys
 from stagecast.features.stages.lifecycle import Lifecycle, Standing, build_lifecycle, fit_lifecycle
 from stagecast.features.stages.scheme import Scheme
+
+if TYPE_CHECKING:
+    from stagecast.features.engines.duckdb import DailyTable
 
 
 @dataclass(frozen=True)
@@ -158,7 +161,7 @@ def current_snapshot(source: DailyTable | MemoryEvents, plan: SnapshotPlan) -> S
 
     Rows of a table are ordered by customer_id; those of events stand as their customers do.
     """
-    if isinstance(source, DailyTable):
+    if not isinstance(source, MemoryEvents):
         lifecycle = fit_lifecycle(source, plan.scheme, plan.horizon_days, catalog=plan.catalog)
         (snapshot,) = take_snapshots(source, lifecycle, [0], plan.known_at_start, plan.terms)
         return snapshot

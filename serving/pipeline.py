@@ -11,6 +11,7 @@ from pathlib import Path
 
 from stagecast.features.events import EventLog
 from stagecast.serving.jobs.training import STEPS
+from stagecast.serving.languages.display import Display, Language
 from stagecast.serving.progress import Say, Steps, silent, silently
 from stagecast.serving.reports.lifecycle_report import movement, movement_figures, write_tables
 from stagecast.serving.reports.run_report import write_report
@@ -41,6 +42,7 @@ def run(
     next_steps: Sequence[str] = (),
     say: Say = silent,
     track: Callable[[Bundle, Path, Path], object] | None = None,
+    language: Language = "en",
 ) -> Run:
     """Check, train, score and report in one go.
 
@@ -55,6 +57,8 @@ def run(
     track
         Called with the bundle, its folder and the report once they are in their place; logs them
         to MLflow.
+    language
+        Of the report.
 
     Raises
     ------
@@ -86,8 +90,9 @@ def run(
         life = training.panel.life
         moves = movement(life, at, has_amounts=training.models.value.mean_spend is not None)
         write_tables(moves, draft / TABLES)
-        figures = movement_figures(moves, life.scheme, life.merged)
-        write_report(draft / REPORT, contents, scores, figures)
+        display = Display(language)
+        figures = movement_figures(moves, life.scheme, life.merged, display)
+        write_report(draft / REPORT, contents, scores, figures, display)
     if track is not None:
         say("tracking")
         track(bundle, out / MODEL, out / REPORT)
@@ -129,6 +134,7 @@ def run_and_publish(
             as_of=as_of,
             force=request.force,
             next_steps=request.next_steps,
+            language=request.language,
             say=say,
         )
         if request.publish:

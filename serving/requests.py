@@ -13,6 +13,7 @@ from stagecast.features.errors import UsageError
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from stagecast.serving.languages.display import Language
     from stagecast.serving.targeting.plan.terms import Terms
     from stagecast.training.config import TrainConfig
     from stagecast.training.judging.campaign import CampaignCosts
@@ -75,6 +76,8 @@ class RunRequest:
         SQLAlchemy URL, or the path of an SQLite file; None: as the settings say.
     next_steps
         Commands that the report names at its end.
+    language
+        Of the report: ``en``, ``ru`` or ``fa``.
     """
 
     training: TrainingRequest
@@ -83,6 +86,7 @@ class RunRequest:
     publish: bool = False
     store: str | None = None
     next_steps: tuple[str, ...] = ()
+    language: Language = "en"
 
 
 @dataclass(frozen=True)
@@ -184,6 +188,8 @@ class MovementRequest:
         Types of events whose amount is what serving the customer cost; none: ``cost``.
     force
         Replace the report that stands there.
+    language
+        Of the page: ``en``, ``ru`` or ``fa``.
     """
 
     out: Path
@@ -193,6 +199,7 @@ class MovementRequest:
     before_after: datetime | None = None
     cost_events: tuple[str, ...] = ()
     force: bool = False
+    language: Language = "en"
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,8 @@ class Settings(BaseSettings):
         How long MLflow may take to log a finished training or backtest, in seconds.
     max_body_bytes
         Maximum length of a request body, in bytes.
+    max_job_bytes
+        Maximum length of the body of a job, in bytes.
     read_only
         Whether the store is only read, as a replica is; what writes is refused.
     requests_at_once
@@ -139,6 +141,7 @@ class Settings(BaseSettings):
     body_seconds: float = Field(default=30.0, gt=0, le=3_600)
     drain_seconds: float = Field(default=0.0, ge=0, le=600)
     max_body_bytes: int = Field(default=8 * 1024 * 1024, ge=1024, le=1024**3)
+    max_job_bytes: int = Field(default=64 * 1024 * 1024, ge=1024, le=1024**3)
     webhook_url: str | None = None
     webhook_secret: SecretStr | None = None
     webhook_min_step: float = Field(default=0.1, ge=0, le=1)

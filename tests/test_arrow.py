@@ -94,6 +94,7 @@ def _environment(node: ast.AST) -> bool:
     )
 
 
+@pytest.mark.slow
 @MODULES
 def test_a_module_imports_along_the_arrow_and_keeps_the_house_rules(path: Path) -> None:
     name = path.relative_to(ROOT)
@@ -155,6 +156,7 @@ def imports_between_rooms(package: str) -> dict[str, set[str]]:
     return rooms
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", ABOVE)
 def test_rooms_import_each_other_in_no_circle(package: str) -> None:
     rooms = imports_between_rooms(package)
@@ -274,12 +276,16 @@ EVALUATION = {
     "learners.btyd.histories",
     "learners.btyd.paretonbd",
     "learners.btyd.regular",
+    "learners.btyd.regular_pareto",
     "learners.btyd.renewals",
     "learners.btyd.stored",
+    "learners.c_trees",
     "learners.compiled_terms",
     "learners.customer_base",
     "learners.design",
     "learners.factor",
+    "learners.leaving",
+    "learners.season_of_purchases",
     "learners.linear",
     "learners.pool",
     "learners.single_row",

@@ -24,7 +24,8 @@ from stagecast.training.columns import buyer_columns
 from stagecast.training.inactivity import fit_members, fitting, members
 from stagecast.training.inactivity.model import ChurnModel
 from stagecast.training.reasons.of_buyers import total_effects
-from tests.training.made import Trained, day, log_of, simulated_rows, trained
+from tests.training.conftest import shop  # noqa: F401
+from tests.training.made import Trained, day, log_of, simulated_rows
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
@@ -34,13 +35,6 @@ def blocks(heading: str, language: str) -> list[str]:
     """Return the fenced blocks of a language below a heading of the third level."""
     section = TEXT.split(f"\n### {heading}\n", 1)[1].split("\n### ", 1)[0]
     return re.findall(rf"^```{language}\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
-
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    """A small shop without anything new."""
-    folder = tmp_path_factory.mktemp("recipes") / "model"
-    return trained(simulated_rows(600, 730, seed=5), folder, day(730))
 
 
 def test_a_feature_is_a_line_of_the_standard_catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,8 +87,10 @@ def test_a_stage_with_a_signal_works_where_the_recipe_puts_it(tmp_path: Path) ->
     assert scheme.signals["asked"] == ("enquiry", "call")
 
 
+@pytest.mark.slow
 def test_a_member_of_the_pool_is_fitted_weighed_stored_and_explained(
-    shop: Trained, monkeypatch: pytest.MonkeyPatch
+    shop: Trained,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     code, names = blocks("A model", "python")
     module: dict[str, Any] = {"__name__": __name__}

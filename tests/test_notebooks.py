@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import json
 import os
 import re
@@ -27,8 +28,11 @@ IMPORTS = {
     ("stagecast", "sc"),
 }
 
-LONG = ("3", "5", "7")
-"""Notebooks that `make prove` executes; the others run in `make test`, and train each part."""
+LONG = ("3", "4", "5", "7")
+"""Notebooks that `make prove` executes; the others run in `make test`, and train each part.
+
+Of these `make test` checks every call of the public API against its signature.
+"""
 
 EACH = pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.name)
 
@@ -103,6 +107,30 @@ def test_only_the_public_api_is_used(path: Path) -> None:
                 )
                 if isinstance(node.value, ast.Name) and node.value.id == "sc":
                     assert node.attr in sc.__all__, f"{cell['id']}: sc.{node.attr}"
+
+
+def called(node: ast.expr) -> object | None:
+    """Return the object of the public API that an expression names (``sc.plot.stages``)."""
+    if isinstance(node, ast.Name):
+        return sc if node.id == "sc" else None
+    parent = called(node.value) if isinstance(node, ast.Attribute) else None
+    return getattr(parent, node.attr) if isinstance(node, ast.Attribute) and parent else None
+
+
+@EACH
+def test_calls_give_arguments_that_the_public_api_takes(path: Path) -> None:
+    checked = 0
+    for cell in cells_of(path, "code"):
+        for node in ast.walk(ast.parse("".join(cell["source"]))):
+            function = called(node.func) if isinstance(node, ast.Call) else None
+            if not isinstance(node, ast.Call) or function is None:
+                continue
+            assert callable(function), cell["id"]
+            positional = [arg for arg in node.args if not isinstance(arg, ast.Starred)]
+            names = [keyword.arg for keyword in node.keywords if keyword.arg is not None]
+            inspect.signature(function).bind_partial(*positional, **dict.fromkeys(names))
+            checked += 1
+    assert checked
 
 
 @EACH

@@ -47,6 +47,9 @@ class Card:
     equal_events
         Whether events that are equal in every column were one event in the log of the training, or
         each an event of its own: so are those of a request counted.
+    event_types
+        Types of the events of that log, the most frequent first; None: they were too many, or an
+        earlier version trained.
     """
 
     evaluation: Evaluation | None
@@ -55,3 +58,4 @@ class Card:
     horizon_note: str | None
     ranking: Ranking | None = None
     equal_events: EqualEvents = "one"
+    event_types: tuple[str, ...] | None = None

@@ -21,6 +21,7 @@ from stagecast.training.inactivity.fitting import every_date, fit_churn, trainin
 from stagecast.training.inactivity.members import GapRule
 from stagecast.training.leads.after import after_conversion
 from stagecast.training.leads.fitting import fit_leads, landmarks_of
+from stagecast.training.learners.btyd.gaps import LogGaps
 from stagecast.training.models import Models, Predictions, predict
 from stagecast.training.next_stage.fitting import fit_next_stage
 from stagecast.training.next_stage.rules import after_another_order
@@ -77,6 +78,7 @@ def fit_models(
             rows_of(panel.now.features, np.flatnonzero(panel.now.buyers)),
             panel.as_of,
             seasons,
+            _gaps_of_buyers(days, panel),
         ),
         config,
     )
@@ -138,6 +140,19 @@ def _first_horizons(panel: Panel, mean_so_far: float) -> tuple[Array, Array]:
         return np.ones(1), np.array([mean_so_far])
     spend = newest.columns["spend_first"][new_rows] + newest.spend[new_rows]
     return 1.0 + newest.orders[new_rows], spend
+
+
+def _gaps_of_buyers(days: PurchaseDays, panel: Panel) -> LogGaps | None:
+    """Return the sums over the gaps of the buyers of the snapshot.
+
+    None where the purchase days are not those that its features count.
+    """
+    buyers = panel.now.customer[panel.now.buyers]
+    customers = 1 + int(max(buyers.max(initial=-1), days.customer.max(initial=-1)))
+    counts = np.bincount(days.customer, minlength=customers)
+    if not np.array_equal(counts[buyers], panel.now.features["orders"][panel.now.buyers]):
+        return None
+    return LogGaps.of(days.customer, days.day, customers).of_rows(buyers)
 
 
 def _gap_rule(days: PurchaseDays, panel: Panel) -> GapRule:

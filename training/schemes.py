@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from stagecast.features.engines.duckdb import DailyTable
+from typing import TYPE_CHECKING
+
 from stagecast.features.engines.shop_gap import FEWEST_GAPS, mean_gaps
 from stagecast.features.stages.scheme import Scheme
 from stagecast.features.stages.scheme_files import load_scheme
 from stagecast.training.config import TrainConfig
+
+if TYPE_CHECKING:
+    from stagecast.features.engines.duckdb import DailyTable
 
 BY_CONTRACT = "membership"
 """Scheme whose stages go by the start and the end of contracts."""

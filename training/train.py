@@ -17,6 +17,7 @@ import duckdb
 import numpy as np
 
 from stagecast.features.clock import DAY, day_number, from_microseconds, iso
+from stagecast.features.describe.event_types import event_types
 from stagecast.features.describe.quality.histograms import usual_gap_of
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.engines.shop_gap import mean_gaps
@@ -72,6 +73,8 @@ class Training:
         Whether the active customers can be told apart; None where that was not asked.
     equal_events
         Whether events that are equal in every column are one event or each an event of its own.
+    event_types
+        Types of the events, the most frequent first; None: too many to be a list of names.
     """
 
     models: Models
@@ -82,6 +85,7 @@ class Training:
     horizon_note: str | None
     ranking: Ranking | None = None
     equal_events: EqualEvents = "one"
+    event_types: tuple[str, ...] | None = None
 
     def __repr__(self) -> str:
         config, panel = self.models.config, self.panel
@@ -188,6 +192,7 @@ def _train(
         _horizon_note(purchase_days, panel.history_days, config),
         ranking(risk, evaluation),
         "each" if holds_equal_events(connection, as_of) else "one",
+        event_types(connection, as_of),
     )
 
 

@@ -29,12 +29,11 @@ from stagecast.features.engines.plain import DailyRows, Dates, plain_features
 from stagecast.features.errors import NotEnoughDataError
 from stagecast.features.leads import first_channels
 from stagecast.features.record import NO_SIGNALS, PurchaseDays, Record, SignalEvents, SignalTypes
-from stagecast.features.shop.events import SHOP_EVENTS, clock_of
+from stagecast.features.shop.events import KNOWN, SHOP_EVENTS, clock_of
 
 DIALECT = "duckdb"
 HAPPENED = "epoch_us(timestamp)"
 RECORDED = "epoch_us(coalesce(recorded_at, timestamp))"
-KNOWN = "epoch_us(greatest(timestamp, coalesce(recorded_at, timestamp)))"
 
 
 def clock(anchor: int) -> sql.Clock:

@@ -12,10 +12,9 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
@@ -26,6 +25,9 @@ from stagecast.features.intake.column_names import name_columns, nameless_column
 from stagecast.features.intake.csvlines import CsvBatch, CsvRecords
 from stagecast.features.intake.expressions import Kind, SourceColumn
 from stagecast.features.intake.textfiles import TEXT_ENDINGS, open_text
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PARQUET_ENDINGS = (".parquet", ".pq")
 ROWS_PER_BLOCK = 250_000
@@ -257,6 +259,8 @@ def open_frame(frame: object, label: str = "frame") -> Source:
     DataRefusedError
         Two columns have the same name.
     """
+    import pandas as pd  # slow to import, and a server reads no frame
+
     if isinstance(frame, pd.DataFrame):
         table = _from_pandas(frame)
     elif isinstance(frame, pa.Table):
@@ -273,6 +277,8 @@ def open_frame(frame: object, label: str = "frame") -> Source:
 
 
 def _from_pandas(frame: pd.DataFrame) -> Any:
+    import pandas as pd
+
     names = [str(name) for name in frame.columns]
     arrays = []
     for i in range(len(names)):

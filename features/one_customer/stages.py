@@ -15,8 +15,9 @@ from stagecast.features.errors import UsageError
 from stagecast.features.one_customer.facts import Facts, Rules, Walk
 from stagecast.features.one_customer.numbers import COMPARE
 from stagecast.features.one_customer.past import Past
+from stagecast.features.one_customer.sentences import RuleSentences
 from stagecast.features.record import SignalTypes
-from stagecast.features.stages.conditions import Clause, number_text
+from stagecast.features.stages.conditions import Clause
 from stagecast.features.stages.facts import Vocabulary
 from stagecast.features.stages.scheme import Scheme
 
@@ -55,6 +56,7 @@ class StagesOfOne:
         self.scheme = scheme
         self.horizon = horizon_days * DAY_MICROSECONDS
         self._facts = Rules(scheme, vocabulary, counted)
+        self._sentences = RuleSentences(scheme)
         self._rules = [
             (scheme.ids.index(stage), _rule_holds(scheme[stage].rule, scheme.thresholds))
             for stage in scheme.order
@@ -95,22 +97,7 @@ class StagesOfOne:
 
     def explain(self, stage: int, facts: Mapping[str, float]) -> str:
         """Return the rule of a stage with the numbers that it compared."""
-        return " and ".join(
-            self._sentence(clause, facts) for clause in self.scheme.stages[stage].rule
-        )
-
-    def _sentence(self, clause: Clause, facts: Mapping[str, float]) -> str:
-        thresholds = self.scheme.thresholds
-        condition = next(
-            (
-                c
-                for c in clause.alternatives
-                if COMPARE[c.operator](facts[c.feature], c.limit(thresholds))
-            ),
-            clause.alternatives[0],
-        )
-        value = number_text(facts[condition.feature])
-        return f"{condition.feature} {value}{condition.predicate(thresholds, self.scheme.assumed)}"
+        return self._sentences.of(stage, facts)
 
 
 def _rule_holds(rule: Sequence[Clause], thresholds: Mapping[str, float]) -> Holds:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import duckdb
+from typing import TYPE_CHECKING
 
 from stagecast.features.shop.clock import UTC_CLOCK, ShopClock, clock_named
 
+if TYPE_CHECKING:
+    import duckdb
+
 ZONE_TABLE, SHOP_EVENTS = "shop_zone", "shop_events"
+KNOWN = "epoch_us(greatest(timestamp, coalesce(recorded_at, timestamp)))"
+"""DuckDB's SQL of when an event was known, in microseconds since 1970."""
 
 
 def create_shop_events(con: duckdb.DuckDBPyConnection, zone: str) -> None:

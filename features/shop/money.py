@@ -74,9 +74,18 @@ def precise_money(value: float, currency: str | None = None) -> str:
     >>> precise_money(1234.5, "EUR"), precise_money(1234.5), precise_money(2468321.0, "IRR")
     ('€1,234.50', '1,234.50', '2,468,321 IRR')
     """
+    return in_currency(precise_text(value, currency), currency)
+
+
+def precise_text(value: float, currency: str | None = None) -> str:
+    """Return an amount as :func:`precise_money` writes it, without its currency.
+
+    >>> precise_text(-1234.5), precise_text(9.5, "JPY")
+    ('−1,234.50', '10')
+    """
     decimals = 0 if currency in _WITHOUT_CENTS else 2
     text = f"{abs(value):,.{decimals}f}"
-    return in_currency(f"−{text}" if value < 0 else text, currency)
+    return f"−{text}" if value < 0 else text
 
 
 def money(value: float | None, currency: str | None = None) -> str:

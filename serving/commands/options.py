@@ -94,6 +94,15 @@ def as_request(kind: type[Any], **renamed: str) -> Callable[[F], F]:
     return decorate
 
 
+report_language = click.option(
+    "--language",
+    type=click.Choice(("en", "ru", "fa")),
+    default="en",
+    show_default=True,
+    help="Language of report.html: English, Russian or Persian.",
+)
+
+
 def instant(_: click.Context, option: click.Parameter, value: str | None) -> datetime | None:
     """Return a date of the command line; for ``callback`` of an option.
 

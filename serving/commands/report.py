@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from stagecast.serving.commands.console import show, show_json, steps
-from stagecast.serving.commands.options import as_request, common, instant
+from stagecast.serving.commands.options import as_request, common, instant, report_language
 from stagecast.serving.commands.reading_values import reading
 from stagecast.serving.commands.training_options import SchemeChoice, scheme_choice
 from stagecast.serving.reading import Reading
@@ -61,6 +61,7 @@ from stagecast.serving.requests import MovementRequest
         "May be repeated."
     ),
 )
+@report_language
 @click.option("--force", is_flag=True, help="Replace the report that --out holds.")
 @common
 def report(reading: Reading, scheme: SchemeChoice, request: MovementRequest, as_json: bool) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import click
@@ -52,8 +54,6 @@ def serve(
     read_only: bool | None,
 ) -> None:
     """The API and the pages."""
-    from stagecast.serving.http.server import serve as run_server
-    from stagecast.serving.runs.models import model_folder
     from stagecast.serving.settings import load_settings
 
     settings = load_settings(
@@ -64,11 +64,32 @@ def serve(
         follow_seconds=follow_seconds,
         read_only=read_only,
     )
-    if settings.follow_seconds is not None:
-        run_server(settings, None, as_json=as_json, source=_followed(settings, model))
-        return
-    folder = None if model is None else model_folder(model, settings)
-    run_server(settings, folder, as_json=as_json)
+    gc.disable()  # what is imported from here on stays; the server enables it before it listens
+    try:
+        if settings.follow_seconds is None:
+            _serve(settings, model, as_json=as_json)
+        else:
+            _serve_followed(settings, model, as_json=as_json)
+    finally:
+        gc.enable()
+
+
+def _serve(settings: Settings, model: str | None, *, as_json: bool) -> None:
+    from stagecast.serving.runs.models import model_folder
+    from stagecast.serving.scoring.first_load import FirstLoad
+
+    folder = settings.model if model is None else model_folder(model, settings)
+    with nullcontext() if folder is None else FirstLoad(folder) as first_load:
+        # slow to import; the child process loads the model meanwhile
+        from stagecast.serving.http.server import serve as run_server
+
+        run_server(settings, folder, as_json=as_json, first_load=first_load)
+
+
+def _serve_followed(settings: Settings, model: str | None, *, as_json: bool) -> None:
+    from stagecast.serving.http.server import serve as run_server
+
+    run_server(settings, None, as_json=as_json, source=_followed(settings, model))
 
 
 def _followed(settings: Settings, model: str | None) -> Source:

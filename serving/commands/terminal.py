@@ -94,13 +94,13 @@ def _conversion_lines(conversion: ConversionFigures | None) -> list[str]:
     """Return how good P(first purchase) was, if there were prospects."""
     if conversion is None:
         return []
-    from stagecast.serving.reports.rendering import expected_count
+    from stagecast.serving.languages.display import ENGLISH
 
     auc = "-" if conversion.auc is None else f"{conversion.auc:.4f}"
     return [
         f"First purchase: of {conversion.leads:,} without an order "
         f"{conversion.converted:,} bought "
-        f"({expected_count(conversion.expected)} were expected); AUC {auc}, "
+        f"({ENGLISH.expected_count(conversion.expected)} were expected); AUC {auc}, "
         f"log loss {conversion.log_loss:.4f}, all alike {conversion.log_loss_share:.4f}."
     ]
 

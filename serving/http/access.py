@@ -28,6 +28,11 @@ _READ, _PLAN, _EXPORT = ("read",), ("plan",), ("export",)
 
 ROUTE_SCOPES: dict[tuple[str, str], tuple[str, ...]] = {
     ("POST", "/v1/score"): ("score",),
+    ("POST", "/v1/jobs"): ("score",),
+    ("GET", "/v1/jobs"): ("score",),
+    ("GET", "/v1/jobs/{job_id}"): ("score",),
+    ("GET", "/v1/jobs/{job_id}/scores"): ("score",),
+    ("DELETE", "/v1/jobs/{job_id}"): ("score",),
     # as JSON it is read; as a file it is exported, which the route finds out
     ("GET", "/v1/customers"): ("read", "export"),
     ("POST", "/v1/customers/lookup"): _READ,
@@ -36,6 +41,8 @@ ROUTE_SCOPES: dict[tuple[str, str], tuple[str, ...]] = {
     ("GET", "/v1/customer"): _READ,
     ("DELETE", "/v1/customer"): ("admin",),
     ("GET", "/v1/erasures/{number}"): ("admin",),
+    ("GET", "/v1/runs"): _READ,
+    ("GET", "/v1/changes"): _READ,
     ("GET", "/v1/channels"): _READ,
     ("GET", "/v1/trust"): _READ,
     ("GET", "/v1/totals"): _READ,
@@ -105,6 +112,11 @@ def access_of(scope: Scope) -> Access:
     if not isinstance(access, Access):
         access = state["access"] = Access(None)
     return access
+
+
+def let_any_key(scope: Scope) -> None:
+    """Note that a request needs a key, and none of its scopes: it asks about the server alone."""
+    access_of(scope).scope = "any"
 
 
 async def check_scope(request: Request) -> None:
@@ -206,17 +218,18 @@ def routes_of(app: FastAPI) -> list[tuple[str, str]]:
     """Return method and template of every route of an application."""
     return [
         (method, path)
-        for route in _flat(app.routes)
+        for route in single_routes(app.routes)
         for path in [str(getattr(route, "path", route))]
         for method in sorted(getattr(route, "methods", None) or {"GET"})
     ]
 
 
-def _flat(routes: Iterable[BaseRoute]) -> Iterable[BaseRoute]:
+def single_routes(routes: Iterable[BaseRoute]) -> Iterable[BaseRoute]:
+    """Yield routes with those of the routers among them in their place."""
     for route in routes:
         # FastAPI keeps the router that was included, or copies its routes, by version
         included = getattr(route, "original_router", None)
         if included is not None and not isinstance(route, APIRoute):
-            yield from _flat(included.routes)
+            yield from single_routes(included.routes)
         else:
             yield route

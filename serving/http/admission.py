@@ -14,6 +14,30 @@ from stagecast.serving.http.problems import ProblemError
 RETRY_SECONDS = 1
 
 
+class Places:
+    """Places for requests that are handled at once.
+
+    Parameters
+    ----------
+    limit
+        Most requests at once; health checks are not counted.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit, self._inside = limit, 0
+
+    def enter(self) -> bool:
+        """Take a place; return whether there was one."""
+        if self._inside >= self._limit:
+            return False
+        self._inside += 1
+        return True
+
+    def leave(self) -> None:
+        """Give a place back."""
+        self._inside -= 1
+
+
 class Admission:
     """ASGI middleware that refuses requests while too many are being handled.
 
@@ -21,30 +45,29 @@ class Admission:
     ----------
     app
         The application.
-    limit
-        Most requests at once; health checks are not counted.
+    places
+        How many requests may be handled at once.
     """
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
-        self.app = app
-        self._limit, self._inside = limit, 0
+    def __init__(self, app: ASGIApp, places: Places) -> None:
+        self.app, self._places = app, places
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in OPEN_PATHS:
             await self.app(scope, receive, send)
             return
-        if self._inside >= self._limit:
+        if not self._places.enter():
             access_of(scope).shed = "overloaded"
-            await _overloaded().response()(scope, _nothing, send)
+            await overloaded().response()(scope, _nothing, send)
             return
-        self._inside += 1
         try:
             await self.app(scope, receive, send)
         finally:
-            self._inside -= 1
+            self._places.leave()
 
 
-def _overloaded() -> ProblemError:
+def overloaded() -> ProblemError:
+    """Return the problem of a request for which there is no place."""
     return ProblemError(
         503,
         "overloaded",

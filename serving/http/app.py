@@ -13,19 +13,23 @@ from fastapi import Depends, FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stagecast.features.errors import StagecastError
 from stagecast.serving.http.access import STATIC, DeclaredApp, check_scope, undeclared
-from stagecast.serving.http.admission import Admission
-from stagecast.serving.http.auth import Guard, check_bind
+from stagecast.serving.http.admission import Admission, Places
+from stagecast.serving.http.auth import Entrance, Guard, check_bind
+from stagecast.serving.http.contract_checks import contract_for
 from stagecast.serving.http.door import Clock, Door, has_stored_key, utc_now
 from stagecast.serving.http.failures import add_handlers
 from stagecast.serving.http.headers import SecureHeaders
 from stagecast.serving.http.hosts import is_loopback
+from stagecast.serving.http.job_queue import JobQueue
 from stagecast.serving.http.languages import ChooseLanguage
-from stagecast.serving.http.openapi import complete_document
+from stagecast.serving.http.methods import Methods
+from stagecast.serving.http.openapi import complete_document, operation_id, set_example_as_of
 from stagecast.serving.http.openapi_access import declare_access
+from stagecast.serving.http.query_once import refuse_repeated
 from stagecast.serving.http.read_only import ReadOnly
 from stagecast.serving.http.request_log import RequestLog
 from stagecast.serving.http.routes import (
@@ -34,12 +38,14 @@ from stagecast.serving.http.routes import (
     customers,
     health,
     home,
+    jobs,
     metrics,
     model,
     pages,
     plan_pages,
     plans,
     results,
+    runs,
     score,
     stages,
     totals,
@@ -47,6 +53,7 @@ from stagecast.serving.http.routes import (
     trust_page,
 )
 from stagecast.serving.http.routes.metrics import keep_written
+from stagecast.serving.http.score_app import ScoreApp, is_score
 from stagecast.serving.http.spans import Spans, spans_of
 from stagecast.serving.http.state import State
 from stagecast.serving.http.tools import PATH as TOOLS_PATH
@@ -60,6 +67,8 @@ from stagecast.serving.store.store import Store
 from stagecast.serving.webhooks.courier import Courier
 from stagecast.serving.webhooks.receiver import receiver_of
 
+JOB_SECONDS = 10.0
+"""How long a server that stops waits for the portion of a job that is being scored."""
 PURGE_SECONDS = 5.0
 """How long a server that stops waits for a purge; what is left is purged by the next one."""
 
@@ -72,29 +81,39 @@ class StagecastAPI(FastAPI):
     ----------
     log
         Writes what came of each request.
+    score_app
+        Answers requests for scores.
     spans
         Makes a span of each request; None: nothing does.
     **settings
         Those of FastAPI.
     """
 
-    def __init__(self, log: RequestLog, spans: Spans | None, **settings: Any) -> None:
+    def __init__(
+        self, log: RequestLog, score_app: ScoreApp, spans: Spans | None, **settings: Any
+    ) -> None:
         super().__init__(**settings)
-        self._log = log
-        handle = super().__call__
-        self._handle = handle if spans is None else partial(spans.run, handle)
+        self._log, self._spans, self._score_app = log, spans, score_app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request, or the start and stop of the server."""
         if scope["type"] == "http":
-            await self._log.run(self._handle, scope, receive, send)
+            app: ASGIApp = self._score_app if is_score(scope) else super().__call__
+            if self._spans is not None:
+                app = partial(self._spans.run, app)
+            await self._log.run(app, scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document, which is built on the first call."""
         if self.openapi_schema is None:
-            self.openapi_schema = declare_access(complete_document(super().openapi()))
+            document = declare_access(complete_document(super().openapi()))
+            scorer = self.state.stagecast.scorer
+            contract = None if scorer is None else contract_for(scorer)
+            if contract is not None:
+                set_example_as_of(document, contract.first_as_of)
+            self.openapi_schema = document
         return self.openapi_schema
 
 
@@ -160,11 +179,15 @@ def create_app(
         if state.store is not None and not settings.read_only and state.does_jobs:
             state.purger = Purger(state.store.engine)
             state.purger.start()
+            state.jobs = JobQueue(state.store.engine)
+            state.jobs.start()
         written = None if worker is None else asyncio.create_task(keep_written(state, worker))
         async with tools.running():
             yield
         if written is not None:
             written.cancel()
+        if state.jobs is not None:
+            state.jobs.stop(JOB_SECONDS)
         if state.purger is not None:
             state.purger.stop(PURGE_SECONDS)
         if courier is not None:
@@ -174,14 +197,18 @@ def create_app(
         if store is None and state.store is not None:
             state.store.close()
 
+    places = Places(settings.requests_at_once)
+    entrance = Entrance(door, settings.allowed_hosts)
     app = StagecastAPI(
         RequestLog(door, state.meter, with_access=settings.access_log),
+        ScoreApp(state, entrance, places),
         spans,
         title="stagecast",
         version=version("stagecast"),
         summary="Churn, lifecycle stage and value of each customer",
         lifespan=lifespan,
-        dependencies=[Depends(check_scope)],
+        dependencies=[Depends(check_scope), Depends(refuse_repeated)],
+        generate_unique_id_function=operation_id,
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
@@ -191,8 +218,10 @@ def create_app(
     app.state.stagecast = state
     for module in (
         score,
+        jobs,
         customers,
         stages,
+        runs,
         channels,
         totals,
         trust,
@@ -214,10 +243,11 @@ def create_app(
     app.mount(STATIC, DeclaredApp(static_files(), STATIC), name="static")
     add_handlers(app)
     app.add_middleware(ChooseLanguage)
-    app.add_middleware(Guard, door=door, allowed_hosts=settings.allowed_hosts)
+    app.add_middleware(Methods, routes=app.routes)
+    app.add_middleware(Guard, entrance=entrance)
     if settings.read_only:
         app.add_middleware(ReadOnly)
-    app.add_middleware(Admission, limit=settings.requests_at_once)
+    app.add_middleware(Admission, places=places)
     app.add_middleware(SecureHeaders, is_draining=lambda: state.is_draining)
     if missing := undeclared(app):
         raise RuntimeError(f"routes without a scope: {', '.join(missing)}; see http/access.py")

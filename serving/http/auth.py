@@ -24,7 +24,6 @@ from stagecast.serving.http.hosts import LOCAL_NAMES, host_name, is_loopback, re
 from stagecast.serving.http.problems import ProblemError
 from stagecast.serving.keys.ring import LOCAL, Caller, KeysUnreadableError
 from stagecast.serving.keys.weak import LENGTH_MIN
-from stagecast.serving.quoting import quote
 
 BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
 """Methods that need a JSON content type, so that a form on another site cannot use them.
@@ -77,13 +76,11 @@ def request_key(headers: Headers) -> str | None:
     return decoded.partition(":")[2]
 
 
-class Guard:
-    """ASGI middleware that refuses requests, and tells the routes who calls.
+class Entrance:
+    """The checks that every request has to pass.
 
     Parameters
     ----------
-    app
-        The application to protect.
     door
         Keys and limits.
     allowed_hosts
@@ -91,33 +88,20 @@ class Guard:
         without this list, any name is accepted, since a foreign page cannot know a key.
     """
 
-    def __init__(self, app: ASGIApp, door: Door, allowed_hosts: Iterable[str] = ()) -> None:
-        self.app = app
+    def __init__(self, door: Door, allowed_hosts: Iterable[str] = ()) -> None:
         self._door = door
         self._extra_hosts = frozenset(
             name for name in map(host_name, allowed_hosts) if name is not None
         )
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self.app(scope, receive, send)
-            return
-        if scope["type"] != "http":
-            # there is no route for web sockets, so none is let through
-            await send({"type": "websocket.close", "code": 1008})
-            return
-        access = access_of(scope)
-        try:
-            await self._check(scope, access)
-        except ProblemError as problem:
-            if problem.status == 429:
-                access.shed = "limited"
-            await problem.response()(scope, receive, send)
-            return
-        checked = send if scope["path"] in OPEN_PATHS else _only_if_checked(access, scope, send)
-        await self.app(scope, receive, checked)
+    async def check(self, scope: Scope, access: Access) -> None:
+        """Refuse a request, or note who calls.
 
-    async def _check(self, scope: Scope, access: Access) -> None:
+        Raises
+        ------
+        ProblemError
+            The request is refused.
+        """
         headers, method = Headers(scope=scope), scope["method"]
         if scope["path"] not in OPEN_PATHS:
             scope["scheme"] = self._door.proxies.scheme(scope)
@@ -140,7 +124,7 @@ class Guard:
                     415,
                     "json-only",
                     (
-                        f"the content type is '{content_type[:100]}'; send JSON, with the header "
+                        "the content type is not that of JSON; send JSON, with the header "
                         "'Content-Type: application/json'"
                     ),
                 )
@@ -152,7 +136,7 @@ class Guard:
             raise ProblemError(
                 421,
                 "host-refused",
-                f"this server does not answer for the host '{quote(headers.get('host', ''))}'; "
+                "this server does not answer for the host that the request names; "
                 "call it by localhost, or name the host in STAGECAST_ALLOWED_HOSTS",
             )
 
@@ -197,6 +181,40 @@ class Guard:
                 limit.block(caller.key_id, seconds, wait)
         if wait:
             raise _too_many("requests of this key", "requests-limited", wait)
+
+
+class Guard:
+    """ASGI middleware that refuses requests, and tells the routes who calls.
+
+    Parameters
+    ----------
+    app
+        The application to protect.
+    entrance
+        The checks.
+    """
+
+    def __init__(self, app: ASGIApp, entrance: Entrance) -> None:
+        self.app, self._entrance = app, entrance
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            # there is no route for web sockets, so none is let through
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        access = access_of(scope)
+        try:
+            await self._entrance.check(scope, access)
+        except ProblemError as problem:
+            if problem.status == 429:
+                access.shed = "limited"
+            await problem.response()(scope, receive, send)
+            return
+        checked = send if scope["path"] in OPEN_PATHS else _only_if_checked(access, scope, send)
+        await self.app(scope, receive, checked)
 
 
 def _only_if_checked(access: Access, scope: Scope, send: Send) -> Send:

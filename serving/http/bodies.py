@@ -6,19 +6,23 @@ are errors of the caller, not of the server.
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
-import anyio
 import msgspec
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive
 
 from stagecast.features.errors import did_you_mean
 from stagecast.features.shop.customer_ids import LONGEST_ID, clean_id
+from stagecast.serving.http.compressed import inflater
 from stagecast.serving.http.problems import Fault, ProblemError
 from stagecast.serving.quoting import quote
 
 CUSTOMERS_MAX, EVENTS_MAX, ID_LENGTH_MAX = 1_000, 10_000, LONGEST_ID
+JOB_CUSTOMERS_MAX = 100_000
 
 _Body = TypeVar("_Body")
 _Text = Annotated[str, msgspec.Meta(max_length=256)]
@@ -102,37 +106,56 @@ _lookup_decoder = msgspec.json.Decoder(LookupBody)
 
 
 async def read_body(request: Request, limit: int) -> bytes:
+    """Return :func:`receive_body` of a request to a route."""
+    seconds = request.app.state.stagecast.settings.body_seconds
+    return await receive_body(request.headers, request.receive, limit, seconds)
+
+
+async def receive_body(
+    headers: Mapping[str, str], receive: Receive, limit: int, seconds: float
+) -> bytes:
     """Return the body of a request.
 
     Parameters
     ----------
-    request
-        The request.
+    headers
+        Headers of the request.
+    receive
+        Returns the next part of the body.
     limit
-        Maximum length, in bytes.
+        Maximum length, in bytes; of a compressed body that of its content.
+    seconds
+        How long the body may take.
 
     Raises
     ------
     ProblemError
         413: the body is longer than ``limit``, with or without a Content-Length header; 408: it
-        did not arrive in time.
+        did not arrive in time; 415, 400: it is compressed otherwise than by gzip, or damaged.
+    starlette.requests.ClientDisconnect
+        The client went away.
     """
-    too_long = ProblemError(
-        413,
-        "body-too-long",
-        f"the body is longer than {limit} bytes; send fewer customers at a time",
-    )
-    content_length = request.headers.get("content-length", "")
+    content_length = headers.get("content-length", "")
     if content_length.isdecimal() and (len(content_length) > 18 or int(content_length) > limit):
-        raise too_long
-    body = bytearray()
-    seconds = request.app.state.stagecast.settings.body_seconds
+        raise _too_long(limit)
+    inflate = inflater(headers.get("content-encoding"))
+    parts: list[bytes] = []
+    length = 0
     try:
-        with anyio.fail_after(seconds):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > limit:
-                    raise too_long
+        async with asyncio.timeout(seconds):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                part: bytes = message.get("body", b"")
+                if inflate is not None and part:
+                    part = inflate(part, limit + 1 - length)
+                parts.append(part)
+                length += len(part)
+                if length > limit:
+                    raise _too_long(limit)
+                if not message.get("more_body", False):
+                    break
     except TimeoutError:
         raise ProblemError(
             408,
@@ -140,7 +163,17 @@ async def read_body(request: Request, limit: int) -> bytes:
             f"the body was not here within {seconds:g} s; send fewer customers at a time",
             headers={"Connection": "close"},
         ) from None
-    return bytes(body)
+    if inflate is not None:
+        inflate.check_end()
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _too_long(limit: int) -> ProblemError:
+    return ProblemError(
+        413,
+        "body-too-long",
+        f"the body is longer than {limit} bytes; send fewer customers at a time",
+    )
 
 
 def decode_lookup(body: bytes) -> list[str]:
@@ -174,6 +207,30 @@ class PartsBody(msgspec.Struct, forbid_unknown_fields=True):
     customers: Annotated[list[msgspec.Raw], msgspec.Meta(min_length=1, max_length=CUSTOMERS_MAX)]
     as_of: _Instant | None = None
     currency: CurrencyCode | None = None
+
+
+class JobBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A :class:`PartsBody` of more customers."""
+
+    customers: Annotated[
+        list[msgspec.Raw], msgspec.Meta(min_length=1, max_length=JOB_CUSTOMERS_MAX)
+    ]
+    as_of: _Instant | None = None
+    currency: CurrencyCode | None = None
+
+
+_job_decoder = msgspec.json.Decoder(JobBody)
+
+
+def decode_job(body: bytes) -> JobBody:
+    """Return the decoded body of a job, its customers as they are written.
+
+    Raises
+    ------
+    ProblemError
+        See :func:`decode_score`.
+    """
+    return decode_strictly(_job_decoder, body, ScoreBody)
 
 
 _parts_decoder = msgspec.json.Decoder(PartsBody)
@@ -212,11 +269,8 @@ def decode_customer(body: msgspec.Raw, position: int) -> CustomerBody | Fault:
 def body_problem(faults: list[Fault]) -> ProblemError:
     """Return the 422 of a body with these faults; its detail describes the first of them."""
     first = faults[0]
-    value = "" if first.value is None else f" '{quote(first.value)}'"
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-    return ProblemError(
-        422, "body-refused", f"{first.where}{value}: {first.problem}{more}", faults=faults
-    )
+    return ProblemError(422, "body-refused", f"{first.where}: {first.problem}{more}", faults=faults)
 
 
 def decode_strictly(decoder: msgspec.json.Decoder[_Body], body: bytes, struct: type[Any]) -> _Body:

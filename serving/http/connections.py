@@ -14,14 +14,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import h11
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from stagecast.serving.http.json_lines import LOG_CONFIG
 
 DRAIN_SECONDS, GRACEFUL_SECONDS = 5.0, 20
 """After the signal to stop: for the rest of a body, and for all requests to be answered."""
+HEAD_BYTES_MAX = 65_536
+"""Length of the request line and the headers of a request, at most; the parser has no limit."""
+_TOO_LONG = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"content-length: 0\r\nconnection: close\r\n\r\n"
+)
 _ABORT_AFTER = 2.0
 """The application answers a slow body with 408; so much later the connection is closed anyway."""
 
@@ -45,13 +50,16 @@ class Patience:
     reading: float = 30.0
 
 
-class TimedProtocol(H11Protocol):
+class TimedProtocol(HttpToolsProtocol):
     """uvicorn's protocol that closes connections which take too long."""
 
     patience = Patience()
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
+        self._part: str | None = None
+        """Part of a request of which some bytes are here: ``head``, ``body``, or none."""
+        self._head_bytes = 0
         self._phase: str | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._reading_timer: asyncio.TimerHandle | None = None
@@ -63,8 +71,28 @@ class TimedProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take in bytes, and wait for what is still missing, from when it was first missed."""
+        if self._part != "body":
+            self._head_bytes += len(data)
         super().data_received(data)
+        if self._part == "head" and self._head_bytes > HEAD_BYTES_MAX:
+            self.transport.write(_TOO_LONG)
+            self.transport.close()
         self._enter(self._missing())
+
+    def on_message_begin(self) -> None:
+        """Note that a head has begun."""
+        super().on_message_begin()
+        self._part = "head"
+
+    def on_headers_complete(self) -> None:
+        """Note that a body is to follow, which may be empty."""
+        super().on_headers_complete()
+        self._part, self._head_bytes = "body", 0
+
+    def on_message_complete(self) -> None:
+        """Note that the request is complete."""
+        super().on_message_complete()
+        self._part = None
 
     def on_response_complete(self) -> None:
         """Wait for the rest of a body that nobody read; further requests have another timeout."""
@@ -97,11 +125,10 @@ class TimedProtocol(H11Protocol):
             self._reading_timer = None
 
     def _missing(self) -> str | None:
-        state = self.conn.their_state
-        if state is h11.SEND_BODY:
+        if self._part == "body":
             return "body"
-        working = self.cycle is not None and not self.cycle.response_complete
-        return "head" if state is h11.IDLE and not working else None
+        is_working = self.cycle is not None and not self.cycle.response_complete
+        return None if is_working else "head"
 
     def _enter(self, phase: str | None) -> None:
         if phase == self._phase:

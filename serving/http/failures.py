@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
@@ -13,12 +14,16 @@ from starlette.responses import Response
 
 from stagecast.features.errors import StagecastError, UsageError, did_you_mean
 from stagecast.serving.http.page_texts import shop_of
-from stagecast.serving.http.problems import Fault, ProblemError
+from stagecast.serving.http.problems import Fault, ProblemError, without_values
 from stagecast.serving.http.store_faults import store_problem
-from stagecast.serving.quoting import quote
 from stagecast.serving.reports.rendering import render
+from stagecast.serving.store.queries import CursorError
 
 _SLUGS = {404: "not-found", 405: "method-refused"}
+_DETAILS = {
+    404: "there is nothing at this path",
+    405: "this path does not take this method; the header Allow says which it takes",
+}
 
 
 def add_handlers(app: FastAPI) -> None:
@@ -42,10 +47,14 @@ def add_handlers(app: FastAPI) -> None:
     async def _on_problem(request: Request, error: ProblemError) -> Response:
         return answer(request, error)
 
+    @app.exception_handler(CursorError)
+    async def _on_cursor(request: Request, error: CursorError) -> Response:
+        status = 410 if error.kind == "expired" else 400
+        return answer(request, ProblemError(status, f"cursor-{error.kind}", str(error)))
+
     @app.exception_handler(StagecastError)
     async def _on_stagecast_error(request: Request, error: StagecastError) -> Response:
-        status = 400 if isinstance(error, UsageError) else 422
-        return answer(request, ProblemError(status, "request-refused", str(error)))
+        return answer(request, problem_of(error, request.method))
 
     @app.exception_handler(RequestValidationError)
     async def _on_invalid_query(request: Request, error: RequestValidationError) -> Response:
@@ -53,9 +62,8 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _on_http_error(request: Request, error: HTTPException) -> Response:
-        detail = (
-            f"{request.method} {quote(request.url.path)}: {str(error.detail).lower()}; see /docs"
-        )
+        what = _DETAILS.get(error.status_code, str(HTTPStatus(error.status_code).phrase).lower())
+        detail = f"{what}; see /docs"
         headers = dict(error.headers or {})
         return answer(
             request,
@@ -66,39 +74,56 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(SQLAlchemyError)
     async def _on_store_error(request: Request, error: SQLAlchemyError) -> Response:
-        return answer(request, store_problem(error, request.method))
+        return answer(request, problem_of(error, request.method))
 
     @app.exception_handler(Exception)
     async def _on_bug(request: Request, error: Exception) -> Response:
-        # the traceback goes to the server's log; the response must not reveal internals
-        return answer(
-            request,
-            ProblemError(500, "internal", "this is a fault of the server; its log says more"),
-        )
+        return answer(request, problem_of(error, request.method))
+
+
+def problem_of(error: Exception, method: str) -> ProblemError:
+    """Return what an error is to the caller; 500 where it is a fault of the server.
+
+    Parameters
+    ----------
+    error
+        The error.
+    method
+        Method of the request.
+    """
+    if isinstance(error, ProblemError):
+        return error
+    if isinstance(error, StagecastError):
+        status = 400 if isinstance(error, UsageError) else 422
+        return ProblemError(status, "request-refused", without_values(str(error)))
+    if isinstance(error, SQLAlchemyError):
+        return store_problem(error, method)
+    # the traceback goes to the server's log; the response must not reveal internals
+    return ProblemError(500, "internal", "this is a fault of the server; its log says more")
 
 
 def _query_problem(error: RequestValidationError) -> ProblemError:
-    faults = []
+    faults, slug = [], "query-refused"
     for item in error.errors():
         location = ".".join(str(step) for step in item["loc"])
         problem = str(item["msg"]).removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
+            slug, location = "parameter-unknown", str(item["loc"][0])
             problem = f"no such parameter.{did_you_mean(str(item['loc'][-1])[:100], _PARAMETERS)}"
         faults.append(Fault(location, problem, _text(item.get("input"))))
     first = faults[0]
-    value = "" if first.value is None else f" '{quote(first.value)}'"
-    return ProblemError(
-        422, "query-refused", f"{quote(first.where)}{value}: {first.problem}", faults=faults
-    )
+    return ProblemError(422, slug, f"{first.where}: {first.problem}", faults=faults)
 
 
 _PARAMETERS = (
     "stage",
-    "band",
+    "churn_band",
     "state",
     "play",
-    "min_value",
-    "q",
+    "min_value_at_risk",
+    "customer_id_prefix",
+    "fields",
+    "run",
     "sort",
     "limit",
     "cursor",

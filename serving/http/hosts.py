@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _NAME = re.compile(
@@ -29,6 +30,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+@lru_cache(maxsize=256)
 def host_name(header: str) -> str | None:
     """Return the name of a ``Host`` header without its port, in lower case; None if malformed.
 

@@ -10,8 +10,9 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
-from stagecast.serving.http.page_texts import plays_of, scheme_texts, titles_of
+from stagecast.serving.http.page_texts import plays_of, titles_of
 from stagecast.serving.languages.display import ENGLISH, Display
+from stagecast.serving.languages.scheme_words import scheme_texts
 from stagecast.serving.languages.texts import texts_of
 from stagecast.serving.reports.shop_days import day_on
 from stagecast.serving.store.exports import PIECE_BYTES, escape_formula

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from stagecast.features.errors import UsageError, did_you_mean
-from stagecast.serving.http.forms import drop_empty
+from stagecast.serving.http.forms import drop_empty, with_both_names
 from stagecast.serving.http.list_columns import LIST_COLUMNS, ListColumn, chosen_columns
 from stagecast.serving.http.problems import Fault, ProblemError
 from stagecast.serving.store.queries import (
@@ -21,6 +21,9 @@ from stagecast.serving.store.queries import (
 )
 from stagecast.serving.store.store import Run
 
+EARLIER: dict[str, Any] = {"deprecated": True}
+EARLIER_NAMES = {"churn_band": "band", "min_value_at_risk": "min_value", "customer_id_prefix": "q"}
+"""Name of a filter -> the name that it had, which goes on working."""
 BANDS = ("low", "medium", "high")
 STATES = ("prospect", "active", "lapsed")
 
@@ -38,18 +41,39 @@ class FilterQuery(BaseModel):
         max_length=50,
         description="stage id; give it several times for customers on any of them",
     )
-    band: Literal["low", "medium", "high"] | None = Field(default=None, description="churn band")
+    churn_band: Literal["low", "medium", "high"] | None = Field(
+        default=None, description="churn_band of the score"
+    )
+    band: Literal["low", "medium", "high"] | None = Field(
+        default=None, json_schema_extra=EARLIER, description="earlier name of churn_band"
+    )
     state: Literal["prospect", "active", "lapsed"] | None = None
     play: str | None = Field(default=None, max_length=256, description="play of the scheme")
-    min_value: float | None = Field(
-        default=None, allow_inf_nan=False, description="least value at risk, in money"
+    min_value_at_risk: float | None = Field(
+        default=None,
+        allow_inf_nan=False,
+        description="least value_at_risk of the score, in the currency of the run",
     )
-    q: str | None = Field(default=None, max_length=256, description="how the customer's id begins")
+    min_value: float | None = Field(
+        default=None,
+        allow_inf_nan=False,
+        json_schema_extra=EARLIER,
+        description="earlier name of min_value_at_risk",
+    )
+    customer_id_prefix: str | None = Field(
+        default=None, max_length=256, description="how the customer's id begins"
+    )
+    q: str | None = Field(
+        default=None,
+        max_length=256,
+        json_schema_extra=EARLIER,
+        description="earlier name of customer_id_prefix",
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _drop_empty(cls, values: Any) -> Any:
-        return drop_empty(values)
+        return with_both_names(drop_empty(values), EARLIER_NAMES)
 
     def filters(self, run: Run) -> Filters:
         """Return the filters as the store expects them.
@@ -61,19 +85,36 @@ class FilterQuery(BaseModel):
         """
         for stage in self.stage:
             if stage not in run.stage_ids:
-                hint = f"the stages of {run.scheme_id} are {', '.join(run.stage_ids)}"
+                hinted = did_you_mean(stage[:100], run.stage_ids)
+                hint = f"stages of {run.scheme_id} are {', '.join(run.stage_ids)}"
                 fault = Fault(
                     "query.stage",
-                    f"no such stage.{did_you_mean(stage[:100], run.stage_ids)}",
+                    f"no such stage.{hinted}",
                     stage,
                 )
                 raise ProblemError(
                     422,
                     "query-refused",
-                    f"stage '{stage[:100]}' is not known: {hint}",
+                    f"query.stage: no such stage.{hinted} The {hint}",
                     faults=[fault],
                 )
         return Filters(tuple(self.stage), self.band, self.state, self.min_value, self.q, self.play)
+
+
+class PinnedQuery(BaseModel):
+    """The run that is asked for."""
+
+    run: int | None = Field(
+        default=None,
+        ge=1,
+        le=2**31 - 1,
+        description="number of a run (GET /v1/runs), so that all pages are of it; left out: the "
+        "current one",
+    )
+
+
+class ApiFilterQuery(PinnedQuery, FilterQuery):
+    """Filters of a list in the API, and the run."""
 
 
 class ListQuery(FilterQuery):
@@ -81,7 +122,8 @@ class ListQuery(FilterQuery):
 
     sort: str | None = Field(
         default=None,
-        description=f"one of {', '.join(SORTS)}; with a leading - the largest first. "
+        json_schema_extra={"enum": [*SORTS, *(f"-{name}" for name in SORTS)]},
+        description="column of the score; with a leading - the largest first. "
         "Customers without a value stand last either way; ties go by customer_id. "
         f"Default: {DEFAULT_SORT}; with state=lapsed {LAPSED_SORT}, the value gone times the "
         "chance to return",
@@ -103,8 +145,12 @@ class ListQuery(FilterQuery):
             return None
         try:
             return str(Order.parse(value))
-        except UsageError as error:
-            raise ValueError(str(error)) from None
+        except UsageError:
+            near = did_you_mean(value[:100].removeprefix("-"), SORTS)
+            raise ValueError(
+                f"is no column to sort by.{near} Give one of {', '.join(SORTS)}, with a leading - "
+                "for the largest first"
+            ) from None
 
     @property
     def order(self) -> Order:
@@ -118,11 +164,17 @@ class ListQuery(FilterQuery):
         return chosen_columns(self.column, self.state)
 
 
-class ApiListQuery(ListQuery):
-    """Query parameters of the list in the API, which adds a length and a format."""
+class ApiListQuery(PinnedQuery, ListQuery):
+    """Query parameters of the list in the API, which adds a run, a length, fields and a format."""
 
     limit: int | Literal["all"] = Field(
         default=LIMIT_DEFAULT,
+        json_schema_extra={
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX},
+                {"type": "string", "const": "all"},
+            ]
+        },
         description=(
             f"rows of a page, 1 to {LIMIT_MAX}; with CSV, XLSX and NDJSON also 'all', "
             "which streams the whole list"
@@ -134,6 +186,13 @@ class ApiListQuery(ListQuery):
             "instead of the Accept header (application/json, application/x-ndjson, text/csv); "
             "xlsx is a workbook for people"
         ),
+    )
+
+    fields: str | None = Field(
+        default=None,
+        max_length=4096,
+        description="names of the fields of a score that are asked for, separated by commas; one "
+        "probability of the next stage is p_stage_<id>; left out: all",
     )
 
     @field_validator("limit")

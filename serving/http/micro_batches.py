@@ -20,14 +20,14 @@ import anyio.to_thread
 
 from stagecast.features.errors import StagecastError
 from stagecast.serving.http.incoming import ScoreRequest
-from stagecast.serving.http.problems import ProblemError
+from stagecast.serving.http.problems import ProblemError, without_values
 from stagecast.serving.store.protocols import ScorerLike
 
 MOST_TOGETHER = 256
 """Most requests of a batch."""
-FEW_TOGETHER = 3
-"""Up to this many requests without reasons are scored on the event loop: it costs them less than
-the way to a thread and back costs one, and others wait no longer than a few milliseconds."""
+MOST_ON_LOOP, MOST_ON_LOOP_WITH_REASONS = 64, 8
+"""Up to this many requests are scored on the event loop: the way to a thread and back costs as much
+as one of them, two threads that compute hold each other up, and others wait some milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,16 @@ class Answered:
 
 
 Outcome = Answered | Exception
+_Waiting = tuple[Asked, asyncio.Future[Answered]]
 
 
 class MicroBatches:
-    """Requests that wait, and the task that scores them."""
+    """Requests that wait, and what scores them."""
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[Asked, asyncio.Future[Answered]]] = []
-        self._task: asyncio.Task[None] | None = None
+        self._waiting: list[_Waiting] = []
+        self._is_due = False
+        self._in_thread: asyncio.Task[None] | None = None
 
     @property
     def waiting(self) -> int:
@@ -80,29 +82,49 @@ class MicroBatches:
         ProblemError
             A customer cannot be read or scored.
         """
-        future: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answered] = loop.create_future()
         self._waiting.append((asked, future))
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._run())
+        if not self._is_due:
+            self._is_due = True
+            # in the round after the next one: the next one reads what has arrived meanwhile
+            loop.call_soon(loop.call_soon, self._score_waiting)
         return await future
 
-    async def _run(self) -> None:
-        while self._waiting:
-            await asyncio.sleep(0)
-            batch = self._waiting[:MOST_TOGETHER]
-            del self._waiting[:MOST_TOGETHER]
+    def _score_waiting(self) -> None:
+        batch = self._waiting[:MOST_TOGETHER]
+        del self._waiting[:MOST_TOGETHER]
+        everyone = [asked for asked, _ in batch]
+        with_reasons = sum(asked.with_reasons for asked in everyone)
+        if len(batch) <= MOST_ON_LOOP and with_reasons <= MOST_ON_LOOP_WITH_REASONS:
+            _tell(batch, score_together(everyone))
+            self._go_on()
+        else:
+            # the loop keeps no strong reference to its tasks
+            self._in_thread = asyncio.get_running_loop().create_task(self._score_in_thread(batch))
+
+    async def _score_in_thread(self, batch: list[_Waiting]) -> None:
+        try:
             everyone = [asked for asked, _ in batch]
-            if len(batch) <= FEW_TOGETHER and not any(asked.with_reasons for asked in everyone):
-                outcomes = score_together(everyone)
-            else:
-                outcomes = await anyio.to_thread.run_sync(score_together, everyone)
-            for (_, future), outcome in zip(batch, outcomes, strict=True):
-                if future.done():
-                    continue  # the client has gone
-                if isinstance(outcome, Exception):
-                    future.set_exception(outcome)
-                else:
-                    future.set_result(outcome)
+            _tell(batch, await anyio.to_thread.run_sync(score_together, everyone))
+        finally:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        self._is_due = bool(self._waiting)
+        if self._is_due:
+            asyncio.get_running_loop().call_soon(self._score_waiting)
+
+
+def _tell(batch: Sequence[_Waiting], outcomes: Sequence[Outcome]) -> None:
+    """Give each request its outcome."""
+    for (_, future), outcome in zip(batch, outcomes, strict=True):
+        if future.done():
+            continue  # the client has gone
+        if isinstance(outcome, Exception):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
 
 
 def score_together(everyone: Sequence[Asked]) -> list[Outcome]:
@@ -141,5 +163,5 @@ def _scored(
             alone = (_scored(scorer, [r], with_reasons=with_reasons) for r in requests)
             return [outcome for (outcome,) in alone]
         if isinstance(error, StagecastError):
-            return [ProblemError(422, "scoring-refused", str(error))]
+            return [ProblemError(422, "scoring-refused", without_values(str(error)))]
         return [error]

@@ -5,64 +5,40 @@ They describe the bodies that msgspec decodes, the score of the contract, and th
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-import pyarrow as pa
+from fastapi.routing import APIRoute
 
-from stagecast.serving.http.bodies import LookupBody, ScoreBody
+from stagecast.serving.http.bodies import JOB_CUSTOMERS_MAX, LookupBody, ScoreBody
 from stagecast.serving.http.channel_schemas import channel_schemas
+from stagecast.serving.http.examples import EXAMPLE_SCORE, example_request
 from stagecast.serving.http.plan_schemas import BODIES, EXAMPLES, plan_schemas
+from stagecast.serving.http.run_schemas import run_schemas
+from stagecast.serving.http.score_properties import score_properties
 from stagecast.serving.http.trust_schemas import trust_schemas
-from stagecast.serving.scoring import score_schema
+from stagecast.serving.scoring.contract import WARNING_CODES
 
 _OR_NULL = ["string", "null"]
 _REF = "#/components/schemas/{name}"
 
-EXAMPLE_REQUEST = {
-    "as_of": "1998-01-01T00:00:00Z",
-    "customers": [
-        {
-            "customer_id": "a",
-            "attributes": {},
-            "events": [
-                {"timestamp": "1997-06-01T00:00:00Z", "event": "purchase", "amount": 10.0},
-                {
-                    "timestamp": "1997-07-14T09:30:00Z",
-                    "event": "purchase",
-                    "amount": 24.5,
-                    "discount": 2.5,
-                },
-            ],
-        }
-    ],
-}
-EXAMPLE_SCORE = {
-    "customer_id": "a",
-    "as_of": "1998-01-01T00:00:00Z",
-    "horizon_days": 90,
-    "state": "active",
-    "stage": "at_risk",
-    "stage_since": "1997-10-02T00:00:00Z",
-    "next_stage": {"repeat": 0.21, "at_risk": 0.17, "sleeping": 0.62},
-    "next_stage_likeliest": "sleeping",
-    "churn_probability": 0.79,
-    "churn_band": "high",
-    "value_at_risk": 31.4,
-}
 _EXAMPLES: dict[str, Any] = {
     **EXAMPLES,
-    "ScoreBody": EXAMPLE_REQUEST,
+    "ScoreBody": example_request(),
+    "JobBody": example_request(),
     "LookupBody": {"customer_ids": ["a", "b"]},
     "ScoreAnswer": {
-        "model_version": "3f9c",
-        "as_of": "1998-01-01T00:00:00Z",
-        "scores": [EXAMPLE_SCORE],
+        "model_version": "6a06d9abbcc1",
+        "as_of": "1998-07-02T00:00:00Z",
+        "scores": [{**EXAMPLE_SCORE, "warnings": []}],
         "errors": [],
     },
     "CustomerList": {
-        "as_of": "1998-01-01T00:00:00Z",
-        "model_version": "3f9c",
+        "run": 1,
+        "as_of": "1998-07-02T00:00:00Z",
+        "model_version": "6a06d9abbcc1",
         "total": 2357,
         "next_cursor": "WzEsIjRi",
         "customers": [EXAMPLE_SCORE],
@@ -72,11 +48,11 @@ _EXAMPLES: dict[str, Any] = {
         "type": "urn:stagecast:problem:body-refused",
         "title": "Unprocessable Content",
         "status": 422,
-        "detail": "customers[0].events[3].amount 'ten': Expected `float | null`, got `str`",
+        "detail": "customers[0].events[3].amount: Expected `float | null`, got `str`",
+        "instance": "urn:stagecast:request:0b9f3c5d7e21a846",
         "errors": [
             {
                 "where": "customers[0].events[3].amount",
-                "value": "ten",
                 "problem": "Expected `float | null`, got `str`",
             }
         ],
@@ -124,11 +100,14 @@ def json_response(name: str, *, csv: bool = False) -> dict[int | str, dict[str, 
 
 
 _MEANINGS = {
-    400: "The body is not JSON, or the cursor does not hold any more",
+    304: "Nothing has changed since the answer whose ETag was sent as If-None-Match",
+    400: "The body is not JSON, or the cursor is damaged or of another query",
     404: "Nothing of that name, or nothing published yet",
+    406: "No form of the answer that the header Accept names",
     409: "The plan is in a state in which this is not possible, or the name is taken",
+    410: "The cursor is of a run that is not current any more",
     413: "The body is too long",
-    415: "The body is not of type application/json",
+    415: "The body is not of type application/json, or encoded otherwise than by gzip",
     422: "A value will not do: which one, where it stands, and why",
     503: "No model is loaded, or the store cannot be read",
 }
@@ -139,7 +118,53 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     content = {
         "application/problem+json": {"schema": _ref("Problem"), "example": _EXAMPLES["Problem"]}
     }
-    return {status: {"description": _MEANINGS[status], "content": content} for status in statuses}
+    return {
+        status: {"description": _MEANINGS[status]} | ({} if status < 400 else {"content": content})
+        for status in statuses
+    }
+
+
+_OPERATIONS = {
+    "score": "score_customers",
+    "lookup": "lookup_customers",
+    "one_customer": "get_customer",
+    "one_customer_by_id": "get_customer_by_id",
+    "erase_customer_by_id": "erase_customer_by_id",
+    "erasure_state": "get_erasure",
+    "list_totals": "get_totals",
+    "list_flows": "list_stage_flows",
+    "trust": "get_trust",
+    "make_plan": "create_plan",
+    "one_plan": "get_plan",
+    "drop_plan": "delete_plan",
+    "plan_customers": "list_plan_customers",
+    "plan_sent": "confirm_plan_sent",
+    "plan_outcomes": "send_plan_outcomes",
+    "plan_readout": "get_plan_readout",
+    "results": "get_results",
+    "model_card": "get_model",
+    "livez": "get_livez",
+    "readyz": "get_readyz",
+}
+
+
+def operation_id(route: APIRoute) -> str:
+    """Return the name of an operation, by which generated clients call it; it never changes."""
+    return _OPERATIONS.get(route.name, route.name)
+
+
+def job_body(score_body: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of the body of a job: that of a score with more customers."""
+    properties = dict(score_body["properties"])
+    properties["customers"] = {**properties["customers"], "maxItems": JOB_CUSTOMERS_MAX}
+    return {**score_body, "title": "JobBody", "properties": properties}
+
+
+def set_example_as_of(document: dict[str, Any], first_as_of: datetime) -> None:
+    """Let the request in the document's example stand after the training of the loaded model."""
+    for path in ("/v1/score", "/v1/jobs"):
+        body = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]
+        body["example"] = example_request(first_as_of + timedelta(days=1))
 
 
 def complete_document(document: dict[str, Any]) -> dict[str, Any]:
@@ -151,13 +176,19 @@ def complete_document(document: dict[str, Any]) -> dict[str, Any]:
         schemas.pop(unused, None)
     for operations in document["paths"].values():
         for operation in operations.values():
+            for parameter in operation.get("parameters", ()):
+                # a field that pydantic knows as deprecated warns whoever reads it
+                if parameter["schema"].pop("deprecated", False):
+                    parameter["deprecated"] = True
             # FastAPI describes its own format of a 422, which the error handlers replace
             if "422" in operation["responses"]:
                 operation["responses"]["422"] = problem_responses(422)[422]
     schemas.update(bodies)
+    schemas["JobBody"] = job_body(schemas["ScoreBody"])
     schemas.update(plan_schemas(_REF))
     schemas.update(channel_schemas())
     schemas.update(trust_schemas())
+    schemas.update(run_schemas())
     schemas.update(_response_schemas())
     components["securitySchemes"] = {
         "bearer": {"type": "http", "scheme": "bearer"},
@@ -168,12 +199,14 @@ def complete_document(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
-def _object(properties: dict[str, Any], description: str) -> dict[str, Any]:
+def _object(
+    properties: dict[str, Any], description: str, optional: Collection[str] = ()
+) -> dict[str, Any]:
     return {
         "type": "object",
         "description": description,
         "properties": properties,
-        "required": sorted(properties),
+        "required": sorted(set(properties).difference(optional)),
     }
 
 
@@ -196,6 +229,7 @@ def _response_schemas() -> dict[str, Any]:
     past_score |= dict.fromkeys(("churn_probability", "value_at_risk", "clv"), number)
     text_or_null: dict[str, Any] = {"type": ["string", "null"]}
     past_score |= dict.fromkeys(("zone", "currency"), text_or_null)
+    past_score["run"] = {"type": ["integer", "null"]}
     change: dict[str, Any] = {"field": text, "before": {}, "now": {}, "sentence": text}
     entry: dict[str, Any] = {"at": instant, "kind": text, "what": text_or_null}
     step: dict[str, Any] = {"kind": text, "reason": {"type": ["integer", "null"]}}
@@ -217,21 +251,35 @@ def _response_schemas() -> dict[str, Any]:
         "properties": {
             "customer_id": {"type": ["string", "null"]},
             "position": {"type": "integer"},
-            **dict.fromkeys(("where", "value", "problem"), text),
+            **dict.fromkeys(("where", "problem"), text),
             "more": {"type": "integer"},
         },
     }
-    fault = {"type": "object", "properties": dict.fromkeys(("where", "value", "problem"), text)}
+    fault = {"type": "object", "properties": dict.fromkeys(("where", "problem"), text)}
     return {
         "Score": _object(
-            _score_properties(), "One customer's score; the same columns as scores.parquet"
+            score_properties(_REF),
+            "One customer's score; the same columns as scores.parquet",
+            optional=("warnings",),
         ),
+        "ScoreWarning": {
+            "type": "object",
+            "description": "Where a request is not what the model was trained on",
+            "properties": {
+                "code": {"type": "string", "enum": list(WARNING_CODES)},
+                "detail": text,
+                "event": {**text, "description": "the event type that is not known"},
+                "nearest": {**text, "description": "the known event type that is most like it"},
+            },
+            "required": ["code", "detail"],
+        },
         "ScoreAnswer": _object(
             {**run, "scores": scores, "errors": _array(unscored)},
             "The scores, in the order of the customers asked for",
         ),
         "CustomerList": _object(
             {
+                "run": {"type": "integer"},
                 **run,
                 "total": {"type": "integer"},
                 "next_cursor": {"type": ["string", "null"]},
@@ -244,6 +292,7 @@ def _response_schemas() -> dict[str, Any]:
                 "score": _ref("Score"),
                 "changes": _array(_object(change, "A field that changed, in a sentence")),
                 "history": _array(_object(past_score, "The score of one run")),
+                "history_next": {"type": ["integer", "null"]},
                 "play": {
                     "type": ["object", "null"],
                     "description": "The play of the scheme, and the conditions that hold",
@@ -307,45 +356,10 @@ def _response_schemas() -> dict[str, Any]:
                 "title": text,
                 "status": {"type": "integer"},
                 "detail": text,
-            }
-            | {"errors": _array(fault)},
+                "instance": {**text, "description": "id of the request, as in X-Request-ID"},
+                "errors": _array(fault),
+                "errors_left_out": {"type": "integer"},
+            },
             "required": ["type", "title", "status", "detail"],
         },
     }
-
-
-def _json_type(arrow_type: pa.DataType) -> tuple[str, dict[str, Any]]:
-    if pa.types.is_timestamp(arrow_type):
-        return "string", {"format": "date-time"}
-    if pa.types.is_date(arrow_type):
-        return "string", {"format": "date"}
-    if pa.types.is_boolean(arrow_type):
-        return "boolean", {}
-    if pa.types.is_integer(arrow_type):
-        return "integer", {}
-    return ("number", {}) if pa.types.is_floating(arrow_type) else ("string", {})
-
-
-def _score_properties() -> dict[str, Any]:
-    properties: dict[str, Any] = {}
-    for column in score_schema.columns(()):
-        if column.name == "next_stage":
-            meaning = "P(stage at the end of the horizon) by stage id; all sum to 1"
-            probabilities = {"type": "number", "minimum": 0, "maximum": 1}
-            properties["next_stage"] = {
-                "type": "object",
-                "additionalProperties": probabilities,
-                "description": meaning,
-            }
-            properties["next_stage_likeliest"] = {"type": "string", "description": column.meaning}
-        elif column.name == "reasons":
-            fields = {
-                f.name: {"type": [_json_type(f.type)[0], "null"]} for f in score_schema.REASON
-            }
-            item = {"type": "object", "properties": fields}
-            properties["reasons"] = {**_array(item), "description": column.meaning}
-        else:
-            type_name, extra = _json_type(column.type)
-            json_type = [type_name, "null"] if column.nullable else type_name
-            properties[column.name] = {"type": json_type, **extra, "description": column.meaning}
-    return properties

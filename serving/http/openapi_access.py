@@ -10,8 +10,10 @@ from stagecast.serving.http.openapi import problem_responses
 _REFUSALS = {
     401: "No API key was sent, or one that is not valid",
     403: "The key does not have the scope of this operation",
+    421: "The server does not answer for the host that the request names",
     429: "Too many wrong keys from this address, or too many requests of this key; the header "
     "Retry-After says in how many seconds to try again",
+    503: "No model is loaded, the store cannot be read, or too many requests are being handled",
 }
 _RETRY = {
     "Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer", "minimum": 1}}
@@ -42,7 +44,7 @@ def declare_access(document: dict[str, Any]) -> dict[str, Any]:
             operation["x-scopes"] = names
             for status, meaning in _REFUSALS.items():
                 response: dict[str, Any] = {"description": meaning, "content": content}
-                if status == 429:
+                if status in (429, 503):
                     response["headers"] = _RETRY
                 operation["responses"].setdefault(str(status), response)
     return document

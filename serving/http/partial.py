@@ -18,8 +18,9 @@ from stagecast.serving.http.bodies import (
     decode_customer,
     decode_parts,
 )
-from stagecast.serving.http.incoming import as_of_of, read_each
-from stagecast.serving.http.problems import Fault, ProblemError
+from stagecast.serving.http.contract_checks import add_warnings, meant_otherwise
+from stagecast.serving.http.incoming import ScoreRequest, as_of_of, read_each
+from stagecast.serving.http.problems import Fault, ProblemError, without_values
 from stagecast.serving.store.protocols import ScorerLike
 from stagecast.training.card import EqualEvents
 from stagecast.training.value.currency import LogMoney
@@ -40,6 +41,19 @@ def check_currency(scorer: ScorerLike, currency: str | None) -> None:
     """
     money = LogMoney.from_json(scorer.card)
     money.check(currency, f"send amounts in {money.currency}")
+
+
+def refuse_other_currency(scorer: ScorerLike, currency: str | None) -> None:
+    """Refuse what :func:`check_currency` refuses, as a ProblemError of status 422."""
+    try:
+        check_currency(scorer, currency)
+    except StagecastError as error:
+        raise ProblemError(422, "scoring-refused", without_values(str(error))) from None
+
+
+def equal_events_of(scorer: ScorerLike) -> EqualEvents:
+    """Return how equal events without a number counted in the log of the training."""
+    return "each" if scorer.card.get("equal_events") == "each" else "one"
 
 
 @dataclass(frozen=True)
@@ -92,42 +106,86 @@ def partial_scores(
         400 or 422: the body or its as_of cannot be read, or none of the customers be scored.
     """
     body = decode_parts(raw)
-    clock = clock_of(scorer)
-    as_of = as_of_of(body.as_of, default_as_of, clock)
-    try:
-        check_currency(scorer, body.currency)
-    except StagecastError as error:
-        raise ProblemError(422, "scoring-refused", str(error)) from None
+    as_of = as_of_of(body.as_of, default_as_of, clock_of(scorer))
+    refuse_other_currency(scorer, body.currency)
+    result = score_each(
+        scorer, body.customers, as_of, equal_events=equal_events, with_reasons=with_reasons
+    )
+    if not result.scores:
+        raise body_problem(result.faults)
+    return PartialScores(as_of, list(result.scores.values()), result.errors)
+
+
+@dataclass(frozen=True)
+class EachScore:
+    """Scores by position, one error for each customer without one, and all faults in order."""
+
+    scores: dict[int, dict[str, Any]]
+    errors: list[dict[str, Any]]
+    faults: list[Fault]
+
+
+def score_each(
+    scorer: ScorerLike,
+    customers: Sequence[msgspec.Raw],
+    as_of: datetime,
+    *,
+    first: int = 0,
+    equal_events: EqualEvents = "one",
+    with_reasons: bool = True,
+) -> EachScore:
+    """Return the score of each customer of a body, or what is wrong with them.
+
+    Parameters
+    ----------
+    scorer
+        The loaded model.
+    customers
+        Customers as they are written.
+    as_of
+        Instant of the scores.
+    first
+        Position of the first of them in the body.
+    equal_events, with_reasons
+        See :func:`partial_scores`.
+    """
     faults: dict[int, Sequence[Fault]] = {}
     decoded: dict[int, CustomerBody] = {}
-    for position, text in enumerate(body.customers):
+    for position, text in enumerate(customers, first):
         customer = decode_customer(text, position)
         if isinstance(customer, Fault):
             faults[position] = (customer,)
         else:
             decoded[position] = customer
     readings = read_each(
-        list(decoded.values()), as_of, clock, positions=list(decoded), equal_events=equal_events
+        list(decoded.values()),
+        as_of,
+        clock_of(scorer),
+        positions=list(decoded),
+        equal_events=equal_events,
     )
     asked: dict[int, CustomerEvents] = {}
     for position, reading in zip(decoded, readings, strict=True):
         if reading.faults:
             faults[position] = reading.faults
+        elif (problem := meant_otherwise(scorer, reading.customer)) is not None:
+            faults[position] = (Fault(f"customers[{position}].events", problem),)
         else:
             asked[position] = reading.customer
     scores = _scores(scorer, asked, as_of, faults, with_reasons=with_reasons)
-    if not scores:
-        raise body_problem([fault for position in sorted(faults) for fault in faults[position]])
+    scored = [position for position in asked if position not in faults]
+    add_warnings(scorer, ScoreRequest(as_of, [asked[position] for position in scored]), scores)
     errors = [
         {
-            "customer_id": _id_of(body.customers[position]),
+            "customer_id": _id_of(customers[position - first]),
             "position": position,
             **faults[position][0].to_json(),
             "more": len(faults[position]) - 1,
         }
         for position in sorted(faults)
     ]
-    return PartialScores(as_of, scores, errors)
+    in_order = [fault for position in sorted(faults) for fault in faults[position]]
+    return EachScore(dict(zip(scored, scores, strict=True)), errors, in_order)
 
 
 def _scores(
@@ -146,7 +204,7 @@ def _scores(
     except StagecastError as error:
         if len(asked) == 1:
             (position,) = asked
-            faults[position] = (Fault(f"customers[{position}]", str(error)),)
+            faults[position] = (Fault(f"customers[{position}]", without_values(str(error))),)
             return []
     # a score does not depend on the others, so that each half can be scored by itself
     positions = list(asked)

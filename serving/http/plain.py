@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from stagecast.serving.http.access import check_scope
 from stagecast.serving.http.problems import Fault, ProblemError
-from stagecast.serving.quoting import quote
+from stagecast.serving.http.query_once import refuse_repeated
 
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
@@ -29,8 +29,9 @@ class PlainRoute(APIRoute):
         endpoint: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
 
         async def handler(request: Request) -> Response:
-            # dependencies are not resolved here, so this one is called by hand
+            # dependencies are not resolved here, so these are called by hand
             await check_scope(request)
+            await refuse_repeated(request)
             return await endpoint(request)
 
         return handler
@@ -65,7 +66,7 @@ def flag(parameters: Mapping[str, str], name: str, *, default: bool) -> bool:
         raise ProblemError(
             422,
             "query-refused",
-            f"query.{name} '{quote(text)}': {problem}",
+            f"query.{name}: {problem}",
             faults=[Fault(f"query.{name}", problem, text)],
         )
     return value

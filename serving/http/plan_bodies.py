@@ -7,7 +7,9 @@ from typing import Annotated, Any
 import msgspec
 
 from stagecast.features.clock import parse_instant
-from stagecast.serving.http.bodies import decode_strictly
+from stagecast.features.errors import UsageError
+from stagecast.serving.http.bodies import body_problem, decode_strictly
+from stagecast.serving.http.problems import Fault
 from stagecast.serving.targeting.plan.terms import Audience, Costs, Effects, Rules, Terms
 
 IDS_MAX, OUTCOMES_MAX = 100_000, 1_000_000
@@ -172,7 +174,13 @@ def instant_of(text: str | None, where: str) -> Any:
 
     Raises
     ------
-    UsageError
-        It is no instant; the message names the field.
+    ProblemError
+        422: it is no instant.
     """
-    return None if text is None else parse_instant(text, where)
+    if text is None:
+        return None
+    try:
+        return parse_instant(text, where)
+    except UsageError:
+        problem = "is not an ISO 8601 date; write it like 1997-06-01 or 1997-06-01T12:00:00Z"
+        raise body_problem([Fault(where, problem, text)]) from None

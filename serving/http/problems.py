@@ -1,11 +1,12 @@
 """Error responses as problem details of RFC 9457; all errors have the same fields.
 
-Values of callers are quoted as text of at most 100 characters, so that an error is never as large
-as the body that caused it, and can always be encoded.
+An error says where a value stands and why it cannot be used, and does not repeat it: values are of
+customers, and what is echoed can be made to say anything. It has at most 2 KiB.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -14,9 +15,11 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
+from stagecast.serving.http.request_ids import request_instance
 from stagecast.serving.quoting import quote
 
-FAULTS_LISTED_MAX = 20
+FAULTS_LISTED_MAX, BYTES_MAX, DETAIL_MAX, PROBLEM_MAX = 20, 2048, 800, 300
+_QUOTED = re.compile("'.*'", re.DOTALL)
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -31,7 +34,8 @@ class Fault:
     problem
         Why the value cannot be used.
     value
-        The value; None: there is none, or it is not a plain value.
+        The value, for pages; None: there is none, or it is not a plain value. No answer to a
+        program has it.
     """
 
     where: str
@@ -40,8 +44,7 @@ class Fault:
 
     def to_json(self) -> dict[str, Any]:
         """Return the fault as an item of ``errors`` in the response."""
-        value = {} if self.value is None else {"value": quote(self.value)}
-        return {"where": quote(self.where), **value, "problem": self.problem}
+        return {"where": quote(self.where), "problem": _cut(self.problem, PROBLEM_MAX)}
 
 
 class ProblemError(Exception):
@@ -85,10 +88,35 @@ class ProblemError(Exception):
             "type": f"urn:stagecast:problem:{self.slug}",
             "title": self.title,
             "status": self.status,
-            "detail": self.detail.encode("utf-8", "backslashreplace").decode("utf-8"),
+            "detail": _cut(self.detail, DETAIL_MAX),
         }
-        if self.faults:
-            body["errors"] = [fault.to_json() for fault in self.faults[:FAULTS_LISTED_MAX]]
-            if len(self.faults) > FAULTS_LISTED_MAX:
-                body["errors_left_out"] = len(self.faults) - FAULTS_LISTED_MAX
-        return Response(msgspec.json.encode(body), self.status, self.headers, MEDIA_TYPE)
+        if (instance := request_instance()) is not None:
+            body["instance"] = instance
+        content = msgspec.json.encode(body)
+        listed: list[dict[str, Any]] = []
+        for number, fault in enumerate(self.faults[:FAULTS_LISTED_MAX], 1):
+            left_out = len(self.faults) - number
+            longer_list = [*listed, fault.to_json()]
+            more = {"errors_left_out": left_out} if left_out else {}
+            longer = msgspec.json.encode(body | {"errors": longer_list} | more)
+            if len(longer) > BYTES_MAX:
+                break
+            listed, content = longer_list, longer
+        return Response(content, self.status, self.headers, MEDIA_TYPE)
+
+
+def without_values(text: str) -> str:
+    """Return the text of an error without what stands in it between quotes.
+
+    From the first quote to the last one, since a value can hold quotes itself.
+
+    >>> without_values("customer 'a' has no purchase")
+    "customer '…' has no purchase"
+    """
+    return _QUOTED.sub("'…'", text)
+
+
+def _cut(text: str, length: int) -> str:
+    """Return a text that can be encoded, at most so long."""
+    encoded = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return encoded if len(encoded) <= length else encoded[: length - 1] + "…"

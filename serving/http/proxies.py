@@ -57,7 +57,7 @@ class Proxies:
     def scheme(self, scope: Mapping[str, Any]) -> str:
         """Return ``http`` or ``https``, as the sender sees the server."""
         peer = scope.get("client")
-        if self.is_trusted(_parsed(peer[0]) if peer else None):
+        if self._networks and self.is_trusted(_parsed(peer[0]) if peer else None):
             values = _values(scope, b"x-forwarded-proto")
             if len(values) == 1 and values[0].lower() in ("http", "https"):
                 return values[0].lower()

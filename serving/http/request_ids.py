@@ -2,7 +2,7 @@
 
 A caller, or a proxy before the server, may send one as ``X-Request-ID``; it is taken where it has
 hexadecimal digits and hyphens alone, as a UUID has, so that nobody writes an id of a customer or a
-line of their own into the log. The answer has it in the same header.
+line of their own into the log. The answer has it in the same header, and an error in ``instance``.
 """
 
 from __future__ import annotations
@@ -51,3 +51,9 @@ def with_id(send: Send, text: str) -> Send:
         await send(message)
 
     return send_with_id
+
+
+def request_instance() -> str | None:
+    """Return the URN of the request that is being handled; None outside of one."""
+    own_id = request_id.get()
+    return None if own_id is None else f"urn:stagecast:request:{own_id}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import socket
 import tempfile
@@ -27,6 +28,7 @@ from stagecast.serving.http.connections import (
 from stagecast.serving.http.door import has_stored_key
 from stagecast.serving.http.state import State
 from stagecast.serving.metrics.workers import Worker
+from stagecast.serving.scoring.first_load import FirstLoad
 from stagecast.serving.scoring.rehearsal import load_rehearsed
 from stagecast.serving.scoring.scorer import Scorer
 from stagecast.serving.settings import Settings
@@ -78,6 +80,7 @@ def serve(
     model: Path | None,
     *,
     as_json: bool = False,
+    first_load: FirstLoad | None = None,
     source: Source | None = None,
 ) -> None:
     """Serve the API and the pages until the process is interrupted.
@@ -89,6 +92,8 @@ def serve(
     model
         Bundle folder for ``POST /v1/score``. None takes ``settings.model``, else the bundle that
         made the published scores, if its folder still exists.
+    first_load
+        Loads the bundle already, in a child process; None: it is started here.
     as_json
         Whether to print address and model as JSON instead of text.
     source
@@ -102,15 +107,16 @@ def serve(
     if settings.workers > 1:
         from stagecast.serving.http.workers import serve_with_workers
 
-        serve_with_workers(settings, model, as_json=as_json, source=source)
+        serve_with_workers(settings, model, as_json=as_json, first_load=first_load, source=source)
         return
     first = None if source is None else First.of(source)
     store = Store.open(settings.store, read_only=settings.read_only)
     try:
         folder = model_of(settings, model if first is None else first.folder, store)
-        scorer = None if folder is None else load_rehearsed(folder)
-        if scorer is not None:
-            scorer.prepare()
+        scorer = None
+        if folder is not None:
+            with first_load or FirstLoad(folder) as child:
+                scorer = load_rehearsed(child)
         version = None if scorer is None else scorer.model_version
         summary = Summary(address_of(settings), version, store.current_run() is not None)
         summary.show(as_json=as_json)
@@ -213,6 +219,10 @@ def run_server(
     )
     state: State = app.state.stagecast
     follower = None if first is None else follow(state, first)
+    # what was imported and loaded stays: it is not looked through for garbage at each collection
+    gc.collect()
+    gc.freeze()
+    gc.enable()
     server = DrainingServer(
         config,
         state.drain,
@@ -222,6 +232,7 @@ def run_server(
     try:
         server.run(sockets=None if listening is None else [listening])
     finally:
+        gc.unfreeze()
         if follower is not None:
             follower.stop(FOLLOW_STOP_SECONDS)
 
@@ -233,8 +244,8 @@ def follow(state: State, first: First) -> Follower:
     """
 
     def put(folder: Path) -> None:
-        scorer = load_rehearsed(folder)
-        scorer.prepare()
+        with FirstLoad(folder) as child:
+            scorer = load_rehearsed(child)
         state.scorer, state.scorer_fault = scorer, None
 
     seconds = state.settings.follow_seconds or FOLLOW_SECONDS

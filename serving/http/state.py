@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Annotated, cast
 
 import anyio
-from fastapi import Depends
+from fastapi import Depends, Query
 from starlette.requests import Request
 
 from stagecast.serving.follow.follower import Doubt
+from stagecast.serving.http.job_queue import JobQueue
 from stagecast.serving.http.micro_batches import MicroBatches
 from stagecast.serving.http.problems import ProblemError
 from stagecast.serving.metrics.meter import Meter
@@ -44,6 +45,8 @@ class State:
         after its answer.
     purger
         Purges what was erased; None: there is no store, or it is only read.
+    jobs
+        Scores jobs; None: there is no store, or it is only read.
     micro_batches
         Requests for scores that wait to be scored together.
     meter
@@ -60,6 +63,7 @@ class State:
     store_fault: str | None = None
     scorer_fault: str | None = None
     purger: Purger | None = None
+    jobs: JobQueue | None = None
     is_draining: bool = False
     micro_batches: MicroBatches = field(default_factory=MicroBatches)
     meter: Meter = field(default_factory=Meter)
@@ -153,4 +157,34 @@ def get_run(store: StoreDep) -> Run:
     return run
 
 
+def run_of(store: Store, number: int | None) -> Run:
+    """Return the published run of a number, the current one for None.
+
+    Raises
+    ------
+    ProblemError
+        404: there is none.
+    """
+    if number is None:
+        return get_run(store)
+    run = store.run(number)
+    if run is None:
+        raise ProblemError(
+            404, "run-unknown", "no published run has this number; GET /v1/runs lists them"
+        )
+    return run
+
+
+RunNumber = Annotated[
+    int | None,
+    Query(alias="run", ge=1, le=2**31 - 1, description="number of a run; left out: the current"),
+]
+
+
+def get_pinned_run(store: StoreDep, run: RunNumber = None) -> Run:
+    """Return :func:`run_of` the number in the query."""
+    return run_of(store, run)
+
+
 RunDep = Annotated[Run, Depends(get_run)]
+PinnedRunDep = Annotated[Run, Depends(get_pinned_run)]

@@ -41,7 +41,6 @@ def work(job: dict[str, Any]) -> None:
     scorer = None
     if settings.model is not None:
         scorer = load_expected(settings.model, job["expected"])
-        scorer.prepare()
     version = None if scorer is None else scorer.model_version
 
     def say_ready(state: State) -> None:
@@ -93,7 +92,6 @@ def _same(doubt: Doubt | None) -> Doubt | None:
 def _prepared(folder: Path, expected: str) -> Scorer | None:
     try:
         scorer = load_expected(folder, expected)
-        scorer.prepare()
     except StagecastError as error:
         say("refused", str(error))
     except Exception as error:  # a fault of ours must not end the thread, nor the old model

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stagecast.features.errors import DataRefusedError
-from stagecast.serving.scoring.rehearsal import CHILD_SECONDS
+from stagecast.serving.scoring.first_load import CHILD_SECONDS
 
 RESTART_SECONDS, RESTART_SECONDS_MAX = 1.0, 30.0
 """Pause before a worker is started again; it doubles while workers end within a minute."""

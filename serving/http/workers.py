@@ -37,7 +37,7 @@ from stagecast.serving.http.worker_place import (
     SETTLED_SECONDS,
     Place,
 )
-from stagecast.serving.scoring.rehearsal import rehearse_in_child
+from stagecast.serving.scoring.first_load import FirstLoad
 from stagecast.serving.settings import Settings
 from stagecast.serving.store.store import Store
 
@@ -49,7 +49,12 @@ _logger = logging.getLogger("stagecast.server")
 
 
 def serve_with_workers(
-    settings: Settings, model: Path | None, *, as_json: bool, source: Source | None = None
+    settings: Settings,
+    model: Path | None,
+    *,
+    as_json: bool,
+    first_load: FirstLoad | None = None,
+    source: Source | None = None,
 ) -> None:
     """Serve with several processes; see :func:`stagecast.serving.http.server.serve`.
 
@@ -66,7 +71,10 @@ def serve_with_workers(
         has_published = store.current_run() is not None
     finally:
         store.close()
-    expected = None if folder is None else rehearse_in_child(folder)
+    expected = None
+    if folder is not None:
+        with first_load or FirstLoad(folder) as child:
+            expected = child.hash()
     scratch = tempfile.TemporaryDirectory(prefix="stagecast-workers-")
     with scratch as metrics, _listen(settings) as listening:
         job = {
@@ -148,7 +156,8 @@ class _Parent:
         stagecast.features.errors.StagecastError
             The child or a worker refuses it; then all go on with the old one.
         """
-        expected = rehearse_in_child(folder)
+        with FirstLoad(folder) as child:
+            expected = child.hash()
         with self._lock:  # nobody is started again meanwhile, with the old model
             alive = [place for place in self._places if place.process.poll() is None]
             for place in alive:

@@ -12,7 +12,7 @@ from stagecast.features.engines import duckdb, sql
 from stagecast.features.engines.larger_than_memory import write_features
 from stagecast.features.engines.shop_gap import FALLBACK_GAP_DAYS
 from stagecast.features.engines.spark import table as spark
-from stagecast.features.shop.events import events_of
+from stagecast.features.shop.events import KNOWN, events_of
 from stagecast.serving.jobs.written import Written
 from stagecast.serving.reading import Reading
 
@@ -58,7 +58,7 @@ def feature_queries(reading: Reading, catalog: Catalog) -> dict[str, str]:
             at = microseconds(log.choose_as_of(reading.as_of))
             shape = duckdb.shape_of(
                 log.con,
-                f"(select * from {events_of(log.con)} where {duckdb.KNOWN} < {at}) as known_events",
+                f"(select * from {events_of(log.con)} where {KNOWN} < {at}) as known_events",
                 at,
             )
     catalog = catalog.with_parameters(shop_gap_days=FALLBACK_GAP_DAYS)

@@ -20,6 +20,7 @@ from stagecast.features.files import write_text
 from stagecast.features.plain_json import to_json
 from stagecast.features.stages.lifecycle import fit_lifecycle
 from stagecast.features.stages.scheme import Scheme
+from stagecast.serving.languages.display import Display
 from stagecast.serving.progress import Steps, silently
 from stagecast.serving.reading import Reading
 from stagecast.serving.reports.lifecycle_report import movement, render_lifecycle, write_tables
@@ -112,9 +113,9 @@ def write_movement(
             )
         say("report")
         write_tables(moved, draft / TABLES, compared)
-        write_text(
-            draft / REPORT, render_lifecycle(moved, life, as_of, log.report.to_json(), compared)
-        )
+        display = Display(request.language)
+        page = render_lifecycle(moved, life, as_of, log.report.to_json(), compared, display)
+        write_text(draft / REPORT, page)
     return MovementFolder(request.out, as_of, life.scheme.id, moved.flows.summary, compared)
 
 

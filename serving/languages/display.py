@@ -11,7 +11,14 @@ from typing import Any, Literal, get_args
 from babel.core import get_locale_identifier, parse_locale
 from babel.numbers import get_currency_symbol
 
-from stagecast.features.shop.money import NOTHING, SIGNS, amount_text, in_currency
+from stagecast.features.shop.money import (
+    NOTHING,
+    SIGNS,
+    amount_text,
+    exact_money,
+    in_currency,
+    precise_text,
+)
 from stagecast.serving.languages.jalali import jalali
 from stagecast.training.reasons.wordings import Forms, Wording, wording
 
@@ -90,6 +97,14 @@ class Display:
             return NOTHING
         return self.written(f"{value:,.2f}".rstrip("0").rstrip(".") or "0")
 
+    def expected_count(self, value: float) -> str:
+        """Return a number of customers that was expected, which is seldom whole; never "1".
+
+        >>> Display().expected_count(0.04), Display("ru").expected_count(1.2)
+        ('0.04', '1,2')
+        """
+        return self.written(f"{value:,.{0 if value >= 9.95 else 1 if value >= 0.1 else 2}f}")
+
     def places(self, value: float | None, places: int, sign: str = "") -> str:
         """Return a measure with so many decimals; with ``+`` its sign is written always.
 
@@ -125,12 +140,30 @@ class Display:
         """
         if value is None:
             return NOTHING
-        english = amount_text(value, currency)
         plus = "+" if signed and value >= 0 else ""
+        return self._amount(amount_text(value, currency), currency, plus)
+
+    def precise_money(self, value: float, currency: str | None = None) -> str:
+        """Return an amount with cents, where its currency has any.
+
+        >>> Display().precise_money(12.5, "GBP"), Display("ru").precise_money(12.5, "RUB")
+        ('£12.50', '12,50\\xa0₽')
+        """
+        return self._amount(precise_text(value, currency), currency)
+
+    def limit(self, value: float, currency: str | None = None) -> str:
+        """Return a limit that amounts are compared with: with cents wherever it has some.
+
+        >>> Display().limit(53.76, "USD"), Display("ru").limit(54.0, "RUB")
+        ('$53.76', '54\\xa0₽')
+        """
+        return self._amount(exact_money(value), currency)
+
+    def _amount(self, english: str, currency: str | None, plus: str = "") -> str:
+        """Return an amount that is written in English, without its currency, in the language."""
         if self.language == "en":
             return plus + in_currency(english, currency)
-        english = plus + english
-        text = self.written(english)
+        text = self.written(plus + english)
         return text if currency is None else f"{text}{_NBSP}{sign_of(currency, self.language)}"
 
     def day(self, iso_day: str | None) -> str:
@@ -156,7 +189,22 @@ class Display:
         year, month, day = when.year, when.month, when.day
         if self.calendar == "jalali":
             year, month, day = jalali(when)
-        return self.said(self.wording.marked(f"{year:04d}/{month:02d}/{day:02d}"))
+        return self._digits(f"{year:04d}/{month:02d}/{day:02d}")
+
+    def month(self, iso_day: str) -> str:
+        """Return the month of a day of the Gregorian calendar.
+
+        >>> Display().month("2024-03-01"), Display("ru").month("2024-03-01")
+        ('2024-03', '03.2024')
+        """
+        year, month = iso_day[:4], iso_day[5:7]
+        if self.language == "ru":
+            return f"{month}.{year}"
+        return f"{year}-{month}" if self.language == "en" else self._digits(f"{year}/{month}")
+
+    def _digits(self, text: str) -> str:
+        """Return a text of digits in the digits of the language."""
+        return self.said(self.wording.marked(text))
 
     def counted(self, value: float, forms: Forms, **values: Any) -> str:
         """Return a text in the form that its number asks for; the number is ``n`` in it."""

@@ -1,4 +1,8 @@
-"""Sentences that are stored in English, said in another language by their pattern."""
+"""Sentences that are stored in English, said in another language by their pattern.
+
+A sentence of ``[sentences]`` in the locale, with what fills its braces: a word, a name, a phrase of
+``[phrases]``, a number, a share or a day, or a list of these.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +12,23 @@ from functools import cache
 from markupsafe import Markup
 
 from stagecast.serving.languages.display import Display
-from stagecast.serving.languages.texts import texts_of
+from stagecast.serving.languages.texts import label_of, texts_of
 
-_FIELD = re.compile(r"\\{(\w+)\\}")
+_FIELD = re.compile(r"\\\{(\w+)\\\}")
+# what is filled in ends before the next sentence
+_FILLED = r"(?P<\1>(?:(?!\. [A-Z]).)+?)"
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_WEIGHT = re.compile(r"(?P<member>[a-z]+) (?P<share>[\d.,]+%)")
+_Patterns = tuple[tuple[re.Pattern[str], str], ...]
 
 
 @cache
-def _patterns(language: str) -> tuple[tuple[re.Pattern[str], str], ...]:
-    """Return the pattern of each English sentence, and the sentence of the language."""
-    english, own = texts_of("en")["sentences"], texts_of(language)["sentences"]
+def _patterns(table: str, language: str) -> _Patterns:
+    """Return the pattern of each English text of a table, and the text of the language."""
+    english, own = texts_of("en")[table], texts_of(language)[table]
+    end = r"(?= |$)" if table == "sentences" else "$"
     return tuple(
-        (re.compile(_FIELD.sub(r"(?P<\1>.+?)", re.escape(text)) + r"(?= |$)"), own[key])
+        (re.compile(_FIELD.sub(_FILLED, re.escape(text)) + end), own[key])
         for key, text in english.items()
     )
 
@@ -52,20 +62,46 @@ def in_language(english: str, display: Display) -> str:
 
 def _first_said(english: str, display: Display) -> tuple[str, str] | None:
     """Return the sentence that a text begins with in the language, and what follows it."""
-    words = texts_of(display.language)["words"]
-    for pattern, text in _patterns(display.language):
+    for pattern, text in _patterns("sentences", display.language):
         match = pattern.match(english)
         if match is not None:
-            values = {
-                name: words.get(value) or _number(value, display)
-                for name, value in match.groupdict().items()
-            }
-            return text.format(**values), english[match.end() :].strip()
+            return _filled(match, text, display), english[match.end() :].strip()
     return None
 
 
+def _filled(match: re.Match[str], text: str, display: Display) -> str:
+    values = {name: _value(value, display) for name, value in match.groupdict().items()}
+    return text.format(**values)
+
+
+def _value(text: str, display: Display) -> str:
+    """Return what fills a sentence in the language; a name of somebody else stays as it is."""
+    texts = texts_of(display.language)
+    word = texts["words"].get(text)
+    if word is not None:
+        return str(word)
+    label = label_of(text, display.language)
+    if label != text:
+        return label
+    for pattern, phrase in _patterns("phrases", display.language):
+        match = pattern.match(text)
+        if match is not None:
+            return _filled(match, phrase, display)
+    if ", " in text:
+        return str(texts["changes"]["comma"]).join(
+            _value(part, display) for part in text.split(", ")
+        )
+    weight = _WEIGHT.fullmatch(text)
+    if weight is not None:
+        member = texts["members"].get(weight["member"], weight["member"])
+        return f"{member} {_number(weight['share'], display)}"
+    return _number(text, display)
+
+
 def _number(text: str, display: Display) -> str:
+    if _DAY.fullmatch(text[:10]):
+        return display.day(text) + text[10:]
     if text.endswith("%"):
         number = display.wording.marked(text.removesuffix("%").strip())
         return display.said(display.wording.percent.format(number=number))
-    return display.written(text) if text[:1].isdigit() or text[:1] in "-−" else text
+    return display.written(text) if text[:1].isdigit() or text[:1] in "+-−" else text

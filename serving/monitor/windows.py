@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from stagecast.features.arrays import Array
 from stagecast.features.catalog.feature import MARKETER_EVENTS
 from stagecast.features.clock import day_number, from_day, iso, microseconds
-from stagecast.features.engines.duckdb import KNOWN
 from stagecast.features.events import EventLog
-from stagecast.features.shop.events import events_of
+from stagecast.features.shop.events import KNOWN, events_of
 from stagecast.training.monitoring.faults import TypeDays
 from stagecast.training.monitoring.movement import AS_BEFORE, FAMILY_ALPHA, NEAR_SEASON
 from stagecast.training.monitoring.rates import FEWEST_WEEKS, WEEK, RateChange, rate_change

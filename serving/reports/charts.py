@@ -15,6 +15,8 @@ import altair as alt
 import vl_convert
 from markupsafe import Markup, escape
 
+from stagecast.serving.languages.display import ENGLISH, Display
+
 if TYPE_CHECKING:
     from stagecast.training.learners.metrics import CalibrationGroup
 
@@ -32,8 +34,6 @@ INK: Mapping[str, str] = {
     "chart-lapsed": "#98a4b1",
     "chart-prospect": "#8f79c9",
 }
-BANDS = ("low", "medium", "high")
-STATES = ("prospect", "active", "lapsed")
 HALF_WIDTH, WIDE_WIDTH, HEIGHT, LEGEND_HEIGHT = 430, 900, 250, 21
 
 _CONFIG: dict[str, Any] = {
@@ -71,116 +71,6 @@ UNIT = alt.Scale(domain=[0, 1])
 
 def shares(grid: bool = True) -> alt.Axis:
     return alt.Axis(format=".0%", tickCount=5, grid=grid)
-
-
-def stage_bars(stages: Sequence[Mapping[str, Any]]) -> Markup:
-    """Return one horizontal bar per stage, coloured by state and labelled with its count.
-
-    Parameters
-    ----------
-    stages
-        ``title``, ``state`` and the number of ``customers`` of each, from top to bottom.
-    """
-    rows: Rows = [
-        {
-            "stage": stage["title"],
-            "state": stage["state"],
-            "customers": stage["customers"],
-            "shown": f"{stage['customers']:,}",
-        }
-        for stage in stages
-    ]
-    base = alt.Chart(inline(rows)).encode(
-        y=alt.Y(
-            "stage:N",
-            sort=None,
-            title=None,
-            axis=alt.Axis(labelColor=INK["ink"], labelFontSize=13, grid=False),
-        ),
-        x=alt.X(
-            "customers:Q", title="customers", axis=alt.Axis(format=",d", tickMinStep=1, tickCount=6)
-        ),
-    )
-    present = [state for state in STATES if any(row["state"] == state for row in rows)]
-    colour = alt.Color("state:N", scale=_palette(STATES), legend=alt.Legend(values=present))
-    bars = base.mark_bar(cornerRadiusEnd=3, height=18).encode(color=colour)
-    counts = base.mark_text(align="left", dx=6, fontSize=12, color=INK["ink"]).encode(
-        text="shown:N"
-    )
-    chart = (bars + counts).properties(width=WIDE_WIDTH, height=alt.Step(28))
-    return to_svg(
-        chart,
-        "stages",
-        "Customers on each stage: " + ", ".join(f"{r['stage']} {r['shown']}" for r in rows),
-    )
-
-
-def risk_histogram(bins: Sequence[Mapping[str, Any]]) -> Markup:
-    """Return the histogram of churn probabilities, each bar split by band.
-
-    Parameters
-    ----------
-    bins
-        ``start`` and ``end`` (probabilities) and a count of customers for each of :data:`BANDS`.
-    """
-    rows: Rows = [
-        {
-            "start": bar["start"],
-            "end": bar["end"],
-            "band": band,
-            "rank": rank,
-            "customers": bar[band],
-        }
-        for bar in bins
-        for rank, band in enumerate(BANDS)
-        if bar[band]
-    ]
-    chart = (
-        alt.Chart(inline(rows))
-        .mark_bar(binSpacing=2)
-        .encode(
-            x=alt.X(
-                "start:Q",
-                bin="binned",
-                title="churn probability",
-                scale=UNIT,
-                axis=shares(grid=False),
-            ),
-            x2="end:Q",
-            y=alt.Y(
-                "customers:Q",
-                title="active customers",
-                axis=alt.Axis(format=",d", tickMinStep=1, tickCount=5),
-            ),
-            color=alt.Color("band:N", scale=_palette(BANDS), legend=alt.Legend(values=list(BANDS))),
-            order="rank:O",
-        )
-        .properties(width=HALF_WIDTH, height=HEIGHT - LEGEND_HEIGHT)
-    )
-    totals = ", ".join(f"{sum(bar[band] for bar in bins):,} {band}" for band in BANDS)
-    return to_svg(
-        chart,
-        "risk",
-        f"Histogram of the churn probability of the active customers, by band: {totals}",
-    )
-
-
-def concentration_curve(
-    points: Sequence[tuple[float, float]], spot: tuple[float, float], caption: str
-) -> Markup:
-    """Return the share of all value at risk by the share of customers, with one point marked.
-
-    Parameters
-    ----------
-    points
-        Share of the customers, most value at risk first, and share of the value; between 0 and 1,
-        ascending.
-    spot, caption
-        The point to mark and the words beside it.
-    """
-    titles = ("share of active customers, most value at risk first", "share of all value at risk")
-    chart = curve_with_spot(points, spot, caption, titles)
-    return to_svg(chart, "held", f"Curve of value at risk: {caption}")
 
 
 def curve_with_spot(
@@ -257,11 +147,26 @@ def inline(rows: Rows) -> dict[str, Rows]:
     return {"values": rows}
 
 
-def _palette(names: Sequence[str]) -> alt.Scale:
-    return alt.Scale(domain=list(names), range=[INK[f"chart-{name}"] for name in names])
+def _number_locale(display: Display) -> dict[str, Any]:
+    """Return how the axes write numbers, as D3 takes it."""
+    thousands, decimal = display.written("1,000.5")[1], display.written("0.5")[1]
+    return {
+        "decimal": decimal,
+        "thousands": thousands,
+        "grouping": [3],
+        "currency": ["", ""],
+        "numerals": [display.written(str(digit)) for digit in range(10)],
+        "percent": display.percent(0.5).removeprefix(display.written("50")),
+        "minus": "−",
+    }
 
 
-def to_svg(chart: alt.Chart | alt.LayerChart | alt.FacetChart, name: str, label: str) -> Markup:
+def to_svg(
+    chart: alt.Chart | alt.LayerChart | alt.FacetChart,
+    name: str,
+    label: str,
+    display: Display = ENGLISH,
+) -> Markup:
     """Return a chart as inline SVG.
 
     Parameters
@@ -270,10 +175,14 @@ def to_svg(chart: alt.Chart | alt.LayerChart | alt.FacetChart, name: str, label:
         Prefix of its ids, which must be unique in a page.
     label
         Text for screen readers.
+    display
+        Digits and separators of the axes.
     """
     spec = chart.to_dict() | {"config": _CONFIG}
     # no address may be fetched while a chart is drawn
-    svg: str = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
+    svg: str = vl_convert.vegalite_to_svg(
+        spec, allowed_base_urls=[], format_locale=_number_locale(display)
+    )
     # vl_convert numbers ids per process; in a page they must be unique, and the same each time
     for number, svg_id in enumerate(dict.fromkeys(re.findall(r'\bid="([^"]+)"', svg))):
         svg = svg.replace(f'id="{svg_id}"', f'id="{name}-{number}"').replace(

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, Protocol
 
-from stagecast.features.shop.money import NOTHING, money, precise_money
-from stagecast.serving.reports.rendering import percent
+from stagecast.features.shop.money import NOTHING
+from stagecast.serving.languages.display import ENGLISH, Display
+from stagecast.serving.languages.texts import label_of, texts_of
 
 Aim = Literal["low", "high", "one", ""]
 """Which value is the best: the lowest, the highest, the one nearest to 1, or none."""
@@ -37,39 +38,40 @@ class Metric:
     aim: Aim
 
 
-CHURN: tuple[Metric, ...] = (
-    Metric("log_loss", "Log loss", "{:.4f}".format, "low"),
-    Metric("auc", "AUC", "{:.3f}".format, "high"),
-    Metric("brier", "Brier score", "{:.4f}".format, "low"),
-    Metric("calibration_error", "Calibration error", "{:.3f}".format, "low"),
-    Metric("lift_10", "Lift, top 10%", "{:.2f}".format, "high"),
-)
-HINTS: Mapping[Aim, str] = {
-    "low": "lower is better",
-    "high": "higher is better",
-    "one": "nearest 100% is best",
-    "": "",
-}
-
-
-def spend_metrics(currency: str | None) -> tuple[Metric, ...]:
-    """Return the measures of how good methods were at money, in a currency."""
+def churn_metrics(display: Display = ENGLISH) -> tuple[Metric, ...]:
+    """Return the measures of how good probabilities were, in a language."""
+    t = texts_of(display.language)["trust"]
+    four, three, two = (partial(display.places, places=places) for places in (4, 3, 2))
     return (
-        mean_error(currency),
-        Metric("rank_correlation", "Rank correlation", "{:.3f}".format, "high"),
-        Metric("predicted_total", "Predicted in all", partial(money, currency=currency), ""),
-        Metric("of_actual", "Of what was spent", percent, "one"),
+        Metric("log_loss", t["log_loss"], four, "low"),
+        Metric("auc", t["auc"], three, "high"),
+        Metric("brier", t["brier"], four, "low"),
+        Metric("calibration_error", t["calibration_error"], three, "low"),
+        Metric("lift_10", t["lift"], two, "high"),
     )
 
 
-def mean_error(currency: str | None) -> Metric:
-    """Return the measure of the mean absolute error of money, in a currency."""
-    return Metric(
-        "mae",
-        "Mean error per customer",
-        partial(precise_money, currency=currency),
-        "low",
+def spend_metrics(currency: str | None, display: Display = ENGLISH) -> tuple[Metric, ...]:
+    """Return the measures of how good methods were at money, in a currency and a language."""
+    t = texts_of(display.language)["trust"]
+    return (
+        mean_error(currency, display),
+        Metric(
+            "rank_correlation", t["rank_correlation"], partial(display.places, places=3), "high"
+        ),
+        Metric("predicted_total", t["predicted_total"], partial(_money, display, currency), ""),
+        Metric("of_actual", t["of_actual"], display.percent, "one"),
     )
+
+
+def mean_error(currency: str | None, display: Display = ENGLISH) -> Metric:
+    """Return the measure of the mean absolute error of money, in a currency and a language."""
+    title = texts_of(display.language)["trust"]["mae"]
+    return Metric("mae", title, partial(display.precise_money, currency=currency), "low")
+
+
+def _money(display: Display, currency: str | None, value: float) -> str:
+    return display.money(value, currency)
 
 
 @dataclass(frozen=True)
@@ -124,16 +126,23 @@ class Comparison:
     rows: tuple[Line, ...]
 
 
-def method_of(result: HasFigures, **figures: float | None) -> Method:
-    """Return a method with the attributes of its result as figures, and some besides."""
-    return Method(result.name, result.label, {**vars(result), **figures})
+def method_of(result: HasFigures | Mapping[str, Any], **figures: float | None) -> Method:
+    """Return a method with the attributes of its result as figures, and some besides.
+
+    The result may be plain data, as a card has it.
+    """
+    fields = result if isinstance(result, Mapping) else vars(result)
+    return Method(fields["name"], fields["label"], {**fields, **figures})
 
 
-def comparison(methods: Iterable[Method], metrics: Sequence[Metric]) -> Comparison | None:
-    """Return methods by measures; None where no method has any of the measures.
+def comparison(
+    methods: Iterable[Method], metrics: Sequence[Metric], display: Display = ENGLISH
+) -> Comparison | None:
+    """Return methods by measures in a language; None where no method has any of the measures.
 
     A measure that no method has gets no column.
     """
+    hints = _hints(display.language)
     methods = list(methods)
     columns: list[Column] = []
     cells: list[list[Cell]] = []
@@ -142,15 +151,21 @@ def comparison(methods: Iterable[Method], metrics: Sequence[Metric]) -> Comparis
         known = [value for value in values if value is not None]
         if known:
             best = _best(known, metric.aim)
-            columns.append(Column(metric.title, HINTS[metric.aim]))
+            columns.append(Column(metric.title, hints[metric.aim]))
             cells.append([_cell(value, best, metric.written) for value in values])
     if not columns:
         return None
     lines = (
-        Line(method.name, method.label, row)
+        Line(method.name, label_of(method.label, display.language), row)
         for method, row in zip(methods, zip(*cells, strict=True), strict=True)
     )
     return Comparison(tuple(columns), tuple(lines))
+
+
+def _hints(language: str) -> Mapping[Aim, str]:
+    """Return which value of a measure is the best, in words."""
+    t = texts_of(language)["trust"]
+    return {"low": t["lower"], "high": t["higher"], "one": t["nearest"], "": ""}
 
 
 def _finite(value: Any) -> float | None:

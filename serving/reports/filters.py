@@ -8,12 +8,13 @@ from typing import Any
 
 from jinja2 import pass_context
 from jinja2.runtime import Context
+from markupsafe import Markup
 
 from stagecast.features.shop.clock import clock_named
 from stagecast.features.shop.money import NOTHING
 from stagecast.serving.languages.display import Display
 from stagecast.serving.languages.sentences import in_language
-from stagecast.serving.languages.texts import texts_of
+from stagecast.serving.languages.texts import label_of, texts_of
 from stagecast.serving.reports.rule_words import rule_words
 from stagecast.serving.reports.shop_days import day, day_on, order_day
 from stagecast.training.reasons import sentences
@@ -132,6 +133,31 @@ def _number(context: Context, value: float | None) -> str:
 
 
 @pass_context
+def expected_count(context: Context, value: float) -> str:
+    """Return a number of customers that was expected, which is seldom whole; never "1"."""
+    return _display(context).expected_count(value)
+
+
+@pass_context
+def figures(context: Context, value: float) -> str:
+    """Return a measure with three significant digits."""
+    return _display(context).written(f"{value:,.3g}".replace("-", "−"))
+
+
+@pass_context
+def label(context: Context, english: str) -> str:
+    """Return a name that another part of the program has made in English, in the language of the
+    page; a name of somebody else stays as it is.
+    """
+    return label_of(english, _display(context).language)
+
+
+def own(text: str) -> Markup:
+    """Return a word of the log, such as a type of event, so that it does not turn the line."""
+    return Markup("<bdi>{}</bdi>").format(text)
+
+
+@pass_context
 def digits(context: Context, value: float | None, places: int) -> str:
     """Return a measure with so many decimals."""
     return _display(context).places(value, places)
@@ -175,7 +201,7 @@ BY_NAME: Mapping[str, Callable[..., Any]] = {
     function.__name__.removeprefix("_"): function
     for function in (
         *(money, because_but, clause_of, reason_number, shop_day, shop_iso_day, counted, shown),
-        *(digits, signed, moved, said, segment_words),
+        *(digits, signed, moved, said, segment_words, expected_count, figures, label, own),
         *(_percent, _day, _days, _number, _order_day, _rule_words),
     )
 }

@@ -12,10 +12,11 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from stagecast.serving.languages.display import ENGLISH, Display
+from stagecast.serving.languages.texts import texts_of
 from stagecast.serving.reports.charts import FONT, INK, WIDE_WIDTH
 from stagecast.serving.reports.stage_colours import STAGE_INK, stage_colours, stage_titles
 
-UNKNOWN = "Not yet known"
 NODE_WIDTH, LEFT, TOP, BODY = 14, 232, 44, 340
 RIGHT = WIDE_WIDTH - LEFT - NODE_WIDTH
 LINE, GAP, LONGEST = 19, 10, 28
@@ -34,7 +35,10 @@ class _Node:
 
 
 def flow_diagram(
-    rows: Sequence[Mapping[str, Any]], stages: Sequence[Mapping[str, Any]], titles: tuple[str, str]
+    rows: Sequence[Mapping[str, Any]],
+    stages: Sequence[Mapping[str, Any]],
+    titles: tuple[str, str],
+    display: Display = ENGLISH,
 ) -> Markup:
     """Return bands from the stages at one date to those at another, as wide as customers moved.
 
@@ -47,11 +51,14 @@ def flow_diagram(
         ``id``, ``title`` and ``state`` of each, in the order of the scheme.
     titles
         Heads of the two columns, usually the dates.
+    display
+        Language and digits.
     """
+    t = texts_of(display.language)["charts"]
     moved = _moved(rows, [stage["id"] for stage in stages])
     order: list[Key] = [None, *(stage["id"] for stage in stages)]
     total = sum(moved.values())
-    shown: dict[Key, str] = {None: UNKNOWN}
+    shown: dict[Key, str] = {None: t["unknown"]}
     shown.update(stage_titles(stages))
     colours: dict[Key, str] = {None: STAGE_INK["stage-unknown"]}
     colours.update(stage_colours(stages))
@@ -65,22 +72,22 @@ def flow_diagram(
     ]
     height = max((node.top + node.height for side in sides for node in side), default=TOP) + LINE
     columns = [_centred(side, height - LINE) for side in sides]
-    parts = [_bands(moved, columns, scale, shown, colours)]
+    parts = [_bands(moved, columns, scale, shown, colours, display)]
     before = {node.key: node.customers for node in columns[0]}
     for side, column in enumerate(columns):
         parts.append(_heading(titles[side], side))
         for node in column:
             change = None if side == 0 else node.customers - before.get(node.key, 0)
-            parts.append(_labelled(node, side, shown[node.key], colours[node.key], change))
+            words = _counted(node.customers, change, display)
+            parts.append(_labelled(node, side, shown[node.key], colours[node.key], words))
     if not total:
-        parts.append(
-            _text(WIDE_WIDTH / 2, TOP, "Nobody was known at either date.", "middle", INK["quiet"])
-        )
-    label = f"Customers by stage at {titles[0]} and at {titles[1]}. " + "; ".join(
-        f"{shown[source]} to {shown[target]} {n:,}"
+        parts.append(_text(WIDE_WIDTH / 2, TOP, t["nobody_known"], "middle", INK["quiet"]))
+    moves = "; ".join(
+        t["moved"].format(start=shown[source], end=shown[target], customers=display.number(n))
         for (source, target), n in moved.items()
         if source != target
     )
+    label = t["said_flow"].format(start=titles[0], end=titles[1], values=moves)
     return Markup(
         '<svg role="img" aria-label="{label}" xmlns="http://www.w3.org/2000/svg" '
         'width="{width}" height="{height:.0f}"'
@@ -126,6 +133,7 @@ def _bands(
     scale: float,
     shown: Mapping[Key, str],
     colours: Mapping[Key, str],
+    display: Display,
 ) -> Markup:
     """Return the bands; at each end they are in the order of the other end, so that few cross."""
     start, end = ({node.key: node.top for node in column} for column in columns)
@@ -138,7 +146,7 @@ def _bands(
         start[source], end[target] = a + wide, b + wide
         # customers who moved matter more than those who stayed
         opacity = 0.22 if source == target else 0.5
-        caption = f"{shown[source]} → {shown[target]}: {customers:,}"
+        caption = f"{shown[source]} → {shown[target]}: {display.number(customers)}"
         drawn.append(
             Markup(
                 '<path fill="{colour}" fill-opacity="{opacity}" '
@@ -163,12 +171,15 @@ def _bands(
     return Markup("").join(drawn)
 
 
-def _labelled(node: _Node, side: int, title: str, colour: str, change: int | None) -> Markup:
+def _counted(customers: int, change: int | None, display: Display) -> str:
+    """Return a number of customers and, if there is one, by how many it changed."""
+    count = display.number(customers)
+    return f"{count} ({display.change(change, 'number')})" if change else count
+
+
+def _labelled(node: _Node, side: int, title: str, colour: str, count: str) -> Markup:
     x = (LEFT, RIGHT)[side]
     anchor, at = (("end", x - 10), ("start", x + NODE_WIDTH + 10))[side]
-    count = f"{node.customers:,}"
-    if change:
-        count += f" ({change:+,})".replace("-", "−")
     short = title if len(title) <= LONGEST else title[: LONGEST - 1] + "…"
     first = Markup('<tspan fill="{}">{}</tspan>').format(INK["ink"], short)
     second = Markup('<tspan fill="{}"> {}</tspan>').format(INK["quiet"], count)

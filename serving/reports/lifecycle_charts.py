@@ -14,12 +14,13 @@ from typing import Any
 import altair as alt
 from markupsafe import Markup
 
+from stagecast.serving.languages.display import ENGLISH, Display
+from stagecast.serving.languages.texts import texts_of
 from stagecast.serving.reports.charts import (
     HALF_WIDTH,
     HEIGHT,
     INK,
     LEGEND_HEIGHT,
-    STATES,
     WIDE_WIDTH,
     Rows,
     curve_with_spot,
@@ -27,6 +28,7 @@ from stagecast.serving.reports.charts import (
     shares,
     to_svg,
 )
+from stagecast.serving.reports.columns import STATES
 from stagecast.serving.reports.flow_diagram import flow_diagram
 from stagecast.serving.reports.stage_colours import STAGE_INK, stage_colours, stage_titles
 
@@ -47,7 +49,11 @@ DARKEST = 0.55
 STEP = 30
 
 
-def stage_history(rows: Sequence[Mapping[str, Any]], stages: Sequence[Mapping[str, Any]]) -> Markup:
+def stage_history(
+    rows: Sequence[Mapping[str, Any]],
+    stages: Sequence[Mapping[str, Any]],
+    display: Display = ENGLISH,
+) -> Markup:
     """Return a bar per period, split by the stage that customers stood on at its end.
 
     Parameters
@@ -56,14 +62,17 @@ def stage_history(rows: Sequence[Mapping[str, Any]], stages: Sequence[Mapping[st
         ``period_start`` (a date), ``stage`` (id) and ``customers``.
     stages
         ``id``, ``title`` and ``state`` of each, in the order of the scheme.
+    display
+        Language and digits.
     """
+    t = texts_of(display.language)["charts"]
     titles, colours = stage_titles(stages), stage_colours(stages)
     # lapsed stages are stacked above the active ones
     stacked = sorted(
         stages, key=lambda stage: STATES.index(stage["state"]) if stage["state"] in STATES else 1
     )
     rank = {stage["id"]: position for position, stage in enumerate(stacked)}
-    names = _period_names([row["period_start"] for row in rows])
+    names = _period_names([row["period_start"] for row in rows], display)
     shown: Rows = [
         {
             "period": names[str(row["period_start"])],
@@ -73,11 +82,11 @@ def stage_history(rows: Sequence[Mapping[str, Any]], stages: Sequence[Mapping[st
         }
         for row in rows
     ]
-    periods = sorted({row["period"] for row in shown})
+    periods = list(dict.fromkeys(names[start] for start in sorted(names)))
     labels = periods[:: -(-len(periods) // MOST_LABELS)] if periods else []
     x = alt.X(
         "period:O",
-        title="period that begins on",
+        title=t["period"],
         axis=alt.Axis(values=labels, labelAngle=0, labelOverlap=False, grid=False),
         scale=alt.Scale(domain=periods, paddingInner=0.15, paddingOuter=0.1),
     )
@@ -97,7 +106,7 @@ def stage_history(rows: Sequence[Mapping[str, Any]], stages: Sequence[Mapping[st
             x=x,
             y=alt.Y(
                 "customers:Q",
-                title="customers",
+                title=t["customers"],
                 stack="zero",
                 axis=alt.Axis(format=",d", tickMinStep=1, tickCount=5),
             ),
@@ -107,16 +116,16 @@ def stage_history(rows: Sequence[Mapping[str, Any]], stages: Sequence[Mapping[st
         .properties(width=WIDE_WIDTH, height=HEIGHT - LEGEND_HEIGHT + 40)
     )
     last = [row for row in shown if periods and row["period"] == periods[-1] and row["customers"]]
-    words = ", ".join(f"{row['stage']} {row['customers']:,}" for row in last)
-    return to_svg(
-        chart,
-        "history",
-        f"Customers on each stage, period by period; in the last: {words or 'nobody'}",
-    )
+    words = ", ".join(f"{row['stage']} {display.number(row['customers'])}" for row in last)
+    said = t["said_history"].format(values=words or t["nobody"])
+    return to_svg(chart, "history", said, display)
 
 
 def pareto_curve(
-    points: Sequence[tuple[float, float]], spot: tuple[float, float], caption: str
+    points: Sequence[tuple[float, float]],
+    spot: tuple[float, float],
+    caption: str,
+    display: Display = ENGLISH,
 ) -> Markup:
     """Return the share of the value by the share of buyers, with one point marked.
 
@@ -127,16 +136,15 @@ def pareto_curve(
         ascending.
     spot, caption
         The point to mark and the words beside it.
+    display
+        Language and digits.
     """
-    titles = ("share of buyers, the best first", "share of all they bring")
-    return to_svg(
-        curve_with_spot(points, spot, caption, titles),
-        "pareto",
-        f"Curve of what the best buyers bring: {caption}",
-    )
+    t = texts_of(display.language)["charts"]
+    chart = curve_with_spot(points, spot, caption, (t["best_first"], t["share_of_all"]))
+    return to_svg(chart, "pareto", t["said_pareto"].format(values=caption), display)
 
 
-def cohort_grid(rows: Sequence[Mapping[str, Any]]) -> Markup:
+def cohort_grid(rows: Sequence[Mapping[str, Any]], display: Display = ENGLISH) -> Markup:
     """Return the share of each cohort that bought in each later period, in shaded cells.
 
     The last 13 cohorts and their first 13 later periods. A period that is not over yet is not
@@ -147,22 +155,25 @@ def cohort_grid(rows: Sequence[Mapping[str, Any]]) -> Markup:
     rows
         ``cohort`` (start of the period of the first purchase), ``customers`` in it, ``age`` in
         periods, ``retention`` (a share) and ``complete`` (whether the period was over).
+    display
+        Language and digits.
     """
+    t = texts_of(display.language)["charts"]
     # the retention in the period of the first purchase is 1
     later = [
         row for row in rows if 1 <= row["age"] <= MOST_COHORTS and row["retention"] is not None
     ]
     latest = sorted({str(row["cohort"]) for row in later})[-MOST_COHORTS:]
     size = {str(row["cohort"]): row["customers"] for row in later}
-    starts = _period_names(latest)
-    names = {cohort: f"{starts[cohort]} ({size[cohort]:,})" for cohort in latest}
+    starts = _period_names(latest, display)
+    names = {cohort: f"{starts[cohort]} ({display.number(size[cohort])})" for cohort in latest}
     cells = [row for row in later if str(row["cohort"]) in names]
     highest = max((row["retention"] for row in cells), default=0.0) or 1.0
     shown: Rows = [
         {
             "cohort": names[str(row["cohort"])],
             "age": row["age"],
-            "text": _percent(row["retention"]),
+            "text": display.percent(row["retention"]),
             "shade": DARKEST * row["retention"] / highest if row["complete"] else 0.0,
             "complete": bool(row["complete"]),
         }
@@ -171,13 +182,13 @@ def cohort_grid(rows: Sequence[Mapping[str, Any]]) -> Markup:
     ages = list(range(1, max((row["age"] for row in shown), default=1) + 1))
     x = alt.X(
         "age:O",
-        title="periods since the first purchase",
+        title=t["since_first"],
         scale=alt.Scale(domain=ages, padding=0.04),
         axis=alt.Axis(labelAngle=0, orient="top", grid=False),
     )
     y = alt.Y(
         "cohort:O",
-        title="first purchase (customers)",
+        title=t["first_purchase"],
         scale=alt.Scale(domain=list(names.values()), padding=0.06),
         axis=alt.Axis(grid=False, labelLimit=260, labelColor=INK["ink"]),
     )
@@ -194,19 +205,14 @@ def cohort_grid(rows: Sequence[Mapping[str, Any]]) -> Markup:
     )
     chart = alt.layer(boxes, words, early.encode(text="text:N"))
     chart = chart.properties(width=min(WIDE_WIDTH - 160, 56 * len(ages)), height=alt.Step(STEP))
-    extent = (
-        f"{len(names)} cohorts, at most {_percent(highest)}"
-        if shown
-        else "no cohort has a later period"
+    extent = t["cohorts_extent"].format(
+        n=display.number(len(names)), share=display.percent(highest)
     )
-    return to_svg(
-        chart,
-        "cohorts",
-        f"Share of each cohort that bought again, by periods since the first purchase: {extent}",
-    )
+    said = t["said_cohorts"].format(values=extent if shown else t["no_cohort"])
+    return to_svg(chart, "cohorts", said, display)
 
 
-def repeat_bars(rows: Sequence[Mapping[str, Any]]) -> Markup:
+def repeat_bars(rows: Sequence[Mapping[str, Any]], display: Display = ENGLISH) -> Markup:
     """Return the share of customers with a next order within a year, with 95 % intervals.
 
     Parameters
@@ -215,12 +221,15 @@ def repeat_bars(rows: Sequence[Mapping[str, Any]]) -> Markup:
         ``order`` (1, 2, ...), ``customers`` who made it, ``share_within_365d`` and its
         ``share_within_365d_low`` and ``share_within_365d_high``; an order whose share is None is
         left out, an interval with a None end not drawn.
+    display
+        Language and digits.
     """
+    t = texts_of(display.language)["charts"]
     shown: Rows = [
         {
-            "next": str(row["order"] + 1),
+            "next": display.number(row["order"] + 1),
             "share": row["share_within_365d"],
-            "text": _percent(row["share_within_365d"]),
+            "text": display.percent(row["share_within_365d"]),
             "low": row["share_within_365d_low"],
             "high": row["share_within_365d_high"],
             "top": row["share_within_365d_high"] or row["share_within_365d"],
@@ -230,7 +239,7 @@ def repeat_bars(rows: Sequence[Mapping[str, Any]]) -> Markup:
     ]
     x = alt.X(
         "next:O",
-        title="go on to order number",
+        title=t["next_order"],
         sort=None,
         scale=alt.Scale(paddingInner=0.35, paddingOuter=0.2),
         axis=alt.Axis(labelAngle=0, grid=False),
@@ -238,7 +247,7 @@ def repeat_bars(rows: Sequence[Mapping[str, Any]]) -> Markup:
     scale = alt.Scale(domain=[0, 1])
     base = alt.Chart(inline(shown)).encode(x=x)
     bars = base.mark_bar(color=INK["chart-active"], cornerRadiusEnd=3).encode(
-        y=alt.Y("share:Q", title="share, within a year", scale=scale, axis=shares())
+        y=alt.Y("share:Q", title=t["share_in_year"], scale=scale, axis=shares())
     )
     bounded = base.transform_filter("isValid(datum.low) && isValid(datum.high)")
     whiskers = bounded.mark_rule(color=INK["ink"], strokeWidth=1.5).encode(y="low:Q", y2="high:Q")
@@ -251,14 +260,15 @@ def repeat_bars(rows: Sequence[Mapping[str, Any]]) -> Markup:
     words = base.mark_text(dy=-9, fontSize=12, color=INK["ink"]).encode(y="top:Q", text="text:N")
     chart = alt.layer(bars, whiskers, *ends, words).properties(width=HALF_WIDTH, height=HEIGHT)
     values = ", ".join(f"{row['next']}: {row['text']}" for row in shown)
-    return to_svg(
-        chart,
-        "repeat",
-        f"Share of customers who go on to the next order: {values or 'too few orders to say'}",
-    )
+    said = t["said_repeat"].format(values=values or t["few_orders"])
+    return to_svg(chart, "repeat", said, display)
 
 
-def spell_bars(rows: Sequence[Mapping[str, Any]], stages: Sequence[Mapping[str, Any]]) -> Markup:
+def spell_bars(
+    rows: Sequence[Mapping[str, Any]],
+    stages: Sequence[Mapping[str, Any]],
+    display: Display = ENGLISH,
+) -> Markup:
     """Return a bar per stage from the first to the third quartile of stays, the median marked.
 
     Parameters
@@ -269,7 +279,10 @@ def spell_bars(rows: Sequence[Mapping[str, Any]], stages: Sequence[Mapping[str, 
         A bar without a known end fades out.
     stages
         ``id``, ``title`` and ``state`` of each, in the order of the scheme.
+    display
+        Language and digits.
     """
+    t = texts_of(display.language)["charts"]
     titles, colours = stage_titles(stages), stage_colours(stages)
     reached = [row for row in rows if row["spells"]]
     known = [
@@ -288,7 +301,7 @@ def spell_bars(rows: Sequence[Mapping[str, Any]], stages: Sequence[Mapping[str, 
             "median": row["median_days"],
             "high": longest if row["high_quartile_days"] is None else row["high_quartile_days"],
             "open": row["high_quartile_days"] is None,
-            "text": _stay(row),
+            "text": _stay(row, display),
             "at": longest if row["high_quartile_days"] is None else row["high_quartile_days"],
         }
         for row in reached
@@ -300,9 +313,7 @@ def spell_bars(rows: Sequence[Mapping[str, Any]], stages: Sequence[Mapping[str, 
         title=None,
         axis=alt.Axis(labelColor=INK["ink"], labelFontSize=13, grid=False),
     )
-    x = alt.X(
-        "low:Q", title="days on the stage", scale=scale, axis=alt.Axis(format=",d", tickCount=6)
-    )
+    x = alt.X("low:Q", title=t["days"], scale=scale, axis=alt.Axis(format=",d", tickCount=6))
     base = alt.Chart(inline(shown)).encode(y=y)
     colour = alt.Color("colour:N", scale=None, legend=None)
     bounded = base.transform_filter("isValid(datum.low)")
@@ -321,28 +332,21 @@ def spell_bars(rows: Sequence[Mapping[str, Any]], stages: Sequence[Mapping[str, 
         words.encode(x=alt.X("at:Q", scale=scale), text="text:N"),
     ).properties(width=WIDE_WIDTH - 160, height=alt.Step(STEP))
     values = ", ".join(f"{row['stage']} {row['text']}" for row in shown)
-    return to_svg(
-        chart,
-        "spells",
-        f"Days that customers stay on each stage, median: {values or 'nobody came to any'}",
-    )
+    said = t["said_spells"].format(values=values or t["no_stay"])
+    return to_svg(chart, "spells", said, display)
 
 
-def _stay(row: Mapping[str, Any]) -> str:
+def _stay(row: Mapping[str, Any], display: Display) -> str:
     if row["median_days"] is None:
-        return "most are still there"
-    days: float = row["median_days"]
-    text = f"{days:,.0f}" if days >= 10 else f"{days:,.1f}".removesuffix(".0")
-    return f"{text} day{'' if text == '1' else 's'}"
+        return str(texts_of(display.language)["charts"]["most_still"])
+    days = round(row["median_days"], 0 if row["median_days"] >= 10 else 1)
+    return display.counted(days, display.wording.days)
 
 
-def _period_names(starts: Sequence[Any]) -> dict[str, str]:
+def _period_names(starts: Sequence[Any], display: Display) -> dict[str, str]:
     """Return each start of a period as text, without the day where all are first of a month."""
     days = {str(start): str(start)[:10] for start in starts}
-    if all(day.endswith("-01") for day in days.values()):
-        return {start: day[:7] for start, day in days.items()}
-    return days
-
-
-def _percent(share: float) -> str:
-    return "<1%" if 0 < share < 0.005 else f"{share:.0%}"
+    by_month = display.calendar == "gregorian" or display.language != "fa"
+    if by_month and all(day.endswith("-01") for day in days.values()):
+        return {start: display.month(day) for start, day in days.items()}
+    return {start: display.day(day) for start, day in days.items()}

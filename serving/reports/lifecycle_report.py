@@ -26,7 +26,9 @@ from stagecast.features.stages.lifecycle import Lifecycle, merged_sentences
 from stagecast.features.stages.scheme import Scheme
 from stagecast.features.stages.scheme_files import scheme_to_json, thresholds_to_json
 from stagecast.features.stages.unreached import unreached_sentences
-from stagecast.serving.languages.texts import FOLDER
+from stagecast.serving.languages.display import ENGLISH, Display
+from stagecast.serving.languages.scheme_words import translation
+from stagecast.serving.languages.texts import FOLDER, texts_of
 from stagecast.serving.reports import lifecycle_charts
 from stagecast.serving.reports.charts import INK
 from stagecast.serving.reports.flow_diagram import flow_diagram
@@ -173,7 +175,10 @@ def movement(
 
 
 def movement_figures(
-    moves: Movement, scheme: Scheme, merged: Mapping[str, tuple[str, ...]]
+    moves: Movement,
+    scheme: Scheme,
+    merged: Mapping[str, tuple[str, ...]],
+    display: Display = ENGLISH,
 ) -> MovementFigures:
     """Return what a page shows of a movement.
 
@@ -181,8 +186,13 @@ def movement_figures(
     ----------
     merged
         See :attr:`stagecast.features.stages.lifecycle.Lifecycle.merged`.
+    display
+        Language and digits of the charts.
     """
-    stages = [{"id": s.id, "title": s.title["en"], "state": s.state} for s in scheme.stages]
+    stages = [
+        {"id": s.id, "title": translation(s.title, display.language, s.id), "state": s.state}
+        for s in scheme.stages
+    ]
     tables = {name: table.to_pylist() for name, table in moves.flows.tables().items()}
     stock, spells, repeat = tables["stock"], tables["spells"], tables["repeat"]
     moved = moves.moved.to_pylist()
@@ -198,23 +208,27 @@ def movement_figures(
         merged=merged_sentences(scheme, merged),
         unreached=unreached_sentences(scheme),
         thresholds=thresholds_to_json(scheme.thresholds),
-        flow=flow_diagram(moved, stages, (_day(moves.start), _day(moves.end))),
+        flow=flow_diagram(
+            moved, stages, (_day(moves.start, display), _day(moves.end, display)), display
+        ),
         moved=[row for row in moved if row["customers"]],
-        history=lifecycle_charts.stage_history(stock, stages) if stock else None,
+        history=lifecycle_charts.stage_history(stock, stages, display) if stock else None,
         period=period or None,
         period_start=period[0]["period_start"] if period else None,
         spells=spells,
-        spell_chart=lifecycle_charts.spell_bars(spells, stages),
+        spell_chart=lifecycle_charts.spell_bars(spells, stages, display),
         ways=tables["time_to_stage"],
         repeat=repeat,
         # a chart of no bar says nothing
-        repeat_chart=lifecycle_charts.repeat_bars(repeat)
+        repeat_chart=lifecycle_charts.repeat_bars(repeat, display)
         if any(row["share_within_365d"] is not None for row in repeat)
         else None,
         second=repeat[0] if repeat else None,
         of=of,
-        pareto=_pareto_chart(tables["pareto"], concentration.share_for_80, of),
-        cohorts=lifecycle_charts.cohort_grid(tables["cohorts"]) if tables["cohorts"] else None,
+        pareto=_pareto_chart(tables["pareto"], concentration.share_for_80, of, display),
+        cohorts=lifecycle_charts.cohort_grid(tables["cohorts"], display)
+        if tables["cohorts"]
+        else None,
     )
 
 
@@ -223,14 +237,17 @@ def _last_period(stock: Rows) -> Rows:
     return [row for row in stock if row["period_start"] == stock[-1]["period_start"]]
 
 
-def _pareto_chart(rows: Rows, share_for_80: float | None, of: str) -> Markup | None:
+def _pareto_chart(
+    rows: Rows, share_for_80: float | None, of: str, display: Display
+) -> Markup | None:
     """Return the curve of the value by buyers; None where nobody has bought."""
     curve = [(row["share_of_customers"], row["share_of_value"]) for row in rows]
     known = [point for point in curve if None not in point]
     if share_for_80 is None or not known:
         return None
-    caption = f"{share_for_80:.0%} of buyers bring 80% of {of}"
-    return lifecycle_charts.pareto_curve(known, (share_for_80, 0.8), caption)
+    words = texts_of(display.language)["charts"]["bring_most"][of]
+    caption = words.format(share=display.percent(share_for_80))
+    return lifecycle_charts.pareto_curve(known, (share_for_80, 0.8), caption, display)
 
 
 def inks() -> dict[str, str]:
@@ -244,6 +261,7 @@ def render_lifecycle(
     as_of: datetime,
     log: Mapping[str, Any],
     compared: BeforeAfter | None,
+    display: Display = ENGLISH,
 ) -> str:
     """Return the lifecycle report as one self-contained HTML page.
 
@@ -255,10 +273,18 @@ def render_lifecycle(
         The data report as plain JSON.
     compared
         Comparison before and after a date, or None.
+    display
+        Language and digits.
     """
-    scheme = scheme_to_json(life.scheme)
+    scheme, language = scheme_to_json(life.scheme), display.language
+    texts = ("title", "meaning", "action")
+    stages = [
+        {name: translation(stage_json[name], language, "") for name in texts}
+        | {"rule_text": stage.rule_text}
+        for stage_json, stage in zip(scheme["stage"], life.scheme.stages, strict=True)
+    ]
     return (
-        environment()
+        environment(display)
         .get_template("lifecycle.html")
         .render(
             clock=clock_named(str(log.get("zone", "UTC"))),
@@ -267,22 +293,12 @@ def render_lifecycle(
             css=Markup((FOLDER / "static" / "stagecast.css").read_text(encoding="utf-8")),
             icon=Markup((FOLDER / "static" / "icon.svg").read_text(encoding="utf-8").strip()),
             inks=inks(),
-            scheme_title=life.scheme.title["en"],
-            stages=[
-                stage_json | {"rule_text": stage.rule_text}
-                for stage_json, stage in zip(scheme["stage"], life.scheme.stages, strict=True)
-            ],
-            move=movement_figures(moves, life.scheme, life.merged),
-            compared=None if compared is None else _compared(compared, life.scheme),
+            scheme_title=translation(life.scheme.title, language, life.scheme.id),
+            stages=stages,
+            move=movement_figures(moves, life.scheme, life.merged, display),
+            compared=None if compared is None else {"result": compared.to_json()},
         )
     )
-
-
-def _compared(compared: BeforeAfter, scheme: Scheme) -> dict[str, Any]:
-    return {
-        "result": compared.to_json(),
-        "titles": {stage.id: stage.title["en"] for stage in scheme.stages},
-    }
 
 
 def write_tables(moves: Movement, folder: Path, compared: BeforeAfter | None = None) -> None:
@@ -298,5 +314,5 @@ def write_tables(moves: Movement, folder: Path, compared: BeforeAfter | None = N
         )
 
 
-def _day(instant: datetime) -> str:
-    return iso(instant)[:10]
+def _day(instant: datetime, display: Display) -> str:
+    return display.day(iso(instant))

@@ -1,64 +1,37 @@
-"""Section "How good is it" of the report of a run: methods compared, charts of an evaluation."""
+"""How good a model was, for the report and the page of trust: methods compared by measures."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
-from markupsafe import Markup
-
-from stagecast.serving.reports import charts
+from stagecast.serving.languages.display import ENGLISH, Display
 from stagecast.serving.reports.comparison import (
-    CHURN,
     Comparison,
+    HasFigures,
+    Method,
+    churn_metrics,
     comparison,
     method_of,
     spend_metrics,
 )
-from stagecast.training.judging.evaluation_result import (
-    OURS,
-    ChurnFigures,
-    Evaluation,
-    SpendFigures,
-)
-from stagecast.training.learners.metrics import GainsPoint
-
-
-@dataclass(frozen=True)
-class Advantage:
-    """Our log loss compared with that of the best other method.
-
-    Parameters
-    ----------
-    better
-        1 less our log loss over theirs; below 0 they are better.
-    than
-        Label of the other method.
-    lift
-        Our lift among the tenth of customers with the highest probability.
-    """
-
-    better: float
-    than: str
-    lift: float | None
 
 
 @dataclass(frozen=True)
 class Quality:
-    """What the report shows of an evaluation, beside its own figures.
+    """Methods by measures; None where there is nothing to compare.
 
     Parameters
     ----------
-    models, next_stage, spend, value
-        Methods by measures; None where there is nothing to compare.
+    models
+        Who leaves: among the active where that is known, else of all who could.
+    next_stage
+        Which stage comes next.
+    spend, value
+        Money within the horizon, and within the value horizon.
     actual_total
         Money spent in the period; None without amounts.
-    advantage
-        None without a baseline.
-    calibration, gains_chart
-        Charts.
-    at_fifth
-        The point of the gains nearest to a fifth of the customers.
     """
 
     models: Comparison | None
@@ -66,51 +39,47 @@ class Quality:
     spend: Comparison | None
     value: Comparison | None
     actual_total: float | None
-    advantage: Advantage | None
-    calibration: Markup | None
-    gains_chart: Markup | None
-    at_fifth: GainsPoint | None
 
 
-def quality(evaluation: Evaluation, currency: str | None = None) -> Quality:
-    """Return what the report shows of an evaluation, with money in a currency."""
-    gains, spend = evaluation.gains, evaluation.spend or ()
-    curve = [(point.share_contacted, point.share_of_churners) for point in gains]
+def quality(
+    evaluation: Mapping[str, Any], currency: str | None = None, display: Display = ENGLISH
+) -> Quality:
+    """Return what a page shows of an evaluation, as the card of a model has it.
+
+    Parameters
+    ----------
+    evaluation
+        As plain data.
+    currency
+        Of its money; None: not known.
+    display
+        Language and digits.
+    """
+    active = evaluation.get("active") or {}
+    models = active.get("models") or evaluation.get("models") or ()
+    spend, value = evaluation.get("spend") or (), evaluation.get("value") or {}
+    measures, next_stage = churn_metrics(display), evaluation.get("next_stage") or ()
     return Quality(
-        models=comparison(map(method_of, evaluation.models), CHURN),
-        next_stage=comparison(map(method_of, evaluation.next_stage), CHURN),
-        spend=money_methods(spend, currency),
-        value=money_methods(() if evaluation.value is None else evaluation.value.models, currency),
-        actual_total=spend[0].actual_total if spend else None,
-        advantage=_advantage(evaluation.models),
-        calibration=charts.calibration_plot(evaluation.calibration),
-        gains_chart=charts.gains_curve([(0.0, 0.0), *curve]) if gains else None,
-        at_fifth=min(gains, key=lambda point: abs(point.share_contacted - 0.2), default=None),
+        models=comparison(map(method_of, models), measures, display),
+        next_stage=comparison(map(method_of, next_stage), measures, display),
+        spend=money_methods(spend, currency, display),
+        value=money_methods(value.get("models") or (), currency, display),
+        actual_total=spend[0]["actual_total"] if spend else None,
     )
 
 
 def money_methods(
-    figures: Sequence[SpendFigures], currency: str | None = None
+    figures: Iterable[HasFigures | Mapping[str, Any]],
+    currency: str | None = None,
+    display: Display = ENGLISH,
 ) -> Comparison | None:
     """Return how good methods were at money; None where there is nothing to compare."""
-    rows = [
-        method_of(row, of_actual=_ratio(row.predicted_total, row.actual_total)) for row in figures
-    ]
-    return comparison(rows, spend_metrics(currency))
+    methods = [_with_share(method_of(row)) for row in figures]
+    return comparison(methods, spend_metrics(currency, display), display)
 
 
-def _advantage(models: Sequence[ChurnFigures]) -> Advantage | None:
-    """Return how our log loss compares with the best of the others; None without others."""
-    ours = next(model for model in models if model.name == OURS)
-    best = min(
-        (model for model in models if model.name != OURS),
-        key=lambda model: model.log_loss,
-        default=None,
-    )
-    if best is None:
-        return None
-    return Advantage(1 - ours.log_loss / best.log_loss, best.label, ours.lift_10)
-
-
-def _ratio(part: float, whole: float) -> float | None:
-    return part / whole if whole else None
+def _with_share(method: Method) -> Method:
+    """Return a method with what it predicted in all over what came."""
+    predicted, actual = method.figures["predicted_total"], method.figures["actual_total"]
+    share = predicted / actual if actual else None
+    return replace(method, figures={**method.figures, "of_actual": share})

@@ -25,24 +25,6 @@ from stagecast.training.reasons.sentences import direction_of
 from stagecast.training.reference.rfm import segment_definition
 
 
-def percent(value: float | None) -> str:
-    """Return a probability in per cent in English; see :meth:`Display.percent`.
-
-    >>> percent(0.794), percent(1.0), percent(None)
-    ('79%', '100%', '–')
-    """
-    return ENGLISH.percent(value)
-
-
-def days(value: float | None) -> str:
-    """Return a span in whole days in English; see :meth:`Display.days`.
-
-    >>> days(1.0), days(1234.4), days(None)
-    ('1 day', '1,234 days', '–')
-    """
-    return ENGLISH.days(value)
-
-
 def age_days(instant: datetime, now: datetime) -> int:
     """Return how many whole days ago an instant was; 0 where it is still to come.
 
@@ -57,17 +39,10 @@ def sentence(text: str) -> str:
 
     >>> sentence("the usual gap is 45 days")
     'The usual gap is 45 days.'
+    >>> sentence("was all of it loaded?")
+    'Was all of it loaded?'
     """
-    return f"{text[:1].upper()}{text[1:].removesuffix('.')}."
-
-
-def number(value: float | None) -> str:
-    """Return a count or a measure in English; see :meth:`Display.number`.
-
-    >>> number(1234567), number(0.256), number(3.0), number(None)
-    ('1,234,567', '0.26', '3', '–')
-    """
-    return ENGLISH.number(value)
+    return f"{text[:1].upper()}{text[1:].removesuffix('.')}{'' if text.endswith('?') else '.'}"
 
 
 def isolated(text: str) -> Markup:
@@ -86,16 +61,6 @@ def with_option(address: str, name: str, value: str) -> str:
     '/customers?stage=new&lang=ru'
     """
     return f"{address}{'&' if '?' in address else '?'}{urlencode([(name, value)])}"
-
-
-def expected_count(value: float) -> str:
-    """Return a number of customers that was expected, which is seldom whole; never "1".
-
-    >>> expected_count(0.04), expected_count(1.2), expected_count(1234.5)
-    ('0.04', '1.2', '1,234')
-    """
-    decimals = 0 if value >= 9.95 else 1 if value >= 0.1 else 2
-    return f"{value:,.{decimals}f}"
 
 
 def plain_number(value: float) -> str:
@@ -157,7 +122,7 @@ def environment(display: Display = ENGLISH) -> Environment:
         templates.filters[name] = function
     plain = (
         *(plain_number, sentence, customer_link, marked, wording_of, segment_definition),
-        *(direction_of, age_days, isolated, with_option, expected_count),
+        *(direction_of, age_days, isolated, with_option),
     )
     for function in plain:
         templates.filters[function.__name__] = function

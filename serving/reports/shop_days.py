@@ -33,13 +33,18 @@ def day_on(clock: ShopClock, instant: str | datetime | None) -> str:
     clock
         The clock.
     instant
-        The instant; ISO 8601 where it is a text, and UTC where it has no zone.
+        The instant; ISO 8601 where it is a text, and UTC where it has no zone. A day without a time
+        is a day of the shop already.
 
     >>> day_on(ShopClock("Asia/Tehran"), "2024-01-01T20:30:00Z"), day_on(ShopClock(), None)
     ('2024-01-02', '–')
+    >>> day_on(ShopClock("America/Los_Angeles"), "2024-01-01")
+    '2024-01-01'
     """
     if instant is None:
         return NOTHING
+    if isinstance(instant, str) and len(instant) == len("2024-01-01"):
+        return instant
     if isinstance(instant, str):
         instant = parse_instant(instant)
     return day(clock.shop(to_utc(instant)))

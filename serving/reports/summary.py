@@ -12,6 +12,7 @@ import pyarrow as pa
 from stagecast.features.arrays import Array
 from stagecast.features.clock import iso
 from stagecast.features.stages.scheme_files import scheme_to_json
+from stagecast.serving.reports.columns import numbers
 from stagecast.training.bundle import Bundle
 from stagecast.training.card import Blend, Card
 from stagecast.training.churn_kinds import kind_of
@@ -126,6 +127,7 @@ def card(training: Training) -> Card:
         training.horizon_note,
         training.ranking,
         training.equal_events,
+        training.event_types,
     )
 
 
@@ -210,8 +212,3 @@ def stakes(scores: pa.Table) -> Array:
         spend_of_year = numbers(scores, "spend") / days * DAYS_PER_YEAR
         return numbers(scores, "churn_probability") * spend_of_year
     return np.where(active, at_risk, np.nan)
-
-
-def numbers(scores: pa.Table, name: str) -> Array:
-    """Return a column of scores as numbers, NaN where it is null."""
-    return np.asarray(scores[name].to_numpy(), dtype=np.float64)

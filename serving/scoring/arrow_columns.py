@@ -9,6 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
+from stagecast.serving.scoring.compact_columns import COMPACT
 
 
 def arrow_column(values: Any, field: pa.Field) -> pa.Array:
@@ -17,7 +18,8 @@ def arrow_column(values: Any, field: pa.Field) -> pa.Array:
     Parameters
     ----------
     values
-        Values of all rows: an array, a list, or a matrix with a row of a list column each.
+        Values of all rows: an array, a list, a matrix with a row of a list column each, or a column
+        of :mod:`stagecast.serving.scoring.compact_columns`.
     field
         Type of the contract, and whether null is allowed.
 
@@ -28,6 +30,8 @@ def arrow_column(values: Any, field: pa.Field) -> pa.Array:
     """
     if isinstance(values, pa.Array):
         array = values
+    elif isinstance(values, COMPACT):
+        array = values.to_arrow(field.type)
     elif isinstance(values, np.ndarray) and values.ndim == 2:
         array = _lists(values)
     elif pa.types.is_list(field.type) or not isinstance(values, np.ndarray):

@@ -11,12 +11,12 @@ import pyarrow.compute as pc
 from pyarrow import dataset
 
 from stagecast.features.clock import SHOP, from_microseconds, iso, microseconds
-from stagecast.features.engines.duckdb import KNOWN, DailyTable
+from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.engines.larger_than_memory import daily_tables, row_ranges, run_fingerprint
 from stagecast.features.errors import NotEnoughDataError, UsageError
 from stagecast.features.events import EventLog
 from stagecast.features.files.part_files import check_ending, write_parts
-from stagecast.features.shop.events import events_of
+from stagecast.features.shop.events import KNOWN, events_of
 from stagecast.features.snapshots import Snapshot, current_snapshot
 from stagecast.serving.scoring import score_schema
 from stagecast.serving.scoring.scorer import Scorer

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-from stagecast.serving.scoring import score_schema
+from stagecast.serving.scoring.compact_columns import EmptyLists
 from stagecast.training.reasons.explanation import Explanation, Reason
 from stagecast.training.reasons.sentences import sentence_of
 
@@ -29,10 +28,7 @@ def reason_columns(
     """
     base, rest = np.full(rows, np.nan), np.full(rows, np.nan)
     if not explanations:
-        empty = pa.ListArray.from_arrays(
-            np.zeros(rows + 1, dtype=np.int32), pa.array([], score_schema.REASON)
-        )
-        return {"reasons": empty, "risk_base": base, "risk_rest": rest}
+        return {"reasons": EmptyLists(rows), "risk_base": base, "risk_rest": rest}
     reasons = [list[dict[str, Any]]() for _ in range(rows)]
     for row, explanation in explanations.items():
         reasons[row] = [fields_of(reason, currency) for reason in explanation.reasons]

@@ -1,9 +1,8 @@
-"""The first load of a bundle, in a process of its own that may die of it.
+"""Made-up customers scored in every way, before a server says that it is ready.
 
-LightGBM reads trees in C. A bundle whose hashes fit can still hold trees that end the process when
-they are parsed or asked; the server must not be that process. So a child loads the bundle first,
-parses every tree, reproduces the golden rows, and scores made-up customers in all ways that the
-server does. What it says is compared with what the server gets when it has loaded the same bundle.
+A bundle is rehearsed twice: by a child process (:mod:`stagecast.serving.scoring.first_load`), which
+may die of it, and then by the server, whose scores must be the same. What a first request would
+have to load or compile is loaded and compiled by then.
 
 ``python -m stagecast.serving.scoring.rehearsal FOLDER`` is the child.
 """
@@ -13,29 +12,26 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import signal
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stagecast.features.errors import DataRefusedError, StagecastError, UsageError
+from stagecast.features.errors import DataRefusedError, StagecastError
+from stagecast.serving.scoring.first_load import FirstLoad
 from stagecast.serving.scoring.scorer import Scorer, load_scorer
 from stagecast.training.golden import check_golden, golden_customers
 
-CHILD_SECONDS = 120.0
-"""A child that takes longer is stopped, and the bundle refused."""
 SUM_TOLERANCE = 1e-6
 
 
-def load_rehearsed(folder: Path, threads: int = 1) -> Scorer:
+def load_rehearsed(first: FirstLoad, threads: int = 1) -> Scorer:
     """Return the scorer of a bundle, once a child process has loaded it and scored with it.
 
     Parameters
     ----------
-    folder
-        Folder of the bundle.
+    first
+        The child process.
     threads
         See :class:`stagecast.serving.scoring.scorer.Scorer`.
 
@@ -45,7 +41,7 @@ def load_rehearsed(folder: Path, threads: int = 1) -> Scorer:
         There is no bundle, it is damaged, it ends the process that loads it, or it does not predict
         what it did where it was trained.
     """
-    return load_expected(folder, rehearse_in_child(folder), threads)
+    return load_expected(first.folder, first.hash(), threads)
 
 
 def load_expected(folder: Path, expected: str, threads: int = 1) -> Scorer:
@@ -56,7 +52,7 @@ def load_expected(folder: Path, expected: str, threads: int = 1) -> Scorer:
     folder
         Folder of the bundle.
     expected
-        What :func:`rehearse_in_child` returned.
+        Hash of the scores of the child process.
     threads
         See :class:`stagecast.serving.scoring.scorer.Scorer`.
 
@@ -87,29 +83,40 @@ def rehearse(scorer: Scorer, where: str) -> str:
     Raises
     ------
     DataRefusedError
-        A score is not what a score can be, or the golden rows differ.
+        The model cannot score, a score is not what a score can be, or the golden rows differ.
     """
     bundle = scorer.bundle
-    if bundle.golden is not None:
-        check_golden(bundle.golden, bundle.models, bundle.as_of, where)
-    customers = golden_customers(bundle.as_of)
-    scores = scorer.score_objects(customers, bundle.as_of)
-    plain = scorer.score_objects(customers, bundle.as_of, with_reasons=False)
-    alone = [
-        score
-        for customer in customers
-        for score in scorer.score_objects([customer], bundle.as_of, with_reasons=False)
-    ]
-    for score in scores:
-        _check_score(score, where)
-    for together, single in zip(plain, alone, strict=True):
+    try:
+        if bundle.golden is not None:
+            check_golden(bundle.golden, bundle.models, bundle.as_of, where)
+        everyone = [
+            _scored(scorer, where, with_reasons=with_reasons) for with_reasons in (True, False)
+        ]
+    except StagecastError:
+        raise
+    except Exception as error:
+        raise DataRefusedError(
+            f"{where}: the model cannot score a customer: {type(error).__name__}: "
+            f"{str(error)[:200]}; train it again, or restore its folder"
+        ) from error
+    content = json.dumps([scorer.model_version, everyone], sort_keys=True, default=str)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _scored(scorer: Scorer, where: str, *, with_reasons: bool) -> list[dict[str, Any]]:
+    """Return the scores of the golden customers, who are scored together and each alone."""
+    as_of = scorer.bundle.as_of
+    customers = golden_customers(as_of)
+    scores = scorer.score_objects(customers, as_of, with_reasons=with_reasons)
+    for customer, together in zip(customers, scores, strict=True):
+        (alone,) = scorer.score_objects([customer], as_of, with_reasons=with_reasons)
         for name, value in together.items():
-            if not _same(value, single[name]):
+            if not _same(value, alone[name]):
                 raise DataRefusedError(
                     f"{where}: {name} of a customer scored alone is not what it is among others"
                 )
-    content = json.dumps([scorer.model_version, scores, alone], sort_keys=True, default=str)
-    return hashlib.sha256(content.encode()).hexdigest()
+        _check_score(together, where)
+    return scores
 
 
 def _check_score(score: Mapping[str, Any], where: str) -> None:
@@ -141,31 +148,6 @@ def _same(one: Any, other: Any) -> bool:
     if isinstance(one, Sequence) and not isinstance(one, str):
         return all(_same(*pair) for pair in zip(one, other, strict=True))
     return bool(one == other)
-
-
-def rehearse_in_child(folder: Path) -> str:
-    """Return the hash of the scores of a child process; raises as :func:`load_rehearsed` does."""
-    # isolated: neither the folder that we stand in nor the environment decides what is imported
-    command = [sys.executable, "-I", "-m", "stagecast.serving.scoring.rehearsal", str(folder)]
-    try:
-        child = subprocess.run(
-            command, capture_output=True, text=True, timeout=CHILD_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise DataRefusedError(
-            f"{folder}: the bundle was not loaded within {CHILD_SECONDS:.0f} s; train it again"
-        ) from None
-    if child.returncode == 0:
-        return child.stdout.strip()
-    if child.returncode < 0:
-        raise DataRefusedError(
-            f"{folder}: the process that loaded the bundle was ended by "
-            f"{signal.Signals(-child.returncode).name}: its trees are damaged or forged; take it "
-            "from where it was trained, or train it again"
-        )
-    last = (child.stderr.strip().splitlines() or [f"exit code {child.returncode}"])[-1]
-    kind = UsageError if child.returncode == UsageError.exit_code else DataRefusedError
-    raise kind(last if str(folder) in last else f"{folder}: {last[:500]}")
 
 
 def main(folder: str) -> int:

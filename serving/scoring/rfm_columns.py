@@ -7,18 +7,18 @@ from collections.abc import Mapping
 from functools import cache, lru_cache
 
 import numpy as np
-import pyarrow as pa
 
 from stagecast.features.arrays import Array, Integers
+from stagecast.serving.scoring.compact_columns import CodedTexts
 from stagecast.training.reference.rfm import FIFTHS, RfmScale, RfmScales, rfm_segment
 
 _FIFTHS = range(1, FIFTHS + 1)
-_SEGMENTS = pa.array([rfm_segment(r, f) for r, f in itertools.product(_FIFTHS, repeat=2)])
+_SEGMENTS = tuple(rfm_segment(r, f) for r, f in itertools.product(_FIFTHS, repeat=2))
 
 
 def rfm_columns(
     scales: RfmScales, features: Mapping[str, Array], *, has_amounts: bool
-) -> dict[str, pa.Array]:
+) -> dict[str, CodedTexts]:
     """Return the columns, null for customers who have not bought.
 
     Parameters
@@ -39,8 +39,8 @@ def rfm_columns(
     of_recency, of_frequency = _fifths(scales.recency_days), _fifths(scales.orders)
     segment = FIFTHS * of_recency[recency] + of_frequency[frequency]
     return {
-        "rfm": _texts(*size, has_amounts).take(pa.array(text, mask=prospects)),
-        "rfm_segment": _SEGMENTS.take(pa.array(segment, mask=prospects)),
+        "rfm": CodedTexts(np.where(prospects, -1, text), _texts(*size, has_amounts)),
+        "rfm_segment": CodedTexts(np.where(prospects, -1, segment), _SEGMENTS),
     }
 
 
@@ -51,11 +51,11 @@ def _fifths(scale: RfmScale) -> Integers:
 
 
 @cache
-def _texts(recency: int, frequency: int, monetary: int, has_amounts: bool) -> pa.Array:
+def _texts(recency: int, frequency: int, monetary: int, has_amounts: bool) -> tuple[str, ...]:
     """Return the text of each combination of scores, such as 543, or 54- without amounts.
 
     The last digit varies fastest.
     """
     digits = (range(1, count + 1) for count in (recency, frequency, monetary))
     combinations = itertools.product(*digits)
-    return pa.array([f"{r}{f}{m if has_amounts else '-'}" for r, f, m in combinations])
+    return tuple(f"{r}{f}{m if has_amounts else '-'}" for r, f, m in combinations)

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-from stagecast.features.clock import from_microseconds
 from stagecast.serving.scoring import score_schema
+from stagecast.serving.scoring.compact_columns import COMPACT
 
-_DAY_ZERO = date(1970, 1, 1)
 _REASON_FIELDS = tuple(field.name for field in score_schema.REASON)
 
 
@@ -63,15 +60,22 @@ def _of_type(values: Any, column: score_schema.Column) -> list[Any]:
 
 
 def _instants(values: list[int]) -> list[Any]:
-    texts = (from_microseconds(value).isoformat() for value in values)
-    return [text.replace("+00:00", "Z") for text in texts]
+    instants = np.array(values, dtype="datetime64[us]")
+    whole = np.datetime_as_string(instants, unit="s").tolist()
+    return [
+        f"{text}.{value % 1_000_000:06d}Z" if value % 1_000_000 else f"{text}Z"
+        for text, value in zip(whole, values, strict=True)
+    ]
 
 
 def _dates(days: list[float]) -> list[Any]:
-    return [
-        None if math.isnan(day) else (_DAY_ZERO + timedelta(days=int(day))).isoformat()
-        for day in days
-    ]
+    numbers = np.array(days, dtype=np.float64)
+    texts: list[Any] = np.datetime_as_string(
+        np.floor(np.nan_to_num(numbers)).astype("datetime64[D]")
+    ).tolist()
+    for row in np.flatnonzero(np.isnan(numbers)).tolist():
+        texts[row] = None
+    return texts
 
 
 def _reasons(values: list[list[Mapping[str, Any]]]) -> list[Any]:
@@ -91,6 +95,4 @@ _CONVERTERS: Mapping[str, Callable[[list[Any]], list[Any]]] = {
 
 
 def _listed(values: Any) -> list[Any]:
-    if isinstance(values, pa.Array):
-        return list(values.to_pylist())
-    return list(values.tolist()) if isinstance(values, np.ndarray) else list(values)
+    return list(values.tolist() if isinstance(values, np.ndarray | COMPACT) else values)

@@ -13,15 +13,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array, Integers
-from stagecast.features.clock import DAY, day_number, iso, microseconds
+from stagecast.features.clock import day_number, iso, microseconds
 from stagecast.features.engines.memory import MemoryEvents
-from stagecast.features.errors import UsageError
-from stagecast.features.requests import CustomerEvents, Event
+from stagecast.features.one_customer.sentences import RuleSentences
+from stagecast.features.requests import CustomerEvents
 from stagecast.features.snapshots import Snapshot, current_snapshot
 from stagecast.features.stages.scheme import Scheme
 from stagecast.features.stages.scheme_files import thresholds_to_json
 from stagecast.serving.scoring import score_schema
 from stagecast.serving.scoring.arrow_columns import arrow_column
+from stagecast.serving.scoring.contract import contract_json
 from stagecast.serving.scoring.one_row.plan import OneRow
 from stagecast.serving.scoring.play_columns import play_columns
 from stagecast.serving.scoring.reason_columns import reason_columns
@@ -34,8 +35,10 @@ from stagecast.training.churn_kinds import ChurnKind, kind_of
 from stagecast.training.models import Predictions, predict
 from stagecast.training.reasons.explanation import Explanation
 
-ONE_BY_ONE = 3
-"""Up to this many customers are scored one after the other: arrays cost as much as four of them."""
+ONE_BY_ONE = 5
+"""Up to this many customers are scored one after the other: arrays cost as much as five of them."""
+FEW_SENTENCES = 1_000
+"""Up to this many rows, the rules of stages are said without Arrow, which would import pandas."""
 BANDS = np.array(["low", "medium", "high"])
 
 
@@ -106,6 +109,7 @@ class Scorer:
             **self.bundle.card,
             **self.bundle.money.to_json(),
             "zone": self.bundle.clock.zone,
+            "contract": contract_json(self.bundle, self.scheme.ids),
         }
 
     def score_customers(
@@ -186,37 +190,16 @@ class Scorer:
         return [scores[position] for position in range(len(customers))]
 
     @cached_property
+    def _rule_sentences(self) -> RuleSentences:
+        return RuleSentences(self.scheme)
+
+    @cached_property
     def one_row(self) -> OneRow | None:
         """The bundle compiled for one customer at a time; None where it has no such form."""
         try:
             return OneRow(self.bundle, told_apart=self.told_apart)
         except NotImplementedError:
             return None
-
-    def prepare(self) -> None:
-        """Load the trees and compile the form of one row, so that the first request need not.
-
-        A customer who bought and one who did not are scored, and their scores are dropped.
-
-        Raises
-        ------
-        UsageError
-            The bundle cannot score them: it is consistent in itself, and no model.
-        """
-        as_of = self.bundle.as_of
-        before = as_of - 40 * DAY
-        buyer = CustomerEvents("a", (Event(before, amount=1.0), Event(before + DAY, amount=1.0)))
-        prospect = CustomerEvents("b", (Event(before, "visit"),))
-        try:
-            # by arrays as well, which load the trees for many rows
-            for customers in ([buyer, prospect], [buyer] * (ONE_BY_ONE + 1)):
-                for with_reasons in (False, True):
-                    self.score_objects(customers, as_of, with_reasons=with_reasons)
-        except Exception as error:
-            raise UsageError(
-                f"the model {self.model_version} cannot score a customer: "
-                f"{type(error).__name__}: {str(error)[:200]}; train it again, or restore its folder"
-            ) from error
 
     def _one_by_one(
         self,
@@ -307,7 +290,9 @@ class Scorer:
             "state": state,
             "stage": np.array(self.scheme.ids)[stage],
             "stage_since": clock.instant_microseconds(standing.since),
-            "stage_rule": self.scheme.explain(stage, standing.facts),
+            "stage_rule": self._rule_sentences.of_rows(stage, standing.facts)
+            if rows <= FEW_SENTENCES
+            else self.scheme.explain(stage, standing.facts),
             **{
                 f"p_stage_{name}": predicted.p_stage[:, k] for k, name in enumerate(self.scheme.ids)
             },

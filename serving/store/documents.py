@@ -5,13 +5,14 @@ So the wording can change, and a list can be read in another language, without a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from stagecast.training.reasons.sentences import sentence_of
 
+_OF_STAGE = "p_stage_"
 _SCORE = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _REASONS = msgspec.json.Decoder(list[dict[str, Any]])
 
@@ -25,7 +26,12 @@ def without_sentences(score: Mapping[str, Any]) -> dict[str, Any]:
     return {**score, "reasons": reasons}
 
 
-def with_sentences(document: str, currency: str | None = None, language: str = "en") -> bytes:
+def with_sentences(
+    document: str,
+    currency: str | None = None,
+    language: str = "en",
+    fields: Sequence[str] | None = None,
+) -> bytes:
     """Return a score of the store as the JSON text of the API.
 
     Parameters
@@ -36,12 +42,25 @@ def with_sentences(document: str, currency: str | None = None, language: str = "
         Code of the currency of amounts; None: not known.
     language
         Language of the sentences.
+    fields
+        Names of the fields that are asked for; None: all. Of the next stage, ``p_stage_<id>`` is
+        one probability, as in the files.
     """
     score: dict[str, Any] = _SCORE.decode(document)
+    if fields is not None:
+        score = _picked(score, fields)
     reasons = score.get("reasons")
     if reasons is not None:  # the other fields are not decoded
         score["reasons"] = spoken(_REASONS.decode(reasons), currency, language)
     return msgspec.json.encode(score)
+
+
+def _picked(score: dict[str, Any], fields: Sequence[str]) -> dict[str, Any]:
+    stages = [name for name in fields if name.startswith(_OF_STAGE)]
+    if stages:
+        likely = msgspec.json.decode(score["next_stage"])
+        score |= {name: likely.get(name.removeprefix(_OF_STAGE)) for name in stages}
+    return {name: score.get(name) for name in fields}
 
 
 def spoken(

@@ -36,6 +36,7 @@ def csv_pieces(
     stage_ids: Sequence[str],
     currency: str | None = None,
     language: str = "en",
+    fields: Sequence[str] | None = None,
 ) -> Iterator[str]:
     """Yield scores as CSV text that begins with a header line, in pieces of about 64 KiB.
 
@@ -52,22 +53,23 @@ def csv_pieces(
         Code of the currency of amounts in the sentences; None: not known.
     language
         Language of the sentences.
+    fields
+        Names of the columns that are asked for, in order; None: all.
     """
     columns = score_schema.columns(stage_ids)
+    names = [column.name for column in columns] if fields is None else list(fields)
     text_columns = {
         column.name
         for column in columns
         if pa.types.is_string(column.type) or column.name == "reasons"
-    }
+    } | {"next_stage_likeliest"}
     buffer = io.StringIO()
     writer = csv.writer(buffer)
-    writer.writerow([column.name for column in columns])
+    writer.writerow(names)
     for document in documents:
         score = msgspec.json.decode(document)
         score["reasons"] = spoken(score.get("reasons") or [], currency, language)
-        writer.writerow(
-            [_cell(_value(score, column.name), column.name in text_columns) for column in columns]
-        )
+        writer.writerow([_cell(_value(score, name), name in text_columns) for name in names])
         if buffer.tell() > PIECE_BYTES:
             yield buffer.getvalue()
             buffer.seek(0)
@@ -76,13 +78,16 @@ def csv_pieces(
 
 
 def ndjson_pieces(
-    documents: Iterable[str], currency: str | None = None, language: str = "en"
+    documents: Iterable[str],
+    currency: str | None = None,
+    language: str = "en",
+    fields: Sequence[str] | None = None,
 ) -> Iterator[bytes]:
     """Yield scores as lines of JSON, in pieces of about 64 KiB; parameters: :func:`csv_pieces`."""
     lines: list[bytes] = []
     size = 0
     for document in documents:
-        lines.append(with_sentences(document, currency, language) + b"\n")
+        lines.append(with_sentences(document, currency, language, fields) + b"\n")
         size += len(lines[-1])
         if size > PIECE_BYTES:
             yield b"".join(lines)

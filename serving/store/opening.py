@@ -11,6 +11,8 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from stagecast.features.errors import UsageError
 from stagecast.serving.store import evidence as evidence  # its tables belong to the metadata
+from stagecast.serving.store import idempotency_tables as idempotency_tables
+from stagecast.serving.store import job_tables as job_tables
 from stagecast.serving.store import key_tables as key_tables
 from stagecast.serving.store import monitor_tables as monitor_tables
 from stagecast.serving.store import plan_tables as plan_tables

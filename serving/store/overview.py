@@ -13,13 +13,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from stagecast.features.clock import iso
+from stagecast.serving.scoring.value_classes import VALUE_SHARES
 from stagecast.serving.store.earlier_run import earlier_run
 from stagecast.serving.store.tables import runs, scores
 
 JUMP = 0.1
 """Rise of the churn probability from which a customer counts as jumped."""
-VALUE_SHARES = (0.2, 0.5)
-"""Ends of the classes of value: the first fifth of the active by clv, the rest of the half."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import base64
 import binascii
 import hashlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import sqlalchemy as sa
@@ -38,6 +38,32 @@ SORTS = (
     "stage",
     "customer_id",
 )
+
+
+CursorKind = Literal["damaged", "expired", "of-another-query"]
+
+
+class CursorError(UsageError):
+    """A cursor that does not lead to a next page.
+
+    Parameters
+    ----------
+    kind
+        ``damaged``, ``expired`` (of another run than the one that is read), or of other filters or
+        another order.
+    message
+        What to try next.
+    """
+
+    def __init__(self, kind: CursorKind, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+def _damaged() -> CursorError:
+    return CursorError(
+        "damaged", "the cursor is damaged; take next_cursor as it is, or ask again without one"
+    )
 
 
 @dataclass(frozen=True)
@@ -171,7 +197,7 @@ class Cursor:
 
         Raises
         ------
-        UsageError
+        CursorError
             The text is damaged, or belongs to another run, order or set of filters.
         """
         try:
@@ -180,22 +206,21 @@ class Cursor:
             )
             token = msgspec.json.decode(raw, type=_Token)
         except (binascii.Error, UnicodeError, msgspec.MsgspecError, RecursionError):
-            raise UsageError(
-                "the cursor is damaged; take next_cursor as it is, or ask again without one"
-            ) from None
+            raise _damaged() from None
         if token.run != run_id:
-            raise UsageError(
-                "new scores were published since this cursor was given; ask again without a cursor"
+            raise CursorError(
+                "expired",
+                "new scores were published since this cursor was given; ask again without a "
+                "cursor, or stay on the scores of before with run=",
             )
         if token.query_digest != _query_digest(filters, order):
-            raise UsageError(
-                "the cursor belongs to other filters or another order; ask again without a cursor"
+            raise CursorError(
+                "of-another-query",
+                "the cursor belongs to other filters or another order; ask again without a cursor",
             )
         value_type = scores.c[order.column].type.python_type
         if token.value is not None and isinstance(token.value, str) != (value_type is str):
-            raise UsageError(
-                "the cursor is damaged; take next_cursor as it is, or ask again without one"
-            )
+            raise _damaged()
         return cls(token.offset, token.value, token.customer_id)
 
 

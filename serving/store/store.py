@@ -7,7 +7,7 @@ remain as the history of the customers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
@@ -129,7 +129,8 @@ class PastScore:
     """A customer's score in one run.
 
     ``stage`` is a stage of ``scheme``, ``zone`` the zone whose days were counted (None: UTC), and
-    ``currency`` the code of the currency of the amounts (None: not known).
+    ``currency`` the code of the currency of the amounts (None: not known). ``run`` is the number of
+    the run.
     """
 
     as_of: datetime
@@ -141,6 +142,7 @@ class PastScore:
     scheme: str
     zone: str | None = None
     currency: str | None = None
+    run: int | None = None
 
 
 @dataclass(frozen=True)
@@ -264,6 +266,25 @@ class Store:
         """Return the run that was published last, or None if there is none."""
         with self._engine.connect() as connection:
             return current_run(connection)
+
+    def run(self, number: int) -> Run | None:
+        """Return a published run by its number; None: there is none."""
+        with self._engine.connect() as connection:
+            return next(iter(published_runs(connection, [runs.c.id == number])), None)
+
+    def runs(self, *, limit: int, before: int | None = None) -> list[Run]:
+        """Return the published runs, the newest first.
+
+        Parameters
+        ----------
+        limit
+            Most runs to return.
+        before
+            Only runs with a lower number; None: all.
+        """
+        conditions = [] if before is None else [runs.c.id < before]
+        with self._engine.connect() as connection:
+            return published_runs(connection, conditions, limit)
 
     def customers(
         self,
@@ -415,7 +436,7 @@ class Store:
                 previous_document = self._documents(connection, previous_run_id, [customer_id]).get(
                     customer_id
                 )
-        history = [PastScore(*row[1:-1]) for row in rows]
+        history = [replace(PastScore(*row[1:-1]), run=row[0]) for row in rows]
         return CustomerRecord(document, history, previous_document, last.zone, last.currency)
 
     def lookup(self, run: Run, customer_ids: Sequence[str]) -> dict[str, str]:
@@ -472,12 +493,18 @@ class Store:
 
 def current_run(connection: sa.Connection) -> Run | None:
     """Return the run that was published last, or None if there is none."""
+    return next(iter(published_runs(connection, [])), None)
+
+
+def published_runs(
+    connection: sa.Connection, conditions: Sequence[sa.ColumnElement[bool]], limit: int = 1
+) -> list[Run]:
+    """Return the published runs that meet conditions on the table ``runs``, the newest first."""
+    columns = [column for column in runs.c if column.name not in ("created_at", "overview")]
     query = (
-        sa.select(runs).where(runs.c.published_at.is_not(None)).order_by(runs.c.id.desc()).limit(1)
+        sa.select(*columns)
+        .where(runs.c.published_at.is_not(None), *conditions)
+        .order_by(runs.c.id.desc())
+        .limit(limit)
     )
-    row = connection.execute(query).mappings().first()
-    if row is None:
-        return None
-    return Run(
-        **{name: value for name, value in row.items() if name not in ("created_at", "overview")}
-    )
+    return [Run(**row) for row in connection.execute(query).mappings()]

@@ -99,6 +99,7 @@ def test_a_refusal_of_everything_counts_the_reasons_and_shows_three_of_each(tmp_
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "line", "reason", "column", "value"),
     [
@@ -236,6 +237,7 @@ def test_one_line_is_refused(
     assert (rows[0]["value"] is None) == (value is None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "amounts"),
     [

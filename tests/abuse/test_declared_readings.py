@@ -40,6 +40,7 @@ def zstd(data: bytes) -> bytes:
 Options = dict[str, Any]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "options", "line", "reason", "column", "value"),
     [
@@ -99,6 +100,7 @@ def test_one_line_is_refused(
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "options", "error", "words"),
     [
@@ -149,6 +151,7 @@ def test_the_whole_log_is_refused(
         assert word in str(error_info.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "options", "amount", "instant"),
     [
@@ -190,6 +193,7 @@ def test_what_was_declared_is_read(
     assert rows == [(Decimal(amount), datetime.fromisoformat(instant))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32", "cp1251", "koi8-r"]
 )

@@ -214,6 +214,7 @@ def test_rows_that_differ_only_in_these_columns_are_no_duplicates() -> None:
         assert log.report.duplicates == {"same_row": 1}
 
 
+@pytest.mark.slow
 def test_the_number_of_a_customer_is_the_rank_of_the_id() -> None:
     # shuffled, and more customers than fit into a block or row group of DuckDB
     shuffled = np.random.default_rng(5).permutation(300_000)

@@ -24,6 +24,8 @@ from stagecast.features.events import (
 )
 from stagecast.features.intake.quarantine import REJECTED_SCHEMA
 
+pytestmark = pytest.mark.slow
+
 
 def frame(**columns: list[object]) -> pd.DataFrame:
     rows = max(map(len, columns.values()), default=1)

@@ -96,6 +96,7 @@ def load(
         return events, counts
 
 
+@pytest.mark.slow
 @FEW
 @given(
     rows=ROWS,
@@ -114,6 +115,7 @@ def test_rows_in_are_loaded_refused_or_duplicate(
     assert duplicates == "drop" or duplicate == 0
 
 
+@pytest.mark.slow
 @FEW
 @given(
     rows=ROWS,
@@ -141,6 +143,7 @@ def test_order_files_columns_and_spelling_do_not_change_the_events(
     assert load([first, second]) == (expected, counts)
 
 
+@pytest.mark.slow
 @FEW
 @given(rows=ROWS)
 def test_delivery_twice_does_not_change_the_events(
@@ -208,6 +211,7 @@ def test_any_text_is_parsed_into_rows_on_different_lines(
     assert all(2 <= line <= line_count + 1 for line in lines)
 
 
+@pytest.mark.slow
 @MANY
 @given(body=st.binary(max_size=80))
 def test_any_bytes_are_read_or_refused(folder: Path, body: bytes) -> None:
@@ -300,6 +304,7 @@ SPELLINGS = [
 ]
 
 
+@pytest.mark.slow
 @FEW
 @given(rows=st.lists(st.tuples(CUSTOMERS, INSTANTS), min_size=1, max_size=20), data=st.data())
 def test_the_spelling_of_the_zone_does_not_change_the_events(
@@ -337,6 +342,7 @@ def test_the_spelling_of_the_zone_does_not_change_the_events(
     assert load(local, zone=zone) == expected
 
 
+@pytest.mark.slow
 @FEW
 @given(rows=ROWS, sizes=st.lists(st.integers(1, 8), min_size=1, max_size=6))
 def test_the_split_into_files_and_kinds_of_files_does_not_change_the_events(

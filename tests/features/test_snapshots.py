@@ -59,6 +59,7 @@ def purchase(
     return Event(timestamp, kind, amount, None, recorded_at)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "time_of_day", [timedelta(0), TICK, timedelta(hours=13, microseconds=7), DAY - TICK]
 )
@@ -165,6 +166,7 @@ def test_the_stage_of_an_outcome_is_the_one_just_before_the_end() -> None:
     }
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(15), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_the_stage_of_an_outcome_is_that_of_the_journeys(data: st.DataObject) -> None:
@@ -177,6 +179,7 @@ def test_the_stage_of_an_outcome_is_that_of_the_journeys(data: st.DataObject) ->
     assert at_anchor.stage.tolist() == SCHEME.assign(at_anchor.features).tolist()
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(20), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_past_snapshot_is_the_same_from_any_anchor(data: st.DataObject) -> None:
@@ -194,6 +197,7 @@ def test_a_past_snapshot_is_the_same_from_any_anchor(data: st.DataObject) -> Non
         }
 
 
+@pytest.mark.slow
 def test_a_purchase_recorded_later_does_not_change_an_earlier_stage() -> None:
     anchor = utc("2020-06-01")
     late_purchase = purchase(utc("2020-03-01"), recorded_at=utc("2020-04-15"))
@@ -203,6 +207,7 @@ def test_a_purchase_recorded_later_does_not_change_an_earlier_stage() -> None:
     assert iso(from_microseconds(int(earlier.standing.since[0]))) == "2020-01-01"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("refund", "stages"),
     [

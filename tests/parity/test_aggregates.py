@@ -189,6 +189,7 @@ def check(
             )
 
 
+@pytest.mark.slow
 @by_each
 @pytest.mark.parametrize("plain", [False, True])
 @settings(max_examples=examples(6), deadline=None, suppress_health_check=list(HealthCheck))
@@ -199,6 +200,7 @@ def test_every_allowed_aggregate(evaluate: Evaluate, plain: bool, data: st.DataO
     check(evaluate, data.draw(logs(as_of, late=not plain, kinds=kinds)), as_of)
 
 
+@pytest.mark.slow
 @by_each
 @pytest.mark.parametrize("refunds", [False, True])
 def test_every_aggregate_of_sums_beyond_64_bits(evaluate: Evaluate, refunds: bool) -> None:

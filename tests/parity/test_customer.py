@@ -80,6 +80,7 @@ def test_attributes_agree_with_the_oracle(
     check_attributes(rows, customers, attributes, as_of, backs, FEATURES)
 
 
+@pytest.mark.slow
 @by_each
 def test_attributes_worked_out_by_hand(evaluate: Evaluate) -> None:
     catalog = CATALOG.extended(

@@ -69,6 +69,7 @@ def cases(draw: st.DrawFn, shape: Shape) -> tuple[Customers, datetime, list[int]
     return customers, as_of, backs, draw(st.sampled_from([1, 30, 90, 364, 365, 400])), gap
 
 
+@pytest.mark.slow
 @by_each
 @pytest.mark.parametrize("shape", ["any", "on time", "no refunds", "plain", "purchases"])
 @settings(max_examples=examples(6), deadline=None, suppress_health_check=list(HealthCheck))
@@ -94,6 +95,7 @@ def by_customer(rows: Iterable[tuple[Any, ...]]) -> Customers:
     return {customer_id: tuple(events) for customer_id, events in customers.items()}
 
 
+@pytest.mark.slow
 @by_each
 def test_features_of_the_cdnow_log(evaluate: Evaluate) -> None:
     with cdnow_log() as log:
@@ -286,6 +288,7 @@ def all_bytes(
         return results
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(12), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_what_happens_or_becomes_known_later_changes_no_byte(data: st.DataObject) -> None:
@@ -314,6 +317,7 @@ def not_known(event: Event, as_of: datetime) -> Event:
     return replace(event, recorded_at=as_of) if event.is_known_before(as_of) else event
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(6), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_neither_the_order_of_rows_nor_threads_change_a_byte(data: st.DataObject) -> None:
@@ -326,6 +330,7 @@ def test_neither_the_order_of_rows_nor_threads_change_a_byte(data: st.DataObject
     assert memory_bytes(customers, as_of) == memory_bytes(reversed_events, as_of)
 
 
+@pytest.mark.slow
 def test_threads_do_not_change_a_byte_of_a_large_log() -> None:
     results = []
     with cdnow_log() as log:
@@ -346,6 +351,7 @@ def memory_bytes(customers: Customers, as_of: datetime) -> dict[str, bytes]:
     return {name: column.tobytes() for name, column in columns.items()}
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(12), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_past_date_is_the_same_from_any_anchor(data: st.DataObject) -> None:
@@ -384,6 +390,7 @@ def test_the_first_purchase_of_a_day_is_the_earliest_in_any_order() -> None:
     assert days.first_purchase.tolist() == [microseconds(as_of - DAY + timedelta(hours=3))]
 
 
+@pytest.mark.slow
 def test_a_date_is_the_same_number_from_both_sides_of_a_power_of_two() -> None:
     catalog = standard(90).with_parameters(shop_gap_days=30.0)
     for microsecond in (1, 7, 123_457, 86_399):

@@ -49,6 +49,7 @@ def results(log: EventLog, as_of: datetime, shape: sql.Shape | None) -> dict[str
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kinds", KINDS_OF)
 @settings(max_examples=examples(8), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
@@ -64,8 +65,9 @@ def test_skipped_steps_change_no_byte(kinds: str, data: st.DataObject) -> None:
             assert results(log, as_of, shape) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kinds", KINDS_OF)
-@pytest.mark.parametrize("rows_at_once", [1, 2, 1000])
+@pytest.mark.parametrize("rows_at_once", [1, pytest.param(2, marks=pytest.mark.long), 1000])
 @settings(max_examples=examples(5), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_several_dates_give_the_results_of_each_alone(

@@ -12,6 +12,8 @@ from stagecast.features.requests import Event
 from tests.parity.evaluators import Evaluate, by_each_and_the_oracle
 from tests.parity.logs import DAY, utc
 
+pytestmark = pytest.mark.slow
+
 CATALOG = standard(90).with_parameters(shop_gap_days=30.0)
 START = utc("2020-01-01")
 

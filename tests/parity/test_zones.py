@@ -121,6 +121,7 @@ def by_memory(
     return rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("evaluate", [by_duckdb, by_memory])
 @pytest.mark.parametrize("late", [True, False])
 @pytest.mark.parametrize("zone", ZONES)
@@ -139,6 +140,7 @@ def test_every_feature_agrees_with_the_oracle_on_the_wall(
     check(rows, on_the_wall(customers, zone), wall_midnight, 90, backs, 7.25)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("evaluate", [by_duckdb, by_memory])
 @pytest.mark.parametrize(
     ("zone", "change"),

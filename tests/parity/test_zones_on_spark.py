@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 pytestmark = [needs_spark, *quiet_spark, pytest.mark.slow]
 
 
-@pytest.mark.parametrize("zone", ZONES[:3])
+@pytest.mark.parametrize(
+    "zone", [ZONES[0], *(pytest.param(zone, marks=pytest.mark.long) for zone in ZONES[1:3])]
+)
 @settings(
     max_examples=examples(3),
     deadline=None,

@@ -19,10 +19,15 @@ pytestmark = pytest.mark.slow
 AS_OF = parse_instant("1998-01-01")
 
 
-@pytest.fixture(scope="module")
-def training() -> Training:
+@pytest.fixture(
+    scope="module",
+    params=[1, pytest.param(TrainConfig.max_dates, marks=pytest.mark.long)],
+    ids=lambda dates: f"{dates} past dates",
+)
+def training(request: pytest.FixtureRequest) -> Training:
+    """Train on all customers: on the newest past date alone, and on as many as users do."""
     with cdnow_log() as log:
-        return train(log.con, AS_OF, TrainConfig())
+        return train(log.con, AS_OF, TrainConfig(max_dates=request.param))
 
 
 @pytest.fixture(scope="module")

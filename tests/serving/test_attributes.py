@@ -86,7 +86,7 @@ PEOPLE = (
     "--known-at-start",
     "acquisition_cost",
 )
-TRAINED = ("--horizon", "60d", "--no-track")
+TRAINED = ("--horizon", "110d", "--no-track")  # four past dates
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ request, what pages say.
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,10 +15,13 @@ import pandas as pd
 import pytest
 
 from stagecast.features.clock import iso
+from stagecast.features.events import from_frame
 from stagecast.serving.http.app import create_app
 from stagecast.serving.scoring.scorer import load_scorer
 from stagecast.serving.settings import Settings
-from tests.serving.calling import Stagecast, call
+from stagecast.serving.settled.settle import settle_due
+from stagecast.serving.store.store import Store
+from tests.serving.calling import Said, Stagecast, call
 from tests.serving.web import client
 from tests.training.made import day
 from tests.training.made_contracts import DAYS, subscriptions
@@ -27,6 +31,7 @@ pytestmark = pytest.mark.slow
 RENAMED = {"subscribe": "joined", "cancel": "left", "purchase": "purchase", "visit": "visit"}
 TERMS = ("--churn", "cancellation", "--contract-start", "Joined", "--contract-end", "left")
 AS_OF = iso(day(DAYS))
+HORIZON = "150d"  # four past dates: each costs a fit of the customer-base models
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +53,7 @@ def home(events: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path
         "events.csv",
         *TERMS,
         "--horizon",
-        "30d",
+        HORIZON,
         "--as-of",
         AS_OF,
         "--out",
@@ -114,7 +119,7 @@ def test_a_request_is_scored_by_its_contract(home: Path, events: pd.DataFrame) -
         model = api.get("/v1/model").json()
         assert (model["churn"], model["method"]) == ("cancellation", "blend")
         page = api.get(f"/customers/{some[0]}", headers={"accept": "text/html"})
-        assert "the contract is cancelled within 30 days" in page.text
+        assert "the contract is cancelled within 150 days" in page.text
 
 
 def test_a_backtest_is_of_open_contracts(
@@ -126,7 +131,7 @@ def test_a_backtest_is_of_open_contracts(
         "events.csv",
         *TERMS,
         "--horizon",
-        "30d",
+        HORIZON,
         "--as-of",
         AS_OF,
         "--out",
@@ -168,3 +173,54 @@ def test_what_cannot_be_is_said(home: Path, stagecast: Stagecast) -> None:
         'churn = "cancellation"\ncontract-end = "joined"\ncontract-start = "joined"'
     )
     assert "'joined' cannot both" in stagecast("train", log, "--out", "model", "--no-track").err
+
+
+def test_a_plan_about_contracts_goes_all_its_way(
+    home: Path,
+    events: pd.DataFrame,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # what is shared is not changed: plans and ledger go to a copy
+    shutil.copy(home / "stagecast.db", tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+    def plan(*arguments: object) -> Said:
+        result = call(capsys, monkeypatch, "plan", *arguments)
+        assert result.code == 0, result.err
+        return result
+
+    plan("--name", "stay", "--state", "active", "--holdout", "40%", "--effect", "50%")
+    plan("freeze", "stay")
+    plan("export", "stay", "--arm", "both", "--out", "list.csv")
+    plan("sent", "stay", "--at", AS_OF)
+    members = pd.read_csv("list.csv").set_index("customer_id")["arm"]
+    assert members.value_counts().min() >= 20
+    # all who were left alone cancel on the fifth day; who was contacted stays, and pays
+    later = [
+        {"customer_id": who, "timestamp": day(DAYS + 5).isoformat(), "event": "left"}
+        if arm == "holdout"
+        else {
+            "customer_id": who,
+            "timestamp": day(DAYS + 10).isoformat(),
+            "event": "purchase",
+            "amount": 20.0,
+        }
+        for who, arm in members.items()
+    ]
+    end = {"customer_id": "c0009", "timestamp": day(DAYS + 31).isoformat(), "event": "visit"}
+    pd.concat([events, pd.DataFrame([*later, end])]).to_csv("later.csv", index=False)
+    body = json.loads(plan("readout", "stay", "later.csv", "--json").out)
+    adjusted = body["buyers"]["comparison"]["adjusted"]["per_customer"]
+    assert adjusted["estimate"] == pytest.approx(1.0)
+    assert body["verdict"]["word"] == "Proven"
+    money = body["money"]["comparison"]["adjusted"]["per_customer"]
+    assert money["estimate"] == pytest.approx(20.0)
+
+    store = Store.open(f"sqlite:///{tmp_path / 'stagecast.db'}")
+    with from_frame(pd.read_csv("later.csv")) as log:
+        (entry,) = settle_due(store.engine, log, day(DAYS + 31))
+    store.close()
+    active = entry.result["active"]
+    assert active["left"] == (members == "holdout").sum()

@@ -45,6 +45,7 @@ def test_many_findings_are_counted(quiet: Quality) -> None:
     assert lines[-1] == f"{10 - MOST_FINDINGS} more findings in data-report.json"
 
 
+@pytest.mark.slow
 def test_findings_stand_in_the_output_and_the_report(stagecast: Stagecast) -> None:
     rows = ["customer_id,timestamp,amount"]
     for day in range(240):
@@ -53,7 +54,7 @@ def test_findings_stand_in_the_output_and_the_report(stagecast: Stagecast) -> No
             continue
         rows += [f"c{(day * 7 + k) % 60},{at},{10 + k}" for k in range(12)]
     Path("log.csv").write_text("\n".join(rows))
-    result = stagecast("run", "log.csv", "--out", "out", "--horizon", "30d", "--no-track")
+    result = stagecast("run", "log.csv", "--out", "out", "--horizon", "80d", "--no-track")
     assert result.code == 0, result.err
     assert "look at: no events: 2023-04-11 to 2023-04-24 (14 days)" in result.out
     report = Path("out/report.html").read_text("utf-8")

@@ -96,6 +96,7 @@ def test_outcomes_are_what_the_rows_say(panel: Panel) -> None:
     assert given_back > 10
 
 
+@pytest.mark.slow
 def test_buyers_and_prospects_are_apart(panel: Panel) -> None:
     for frame in panel.dates:
         assert (frame.columns["orders"] > 0).all()
@@ -156,6 +157,7 @@ def test_gaps_of_a_date_are_those_known_then() -> None:
     assert (sums[0][0][sums[0][2] == 0] == 0).all()
 
 
+@pytest.mark.slow
 def test_a_fit_that_is_known_is_not_made_again() -> None:
     with log_of(ROWS) as log:
         fitted = dict(build(DailyTable(log.con, day(300)), CONFIG).bases)

@@ -20,7 +20,6 @@ from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
-from lightgbm.basic import LightGBMError
 
 from stagecast.features.arrays import Array
 from stagecast.features.errors import DataRefusedError, UsageError
@@ -296,14 +295,7 @@ class CancellationModel:
         """
         try:
             return _read(data)
-        except (
-            KeyError,
-            TypeError,
-            ValueError,
-            AttributeError,
-            IndexError,
-            LightGBMError,
-        ) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             raise DataRefusedError(
                 f"not a model of cancellations ({error!r}); train it again"
             ) from error
@@ -337,9 +329,7 @@ def _read(data: Mapping[str, Any]) -> CancellationModel:
         boosted = Boosted.read(
             str(trees["text"]), [str(name) for name in trees["columns"]]
         ).loaded()
-        if set(trees) != {"text", "columns"} or boosted.booster.feature_name() != list(
-            boosted.columns
-        ):
+        if set(trees) != {"text", "columns"} or boosted.names_in_text() != boosted.columns:
             raise ValueError("the columns of the trees are not those of their text")
     regression = None if glm is None else GroupedHazards.from_json(glm)
     used = {

@@ -6,14 +6,17 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import lightgbm
 import numpy as np
 
 from stagecast.features.arrays import Array
-from stagecast.training.learners.single_row import CONTRIBUTIONS, RAW, SingleRow, single_row
+from stagecast.training.learners.c_trees import CONTRIBUTIONS, RAW, LoadedTrees, TreesError
+from stagecast.training.learners.single_row import SingleRow, single_row
 from stagecast.training.learners.tree_text import check_trees
+
+if TYPE_CHECKING:
+    import lightgbm
 
 
 def cores() -> int:
@@ -51,15 +54,28 @@ class Boosted:
             LightGBM does not read the text.
         """
         try:
-            _ = self.booster
-        except lightgbm.basic.LightGBMError as error:
+            _ = self.parsed
+        except TreesError as error:
             raise ValueError(f"trees: LightGBM does not read them: {error}") from error
         return self
 
     @cached_property
+    def parsed(self) -> LoadedTrees:
+        """The ensemble as LightGBM's C library loads it, which predicts."""
+        return LoadedTrees(self.text)
+
+    @cached_property
     def booster(self) -> lightgbm.Booster:
-        """The ensemble as LightGBM loads it."""
+        """The ensemble as LightGBM's Python package loads it, for what trainings ask of it."""
+        import lightgbm  # a server that only predicts needs none of what it imports
+
         return lightgbm.Booster(model_str=self.text)
+
+    def names_in_text(self) -> tuple[str, ...]:
+        """Return the names of the columns that the text has."""
+        head, mark = self.text.partition("\n\n")[0], "feature_names="
+        names = [line for line in head.split("\n") if line.startswith(mark)]
+        return tuple(names[0].removeprefix(mark).split(" ")) if names else ()
 
     def first(self, count: int) -> Boosted:
         """Return the ensemble of the first ``count`` boosting rounds."""
@@ -81,8 +97,7 @@ class Boosted:
             of_row = self._raw_of_row(self._row(columns))
             return of_row if len(of_row) == 1 else of_row[None]
         # rows are independent, so that all cores can be used: no thread waits as in a training
-        result = self.booster.predict(self.matrix(columns), raw_score=True, num_threads=threads)
-        return np.asarray(result, dtype=np.float64)
+        return self.parsed.predict(self.matrix(columns), RAW, threads)
 
     def raw_of_row(self, row: Sequence[float]) -> Array:
         """Return the raw scores of one row, shape (classes,), the same as :meth:`raw` gives.
@@ -94,17 +109,15 @@ class Boosted:
         """
         if self._raw_of_row is not None:
             return self._raw_of_row(row)
-        matrix = np.array([row], dtype=np.float64)
-        result = self.booster.predict(matrix, raw_score=True, num_threads=1)
-        return np.asarray(result, dtype=np.float64).ravel()
+        return self.parsed.predict(np.array([row], dtype=np.float64), RAW, 1).ravel()
 
     @cached_property
     def _raw_of_row(self) -> SingleRow | None:
-        return single_row(self.booster, len(self.columns), RAW)
+        return single_row(self.parsed, len(self.columns), RAW)
 
     @cached_property
     def _contributions_of_row(self) -> SingleRow | None:
-        return single_row(self.booster, len(self.columns), CONTRIBUTIONS)
+        return single_row(self.parsed, len(self.columns), CONTRIBUTIONS)
 
     def _is_one_row(self, columns: Mapping[str, Array]) -> bool:
         return bool(self.columns) and len(columns[self.columns[0]]) == 1
@@ -139,9 +152,7 @@ class Boosted:
         """
         if self._contributions_of_row is not None:
             return self._contributions_of_row(row)
-        matrix = np.array([row], dtype=np.float64)
-        result = self.booster.predict(matrix, pred_contrib=True, num_threads=1)
-        return np.asarray(result, dtype=np.float64).ravel()
+        return self.parsed.predict(np.array([row], dtype=np.float64), CONTRIBUTIONS, 1).ravel()
 
     def contributions(self, columns: Mapping[str, Array], threads: int = 0) -> Array:
         """Return the contribution of each column to the raw score, shape (rows, columns + 1).
@@ -153,5 +164,4 @@ class Boosted:
         """
         if self._is_one_row(columns) and self._contributions_of_row is not None:
             return self._contributions_of_row(self._row(columns))[None]
-        result = self.booster.predict(self.matrix(columns), pred_contrib=True, num_threads=threads)
-        return np.asarray(result, dtype=np.float64)
+        return self.parsed.predict(self.matrix(columns), CONTRIBUTIONS, threads)

@@ -168,12 +168,19 @@ class CustomerBase:
 
         The customer is taken to have left before now, and to buy again at the rate of before.
         """
-        history, position = distinct_histories(features)
-        daily = np.log1p(annual_rate) / DAYS_PER_YEAR
-        length = float(days * exprel(-daily * days))
-        orders = [m.rate_if_left(*history) * length for m in self.models]
+        _, position = distinct_histories(features)
+        orders = self.regained_by_model(days, features, annual_rate)
         alive = self.p_alive_by_model(features) if alive is None else alive
         return self._mean_given([1.0 - p for p in alive], orders)[position]
+
+    def regained_by_model(
+        self, days: int, features: Mapping[str, Array], annual_rate: float
+    ) -> list[Array]:
+        """Return :meth:`regained_orders` by each model, shape (distinct histories,) each."""
+        history, _ = distinct_histories(features)
+        daily = np.log1p(annual_rate) / DAYS_PER_YEAR
+        length = float(days * exprel(-daily * days))
+        return [m.rate_if_left(*history) * length for m in self.models]
 
     def _mean_given(self, chances: Sequence[Array], values: Sequence[Array]) -> Array:
         """Return the mean of the models' values given an event of which each has a chance."""

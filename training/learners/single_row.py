@@ -1,9 +1,9 @@
 """One row through a boosted ensemble by LightGBM's C function for single rows.
 
-``Booster.predict`` checks and converts its arguments for some 80 microseconds, many times what the
-trees of one row take. The C function is given a pointer to the row, and adds the same trees in the
-same order. It is used only after it has reproduced ``Booster.predict`` bit by bit on rows of its
-own; without it, or with other results, ``Booster.predict`` is called as for many rows.
+A prediction of many rows sets LightGBM up anew each time, which takes many times what the trees of
+one row take. The C function is given a pointer to the row, and adds the same trees in the same
+order. It is used only after it has reproduced the prediction of many rows bit by bit on rows of its
+own; without it, or with other results, one row is predicted as many are.
 """
 
 from __future__ import annotations
@@ -14,14 +14,10 @@ import weakref
 from collections.abc import Sequence
 from typing import Any, Final
 
-import lightgbm
 import numpy as np
 
 from stagecast.features.arrays import Array
-
-RAW: Final = 1
-CONTRIBUTIONS: Final = 3
-"""Kinds of prediction, as LightGBM's C API numbers them."""
+from stagecast.training.learners.c_trees import RAW, LoadedTrees, library
 
 _FLOAT64: Final = 1
 _CHECKED_ROWS: Final = 8
@@ -33,7 +29,7 @@ class SingleRow:
 
     Parameters
     ----------
-    booster
+    trees
         The loaded ensemble, which is kept alive.
     c_library
         LightGBM's C library.
@@ -50,10 +46,10 @@ class SingleRow:
         The library has no such function.
     """
 
-    def __init__(self, booster: lightgbm.Booster, c_library: Any, columns: int, kind: int) -> None:
-        self._booster = booster
+    def __init__(self, trees: LoadedTrees, c_library: Any, columns: int, kind: int) -> None:
+        self._trees = trees
         self._predict = c_library.LGBM_BoosterPredictForMatSingleRowFast
-        classes = booster.num_model_per_iteration()
+        classes = trees.classes
         self._width = classes if kind == RAW else classes * (columns + 1)
         self._handle = ctypes.c_void_p()
         # the function keeps buffers, so that its callers take turns
@@ -67,7 +63,7 @@ class SingleRow:
             ctypes.c_void_p(self._result.ctypes.data),
         )
         status = c_library.LGBM_BoosterPredictForMatSingleRowFastInit(
-            booster._handle,
+            trees.handle,
             ctypes.c_int(kind),
             ctypes.c_int(0),
             ctypes.c_int(-1),
@@ -105,17 +101,12 @@ class SingleRow:
         return result
 
 
-def library() -> Any:
-    """Return LightGBM's C library, as its Python package has loaded it."""
-    return getattr(lightgbm.basic, "_LIB")  # noqa: B009  # a name that its types keep to themselves
-
-
-def single_row(booster: lightgbm.Booster, columns: int, kind: int) -> SingleRow | None:
-    """Return the function for single rows; None where it does not give what the booster gives.
+def single_row(trees: LoadedTrees, columns: int, kind: int) -> SingleRow | None:
+    """Return the function for single rows; None where it does not give what many rows give.
 
     Parameters
     ----------
-    booster
+    trees
         The loaded ensemble.
     columns
         Number of columns of a row.
@@ -123,12 +114,9 @@ def single_row(booster: lightgbm.Booster, columns: int, kind: int) -> SingleRow 
         :data:`RAW` or :data:`CONTRIBUTIONS`.
     """
     try:
-        function = SingleRow(booster, library(), columns, kind)
+        function = SingleRow(trees, library(), columns, kind)
         rows = _trial_rows(columns)
-        predicted = booster.predict(
-            rows, raw_score=kind == RAW, pred_contrib=kind == CONTRIBUTIONS, num_threads=1
-        )
-        expected = np.asarray(predicted, dtype=np.float64).reshape(len(rows), -1)
+        expected = trees.predict(rows, kind, 1)
         results = np.array([function(row) for row in rows])
     except (AttributeError, RuntimeError):
         return None

@@ -13,6 +13,7 @@ import numpy as np
 from stagecast.features.arrays import Array
 from stagecast.training.config import TrainConfig
 from stagecast.training.learners.customer_base import CustomerBase
+from stagecast.training.learners.leaving import Leaving
 from stagecast.training.one_row.predictions import BaseOutlook
 from stagecast.training.value.money import YEARS
 
@@ -77,11 +78,14 @@ class BaseOfArrays:
             until[:, 0],
         )
 
-    def kept(self, said: BaseOutlook) -> tuple[float, float]:
+    def kept(self, said: BaseOutlook, leaving: Leaving | None) -> tuple[float, float]:
         """Return the discounted orders of who never leaves, and of who had left and is back."""
         days, rate = self._config.value_horizon_days, self._config.annual_discount
         rows = dict(zip(HISTORY, (np.array([value]) for value in said.history), strict=True))
         alive = [np.array([p]) for p in said.alive]
         kept = self._base.kept_orders(days, rows, rate, alive)
-        back = self._base.regained_orders(days, rows, rate, alive)
+        if leaving is None:
+            back = self._base.regained_orders(days, rows, rate, alive)
+        else:
+            back = leaving.regained_orders(self._base, days, rows, rate, alive)
         return float(kept[0]), float(back[0])

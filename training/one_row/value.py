@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,6 +21,7 @@ from stagecast.features.one_customer.numbers import (
 )
 from stagecast.training.config import TrainConfig
 from stagecast.training.learners.customer_base import CustomerBase
+from stagecast.training.learners.leaving import Leaving, regained_total
 from stagecast.training.one_row.base import (
     ModelOfOne,
     Spans,
@@ -27,7 +30,13 @@ from stagecast.training.one_row.base import (
     model_of_one,
     outlook,
 )
-from stagecast.training.one_row.base_of_arrays import BaseOfArrays, needs_arrays, spans_of
+from stagecast.training.one_row.base_of_arrays import (
+    HISTORY,
+    BaseOfArrays,
+    needs_arrays,
+    one_row,
+    spans_of,
+)
 from stagecast.training.one_row.predictions import BaseOutlook, MoneyOfOne
 from stagecast.training.one_row.trees import factor_of_one
 from stagecast.training.value import model as value_model
@@ -42,6 +51,16 @@ _SMALLEST = 1e-9
 _LEAST_CHANCE = 1e-300
 _NULL = math.nan
 Columns = Mapping[str, float]
+
+
+class _LeavingOfOne(NamedTuple):
+    """:class:`stagecast.training.learners.leaving.LeavingOutlook` of one buyer."""
+
+    alive: float
+    none: float
+    orders_if_alive: float
+    kept_orders: float
+    regained_orders: float
 
 
 class BaseOfOne:
@@ -82,13 +101,16 @@ class BaseOfOne:
         alive = tuple(own.alive for own in of_models)
         return BaseOutlook(alive, of_models[0], history, {**named, **means}, until)
 
-    def kept(self, said: BaseOutlook) -> tuple[float, float]:
+    def kept(self, said: BaseOutlook, leaving: Leaving | None) -> tuple[float, float]:
         """Return the discounted orders of who never leaves, and of who had left and is back."""
         x, t_x, T = said.history
         alive = said.alive
-        kept = [model.kept_orders(x, T) for model in self.models]
+        kept = self._given(alive, [model.kept_orders(x, T) for model in self.models])
         back = [model.rate_if_left(x, t_x, T) * self.length for model in self.models]
-        return self._given(alive, kept), self._given([1.0 - p for p in alive], back)
+        if leaving is None:
+            return kept, self._given([1.0 - p for p in alive], back)
+        gone, lost = regained_total(alive, back, self.weights, leaving.gone_weights)  # type: ignore[arg-type]
+        return kept, float(lost) / maximum(float(gone), _SMALLEST)
 
     def _given(self, chances: Sequence[float], values: list[float]) -> float:
         """Return the mean of the models' values given an event of which each has a chance."""
@@ -157,20 +179,18 @@ class ValueOfOne:
         orders = until[days]
         earned = per_order * config.margin
         clv = orders * earned
-        kept_orders, regained = self.base.kept(said)
+        outlook = self._leaving(columns, said)
         without_season = expit(logit(clip(p_inactive, 1e-6, 1 - 1e-6)) - self.season_log_odds)
-        base_alive = maximum(said.columns["btyd_alive"], _SMALLEST)
-        alive = _still_customer(without_season, said.columns["btyd_none"], base_alive)
+        alive = _still_customer(without_season, outlook.none, outlook.alive)
         gone = minimum(1.0 - alive, p_inactive)
-        later = kept_orders * max(0.0, 1.0 - horizon / days)
+        later = outlook.kept_orders * max(0.0, 1.0 - horizon / days)
         p_none = gone + (p_inactive - gone) * exp(-later)
-        by_base = float(said.until[self.base.place[days]])
         parts = _parts_of_buyers(
             clv,
             alive,
-            by_base / base_alive,
-            kept_orders,
-            regained,
+            outlook.orders_if_alive,
+            outlook.kept_orders,
+            outlook.regained_orders,
             earned,
         )
         by_year, residual = self._by_year(until, earned, clv, parts.clv)
@@ -188,6 +208,25 @@ class ValueOfOne:
             parts.at_risk,
             parts.gone,
         )
+
+    def _leaving(self, columns: Columns, said: BaseOutlook) -> _LeavingOfOne:
+        """Return what leaving does to the orders, see :mod:`stagecast.training.value.money`."""
+        config, leaving = self.config, self.model.leaving
+        horizon, days = config.horizon_days, config.value_horizon_days
+        if leaving is not None and leaving.is_of_gaps:
+            rows = one_row(columns, HISTORY)
+            outlook = leaving.outlook(horizon, days, rows, config.annual_discount)
+            return _LeavingOfOne(*(float(getattr(outlook, f.name)[0]) for f in fields(outlook)))
+        base_alive = maximum(said.columns["btyd_alive"], _SMALLEST)
+        kept_orders, regained = self.base.kept(said, leaving)
+        if leaving is None or leaving.season is None:
+            orders_if_alive = float(said.until[self.base.place[days]]) / base_alive
+        else:
+            rows = one_row(columns, (*HISTORY, "first_day"))
+            share = leaving.staying_share(days, rows, config.annual_discount)
+            orders_if_alive = kept_orders * float(share[0])
+        none = said.columns["btyd_none"]
+        return _LeavingOfOne(base_alive, none, orders_if_alive, kept_orders, regained)
 
     def _until(self, said: BaseOutlook, expected_orders: float, factor: float) -> dict[int, float]:
         """Return the discounted orders within each span, see

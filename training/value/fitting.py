@@ -12,9 +12,13 @@ from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
 from stagecast.training.config import TrainConfig
+from stagecast.training.learners.btyd.gaps import LogGaps
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.factor import Factor
 from stagecast.training.learners.fit_factor import LEVEL_SPREAD, Rows, fit_factor, shrunk_level
+from stagecast.training.learners.fit_leaving import fit_leaving
+from stagecast.training.learners.leaving import Leaving
+from stagecast.training.learners.season_of_purchases import season_of
 from stagecast.training.panel import Frame, learnable, stack, varying
 from stagecast.training.value.model import ValueModel, repeat_if_any, spend_so_far
 from stagecast.training.value.rest import fit_rest
@@ -52,6 +56,8 @@ class Teaching:
         First instant of the horizon.
     seasons
         The dates of the same season in past years, newest first; empty where there is none.
+    gaps
+        Sums over the gaps of the buyers at the as_of; None where they are not known.
     """
 
     dates: Sequence[Frame]
@@ -62,6 +68,7 @@ class Teaching:
     now: Mapping[str, Array]
     as_of: datetime
     seasons: Sequence[Frame] = ()
+    gaps: LogGaps | None = None
 
 
 def fit_value(teaching: Teaching, config: TrainConfig) -> ValueModel:
@@ -71,6 +78,9 @@ def fit_value(teaching: Teaching, config: TrainConfig) -> ValueModel:
         _p_paid(teaching.now) if teaching.has_amounts else 0.5,
         teaching.history_days,
     )
+    base = teaching.bases.get(0)
+    if teaching.has_amounts and base is not None:
+        model = replace(model, leaving=_fit_leaving(base, teaching))
     dates = _with_purchases(teaching.dates)
     if not dates:
         return model
@@ -80,6 +90,15 @@ def fit_value(teaching: Teaching, config: TrainConfig) -> ValueModel:
     if model.mean_spend is None:
         return model
     return replace(model, spend=_fit_spend(dates, teaching, model, config))
+
+
+def _fit_leaving(base: CustomerBase, teaching: Teaching) -> Leaving | None:
+    """Return the models of leaving, in the time of the season where purchases have one."""
+    purchases, random = teaching.purchases, base.models[-1]
+    season = None
+    if random.regularity == 1:
+        season = season_of(purchases.days, purchases.as_of_day, teaching.history_days, random)
+    return fit_leaving(base, teaching.now, teaching.gaps, season)
 
 
 def _with_purchases(frames: Sequence[Frame]) -> list[Frame]:

@@ -25,6 +25,7 @@ from stagecast.features.arrays import Array
 from stagecast.training.learners.boosted import Boosted
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.factor import Factor
+from stagecast.training.learners.leaving import Leaving
 
 MAX_VALUE_DAYS: Final = 3650
 """Value later than this many days after the as_of is not counted."""
@@ -52,6 +53,9 @@ class ValueModel:
         Factor of the orders after the horizon, within the value horizon.
     spend
         Factor of the spend per order.
+    leaving
+        How customers leave, on which the parts of the value depend; None as in bundles of before,
+        where the models of the customer base tell it with their weights.
     """
 
     mean_spend: float | None
@@ -60,6 +64,7 @@ class ValueModel:
     orders: Factor = field(default_factory=Factor)
     rest: Factor = field(default_factory=Factor)
     spend: Factor = field(default_factory=Factor)
+    leaving: Leaving | None = None
 
     @property
     def trees(self) -> dict[str, Boosted]:
@@ -91,6 +96,7 @@ class ValueModel:
             "p_paid": self.p_paid,
             "history_days": self.history_days,
             **{name: getattr(self, name).to_json() for name in FACTORS},
+            **({} if self.leaving is None else {"leaving": self.leaving.to_json()}),
         }
 
     @classmethod
@@ -102,6 +108,7 @@ class ValueModel:
             float(data["p_paid"]),
             float(data["history_days"]),
             **{name: Factor.from_json(data[name], trees.get(name)) for name in FACTORS},
+            leaving=Leaving.from_json(data["leaving"]) if data.get("leaving") else None,
         )
 
 

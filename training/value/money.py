@@ -14,6 +14,7 @@ from stagecast.features.contracts import Contracts
 from stagecast.training.config import TrainConfig
 from stagecast.training.leads.conversion import LeadConversion
 from stagecast.training.learners.customer_base import CustomerBase, log_odds
+from stagecast.training.learners.leaving import LeavingOutlook
 from stagecast.training.value.ahead import OrdersAhead
 from stagecast.training.value.kept import (
     parts_of_buyers,
@@ -115,21 +116,16 @@ def money_of_buyers(
     clv = orders * earned
     p_none = p_inactive * np.exp(-np.maximum(orders - near, 0.0) / np.maximum(if_any, 1.0))
     if base is not None:
-        kept_orders = base.kept_orders(days, columns, config.annual_discount, ahead.alive)
+        outlook = _outlook_of_leaving(model, base, config, columns, ahead)
         without_season = expit(log_odds(p_inactive) - season_log_odds)
-        base_alive = np.maximum(columns["btyd_alive"], _SMALLEST)
-        alive = still_customer(without_season, columns["btyd_none"], base_alive)
+        alive = still_customer(without_season, outlook.none, outlook.alive)
         # the silent are gone, or buy in the rest of the value horizon at their own rate
         gone = np.minimum(1.0 - alive, p_inactive)
+        kept_orders = outlook.kept_orders
         later = kept_orders * max(0.0, 1.0 - horizon / days)
         p_none = gone + (p_inactive - gone) * np.exp(-later)
         parts = parts_of_buyers(
-            clv,
-            alive,
-            ahead.by_base(days) / base_alive,
-            kept_orders,
-            base.regained_orders(days, columns, config.annual_discount, ahead.alive),
-            earned,
+            clv, alive, outlook.orders_if_alive, kept_orders, outlook.regained_orders, earned
         )
         if contracts is not None and p_cancel is not None and contracts.open.any():
             # with an open contract a customer is one, and stays one until it is cancelled
@@ -156,6 +152,32 @@ def money_of_buyers(
     money.clv[:], money.value_p_none[:] = clv, p_none
     money.value_orders_if_any[:] = np.maximum(orders / np.maximum(1.0 - p_none, _SMALLEST), 1.0)
     return money
+
+
+def _outlook_of_leaving(
+    model: ValueModel,
+    base: CustomerBase,
+    config: TrainConfig,
+    columns: Mapping[str, Array],
+    ahead: OrdersAhead,
+) -> LeavingOutlook:
+    """Return what leaving does to the orders, by models of its own or by the customer base."""
+    days, rate, leaving = config.value_horizon_days, config.annual_discount, model.leaving
+    if leaving is not None and leaving.is_of_gaps:
+        return leaving.outlook(config.horizon_days, days, columns, rate)
+    base_alive = np.maximum(columns["btyd_alive"], _SMALLEST)
+    kept_orders = base.kept_orders(days, columns, rate, ahead.alive)
+    return LeavingOutlook(
+        base_alive,
+        columns["btyd_none"],
+        ahead.by_base(days) / base_alive
+        if leaving is None or leaving.season is None
+        else kept_orders * leaving.staying_share(days, columns, rate),
+        kept_orders,
+        base.regained_orders(days, columns, rate, ahead.alive)
+        if leaving is None
+        else leaving.regained_orders(base, days, columns, rate, ahead.alive),
+    )
 
 
 @dataclass(frozen=True)

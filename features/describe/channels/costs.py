@@ -10,17 +10,18 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Integers
 from stagecast.features.clock import DAY_MICROSECONDS, microseconds
-from stagecast.features.engines.duckdb import KNOWN
 from stagecast.features.errors import DataRefusedError
-from stagecast.features.shop.events import clock_of, events_of
+from stagecast.features.shop.events import KNOWN, clock_of, events_of
+
+if TYPE_CHECKING:
+    import duckdb
 
 COST_EVENTS = ("ad_cost",)
 """Types of events whose amount is what was paid for acquisition."""

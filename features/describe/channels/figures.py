@@ -183,7 +183,8 @@ def share_figure(part: int, whole: int) -> Figure:
         return Figure(None, None, None, whole, needed)
     share = part / whole
     half = Z * math.sqrt(share * (1 - share) / whole + Z**2 / (4 * whole**2)) / (1 + Z**2 / whole)
-    low, high = max(0.0, centre - half), min(1.0, centre + half)
+    # where all or none are in the part, rounding would leave the share just outside
+    low, high = max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
     return Figure(share, low, high, whole, needed)
 
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Integers
 from stagecast.features.attributes import CHANNEL, MISSING, Texts
 from stagecast.features.clock import microseconds
-from stagecast.features.engines.duckdb import KNOWN, DailyTable
 from stagecast.features.errors import UsageError, did_you_mean
-from stagecast.features.shop.events import events_of
+from stagecast.features.shop.events import KNOWN, events_of
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from stagecast.features.engines.duckdb import DailyTable
 
 MOST_GROUPS = 50
 """With more groups, the smaller ones are one group, :data:`OTHERS`."""

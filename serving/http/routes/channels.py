@@ -50,7 +50,7 @@ def channel_list(store: Store, run: Run, by: str) -> dict[str, Any]:
         raise ProblemError(
             404,
             "no-channels",
-            f"nothing is stored of customers by '{by}' at the current as_of."
+            "nothing is stored of customers by this at the current as_of."
             f"{did_you_mean(by, stored)}{others} Store it with: {HOW_TO_STORE}",
         )
     keeping = [cost.to_json() for cost in kept_costs(store.engine)]

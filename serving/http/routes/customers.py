@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -18,17 +18,19 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 
 from stagecast.features.shop.customer_ids import LONGEST_ID, clean_id
+from stagecast.serving.http.accept import accepted
 from stagecast.serving.http.access import require_scope
 from stagecast.serving.http.bodies import decode_lookup, read_body
+from stagecast.serving.http.entity_tags import tag_of, unchanged
 from stagecast.serving.http.languages import DisplayDep, display_of
 from stagecast.serving.http.list_columns import Sheet
 from stagecast.serving.http.lists import ApiListQuery
 from stagecast.serving.http.openapi import json_response, problem_responses, request_body
 from stagecast.serving.http.page_texts import titles_of
 from stagecast.serving.http.problems import Fault, ProblemError
-from stagecast.serving.http.state import RunDep, StateDep, StoreDep, get_run
+from stagecast.serving.http.score_fields import FieldsQuery, fields_of
+from stagecast.serving.http.state import RunNumber, StateDep, StoreDep, run_of
 from stagecast.serving.languages.display import ENGLISH, Display
-from stagecast.serving.quoting import quote
 from stagecast.serving.reports.customer_story import risk_steps, timeline, usual_gap
 from stagecast.serving.reports.play_words import play_of
 from stagecast.serving.reports.shop_days import day_on
@@ -45,6 +47,19 @@ router = APIRouter(prefix="/v1", tags=["customers"])
 CustomerIdQuery = Annotated[
     str, Query(alias="id", min_length=1, max_length=LONGEST_ID, description="the customer, as text")
 ]
+HISTORY_MAX = 1000
+HistoryLimit = Annotated[
+    int, Query(ge=1, le=HISTORY_MAX, description="most past scores of an answer, the latest first")
+]
+HistoryBefore = Annotated[
+    int | None,
+    Query(
+        ge=1,
+        le=2**31 - 1,
+        description="history_next of the answer before: the past scores after that run's",
+    ),
+]
+_FORMATS = {"application/json": "json", "application/x-ndjson": "ndjson", "text/csv": "csv"}
 _FOR_PEOPLE = ("csv", "xlsx")
 _WORKBOOK = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
@@ -54,41 +69,52 @@ def _json(content: Any, headers: dict[str, str] | None = None) -> Response:
 
 
 def _raw_json(
-    documents: list[str], currency: str | None, language: str = "en"
+    documents: list[str],
+    currency: str | None,
+    language: str = "en",
+    fields: Sequence[str] | None = None,
 ) -> list[msgspec.Raw]:
     # the store holds each score as JSON text, of which only the reasons are decoded and encoded
-    return [msgspec.Raw(with_sentences(document, currency, language)) for document in documents]
+    return [
+        msgspec.Raw(with_sentences(document, currency, language, fields)) for document in documents
+    ]
 
 
 def _response_format(request: Request, query: ApiListQuery) -> str:
     if query.format is not None:
         return query.format
-    accept = request.headers.get("accept", "")
-    if "application/x-ndjson" in accept:
-        return "ndjson"
-    return "csv" if "text/csv" in accept else "json"
+    return _FORMATS[accepted(request.headers.get("accept", ""), list(_FORMATS))]
 
 
 @router.get(
     "/customers",
     summary="The published customers, ranked and filtered",
-    responses={**json_response("CustomerList", csv=True), **problem_responses(400, 404, 422)},
+    responses={
+        **json_response("CustomerList", csv=True),
+        **problem_responses(304, 400, 404, 406, 410, 422),
+    },
 )
 def list_customers(
-    request: Request, query: Annotated[ApiListQuery, Query()], store: StoreDep, run: RunDep
+    request: Request, query: Annotated[ApiListQuery, Query()], store: StoreDep
 ) -> Response:
-    """List the customers of the current scoring run, by default those with the most value at risk
-    first.
+    """List the customers of a scoring run, by default of the current one and those with the most
+    value at risk first.
 
     Follow `next_cursor` (also in the `Link` header) for the next page; it holds until new scores
-    are published. In CSV, text that a spreadsheet would take for a formula begins with an
-    apostrophe. With `column` the CSV is one for people: heads in words, and these columns; so is
-    the workbook of `format=xlsx`.
+    are published, and with `run` as long as the run is stored. An answer has an `ETag`; sent back
+    as `If-None-Match`, it is 304 while nothing has changed. In
+    CSV, text that a spreadsheet would take for a formula begins with an apostrophe. With `column`
+    the CSV is one for people: heads in words, and these columns; so is the workbook of
+    `format=xlsx`.
     """
     response_format = _response_format(request, query)
     require_scope(request, "read" if response_format == "json" else "export")
-    filters, order = query.filters(run), query.order
-    headers, display = {"Vary": "Accept"}, display_of(request)
+    run = run_of(store, query.run)
+    filters, order, fields = query.filters(run), query.order, fields_of(query.fields, run)
+    tag, display = tag_of(request, store, run, response_format), display_of(request)
+    if (known := unchanged(request, tag, "Accept")) is not None:
+        return known
+    headers = {"Vary": "Accept", "ETag": tag}
     if query.column and response_format not in _FOR_PEOPLE:
         fault = Fault("query.column", "columns are for CSV and XLSX", ", ".join(query.column))
         raise ProblemError(
@@ -103,7 +129,9 @@ def list_customers(
                 422, "query-refused", "limit=all needs format=csv, xlsx or ndjson", faults=[fault]
             )
         all_documents = store.all_customers(run, filters, order)
-        return _streaming_response(response_format, all_documents, run, headers, display.language)
+        return _streaming_response(
+            response_format, all_documents, run, headers, display.language, fields
+        )
     page = store.customers(run, filters, order, limit=int(query.limit), cursor=query.cursor)
     if page.next_cursor is not None:
         parameters = [
@@ -112,14 +140,17 @@ def list_customers(
         next_query = urlencode([*parameters, ("cursor", page.next_cursor)])
         headers["Link"] = f'<{request.url.path}?{next_query}>; rel="next"'
     if response_format != "json":
-        return _streaming_response(response_format, page.documents, run, headers, display.language)
+        return _streaming_response(
+            response_format, page.documents, run, headers, display.language, fields
+        )
     return _json(
         {
+            "run": run.id,
             "as_of": run.as_of,
             "model_version": run.model_version,
             "total": store.count(run, filters),
             "next_cursor": page.next_cursor,
-            "customers": _raw_json(page.documents, run.currency, display.language),
+            "customers": _raw_json(page.documents, run.currency, display.language, fields),
         },
         headers,
     )
@@ -166,17 +197,18 @@ def _streaming_response(
     run: Run,
     headers: dict[str, str],
     language: str,
+    fields: Sequence[str] | None,
 ) -> Response:
     if response_format == "ndjson":
         return StreamingResponse(
-            ndjson_pieces(documents, run.currency, language),
+            ndjson_pieces(documents, run.currency, language, fields),
             headers=headers,
             media_type="application/x-ndjson",
         )
     name = f"customers-{day_on(run.clock, run.as_of)}.csv"
     headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return StreamingResponse(
-        csv_pieces(documents, run.stage_ids, run.currency, language),
+        csv_pieces(documents, run.stage_ids, run.currency, language, fields),
         headers=headers,
         media_type="text/csv",
     )
@@ -188,17 +220,26 @@ def _streaming_response(
     responses={**json_response("LookupAnswer"), **problem_responses(400, 404, 413, 415, 422)},
     openapi_extra=request_body("LookupBody"),
 )
-async def lookup(request: Request, state: StateDep, store: StoreDep) -> Response:
-    """Return the scores of the current run in the order of the ids, and the ids that have none."""
+async def lookup(
+    request: Request,
+    state: StateDep,
+    store: StoreDep,
+    run: RunNumber = None,
+    fields: FieldsQuery = None,
+) -> Response:
+    """Return the scores of a run in the order of the ids, and the ids that have none."""
     raw = await read_body(request, state.settings.max_body_bytes)
     return await anyio.to_thread.run_sync(
-        _lookup_response, store, raw, display_of(request).language
+        _lookup_response, store, raw, run, fields, display_of(request).language
     )
 
 
-def _lookup_response(store: Store, raw: bytes, language: str) -> Response:
+def _lookup_response(
+    store: Store, raw: bytes, number: int | None, field_names: str | None, language: str
+) -> Response:
     ids = decode_lookup(raw)
-    run = get_run(store)
+    run = run_of(store, number)
+    fields = fields_of(field_names, run)
     documents = store.lookup(run, ids)
     return _json(
         {
@@ -206,6 +247,7 @@ def _lookup_response(store: Store, raw: bytes, language: str) -> Response:
                 [documents[customer_id] for customer_id in ids if customer_id in documents],
                 run.currency,
                 language,
+                fields,
             ),
             "missing": [customer_id for customer_id in ids if customer_id not in documents],
         }
@@ -217,7 +259,13 @@ def _lookup_response(store: Store, raw: bytes, language: str) -> Response:
     summary="One customer: the last published score, its reasons, what changed, its history",
     responses={**json_response("CustomerAnswer"), **problem_responses(404)},
 )
-def one_customer(customer_id: str, store: StoreDep, display: DisplayDep) -> Response:
+def one_customer(
+    customer_id: str,
+    store: StoreDep,
+    display: DisplayDep,
+    history_limit: HistoryLimit = HISTORY_MAX,
+    history_before: HistoryBefore = None,
+) -> Response:
     """Return the last score of a customer, what changed since the one before, all scores so far,
     the play with its reasons, the plans that the customer was in, how the risk adds up
     (`risk_steps`), the own usual gap between orders in days, and a timeline of what is stored.
@@ -227,13 +275,29 @@ def one_customer(customer_id: str, store: StoreDep, display: DisplayDep) -> Resp
     customer_id = clean_id(customer_id)
     record = store.customer(customer_id)
     if record is None:
-        raise _unknown_customer(customer_id)
+        raise _unknown_customer()
+    answer = customer_answer(store, store.current_run(), customer_id, record, display)
     return _json(
         {
             "score": _raw_json([record.document], record.currency, display.language)[0],
-            **customer_answer(store, store.current_run(), customer_id, record, display),
+            **answer,
+            **_history(record, history_limit, history_before),
         }
     )
+
+
+def _history(record: CustomerRecord, limit: int, before: int | None) -> dict[str, Any]:
+    """Return a part of the history, and before which run the next part begins."""
+    history = record.history
+    if before is not None:
+        numbers = [past.run for past in history]
+        if before not in numbers:
+            problem = "no score of this customer is of a run of this number"
+            fault = Fault("query.history_before", problem)
+            raise ProblemError(422, "query-refused", f"{fault.where}: {problem}", faults=[fault])
+        history = history[numbers.index(before) + 1 :]
+    next_before = history[limit - 1].run if len(history) > limit else None
+    return {"history": history[:limit], "history_next": next_before}
 
 
 @router.get(
@@ -242,11 +306,15 @@ def one_customer(customer_id: str, store: StoreDep, display: DisplayDep) -> Resp
     responses={**json_response("CustomerAnswer"), **problem_responses(404)},
 )
 def one_customer_by_id(
-    customer_id: CustomerIdQuery, store: StoreDep, display: DisplayDep
+    customer_id: CustomerIdQuery,
+    store: StoreDep,
+    display: DisplayDep,
+    history_limit: HistoryLimit = HISTORY_MAX,
+    history_before: HistoryBefore = None,
 ) -> Response:
     """Return what `GET /v1/customers/{customer_id}` returns, for ids that cannot be part of a
     path: with `..`, `.`, or a line end."""
-    return one_customer(customer_id, store, display)
+    return one_customer(customer_id, store, display, history_limit, history_before)
 
 
 def customer_answer(
@@ -295,7 +363,7 @@ def erase_customer(customer_id: str, store: StoreDep, state: StateDep) -> Respon
     customer_id = clean_id(customer_id)
     number = store.forget(customer_id)
     if number is None:
-        raise _unknown_customer(customer_id)
+        raise _unknown_customer()
     if state.purger is not None:
         state.purger.wake()
     return Response(status_code=204, headers={"Location": f"/v1/erasures/{number}"})
@@ -328,10 +396,10 @@ def erasure_state(
     deleted rows are out of the files as well."""
     result = erasure(store.engine, number)
     if result is None:
-        raise ProblemError(404, "erasure-unknown", f"there is no erasure {number}")
+        raise ProblemError(404, "erasure-unknown", "there is no erasure of this number")
     return _json({**asdict(result), "state": result.state})
 
 
-def _unknown_customer(customer_id: str) -> ProblemError:
-    detail = f"no published score of customer '{quote(customer_id)}'; ids are case-sensitive text"
+def _unknown_customer() -> ProblemError:
+    detail = "no published score of this customer; ids are case-sensitive text"
     return ProblemError(404, "customer-unknown", detail)

@@ -11,12 +11,11 @@ from starlette.responses import HTMLResponse
 
 from stagecast.features.errors import DataRefusedError
 from stagecast.serving.http.languages import display_of
-from stagecast.serving.http.lists import BANDS
 from stagecast.serving.http.page_texts import plays_of, shop_of, store_name, titles_of
 from stagecast.serving.http.state import StateDep, StoreDep
 from stagecast.serving.reports.rendering import render
+from stagecast.serving.reports.value_grid import grid_rows
 from stagecast.serving.settled.ledger import entries
-from stagecast.serving.store.overview import VALUE_SHARES
 from stagecast.serving.store.store import Run, Store
 from stagecast.serving.targeting.plan.book import PlanBook
 from stagecast.serving.targeting.plan.sources import RUNNING
@@ -55,7 +54,7 @@ def home_page(request: Request, store: StoreDep, state: StateDep) -> HTMLRespons
         plays=plays,
         first=_first(plays),
         stages=_stages(store, run, titles),
-        grid=_grid(overview["grid"]),
+        grid=grid_rows(overview["grid"]),
         running=[plan for plan in PlanBook(store.engine).plans() if plan.state in RUNNING],
         settled=settled[-1] if settled else None,
         ledger_problem=problem,
@@ -103,15 +102,4 @@ def _stages(store: Store, run: Run, titles: dict[str, str]) -> list[dict[str, An
             else total.customers - before.get(total.stage, 0),
         }
         for total in store.stages(run)
-    ]
-
-
-def _grid(cells: Sequence[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any] | None]]]:
-    """Return the bands, the highest first, each with its cells by class of value."""
-    by_place = {(cell["band"], cell["value_class"]): cell for cell in cells}
-    classes = range(len(VALUE_SHARES) + 1)
-    return [
-        (band, [by_place.get((band, value_class)) for value_class in classes])
-        for band in reversed(BANDS)
-        if any((band, value_class) in by_place for value_class in classes)
     ]

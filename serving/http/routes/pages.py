@@ -22,12 +22,12 @@ from stagecast.serving.http.page_texts import (
     shop_of,
     store_name,
     titles_of,
-    translation,
 )
 from stagecast.serving.http.problems import ProblemError
 from stagecast.serving.http.routes.customers import customer_answer
 from stagecast.serving.http.routes.totals import views
 from stagecast.serving.http.state import StateDep, StoreDep
+from stagecast.serving.languages.scheme_words import translation
 from stagecast.serving.quoting import quote
 from stagecast.serving.reports.curves import step_bars, strip
 from stagecast.serving.reports.rendering import link, render

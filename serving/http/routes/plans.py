@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any, Literal, TypeVar
 
 import anyio.to_thread
@@ -14,6 +15,7 @@ from starlette.responses import Response, StreamingResponse
 
 from stagecast.features.errors import StagecastError
 from stagecast.serving.http.bodies import read_body
+from stagecast.serving.http.idempotency import PARAMETER, done_once
 from stagecast.serving.http.openapi import json_response, problem_responses, request_body
 from stagecast.serving.http.plan_bodies import (
     decode_outcomes,
@@ -21,13 +23,17 @@ from stagecast.serving.http.plan_bodies import (
     decode_sent,
     instant_of,
 )
-from stagecast.serving.http.problems import ProblemError
+from stagecast.serving.http.problems import ProblemError, without_values
 from stagecast.serving.http.state import StateDep, StoreDep, get_run
 from stagecast.serving.store.store import Store
 from stagecast.serving.targeting.learned.terms import with_default_effects, with_learned_effects
 from stagecast.serving.targeting.plan.audience import check_audience
 from stagecast.serving.targeting.plan.book import PlanBook
-from stagecast.serving.targeting.plan.errors import NoSuchPlanError, PlanStateError
+from stagecast.serving.targeting.plan.errors import (
+    NameRefusedError,
+    NoSuchPlanError,
+    PlanStateError,
+)
 from stagecast.serving.targeting.plan.files import csv_pieces
 from stagecast.serving.targeting.plan.observed import observed_at_end, outcomes_by_customer
 from stagecast.serving.targeting.plan.results import (
@@ -36,6 +42,8 @@ from stagecast.serving.targeting.plan.results import (
     list_of,
     read_out_plan,
 )
+
+NO_PLAN = "there is no plan of this name; GET /v1/plans lists them"
 
 router = APIRouter(prefix="/v1", tags=["plans"])
 T = TypeVar("T")
@@ -49,12 +57,14 @@ def _plainly(work: Callable[[], T]) -> T:
     """Return what some work returns; its errors become problems with the fitting status."""
     try:
         return work()
-    except NoSuchPlanError as error:
-        raise ProblemError(404, "plan-unknown", str(error)) from None
+    except NoSuchPlanError:
+        raise ProblemError(404, "plan-unknown", NO_PLAN) from None
     except PlanStateError as error:
         raise ProblemError(409, "plan-state", str(error)) from None
+    except NameRefusedError as error:
+        raise ProblemError(422, "plan-refused", error.without_name) from None
     except StagecastError as error:
-        raise ProblemError(422, "plan-refused", str(error)) from None
+        raise ProblemError(422, "plan-refused", without_values(str(error))) from None
 
 
 @router.post(
@@ -65,7 +75,7 @@ def _plainly(work: Callable[[], T]) -> T:
         201: json_response("PlanAnswer")[200] | {"description": "Stored as a draft"},
         **problem_responses(400, 404, 409, 413, 415, 422),
     },
-    openapi_extra=request_body("PlanBody"),
+    openapi_extra={**request_body("PlanBody"), "parameters": [PARAMETER]},
 )
 async def make_plan(request: Request, state: StateDep, store: StoreDep) -> Response:
     """Choose whom to contact within a budget or a number of contacts, and draw a hold-out.
@@ -78,7 +88,8 @@ async def make_plan(request: Request, state: StateDep, store: StoreDep) -> Respo
     and the answer is what the plan would be.
     """
     raw = await read_body(request, state.settings.max_body_bytes)
-    return await anyio.to_thread.run_sync(_make_plan, store, raw)
+    work = partial(_make_plan, store, raw)
+    return await anyio.to_thread.run_sync(done_once, request, store, raw, work)
 
 
 def _make_plan(store: Store, raw: bytes) -> Response:
@@ -142,20 +153,30 @@ def drop_plan(name: str, store: StoreDep) -> Response:
     "/plans/{name}/freeze",
     summary="Draw the hold-out and fix the list",
     responses={**json_response("Plan"), **problem_responses(404, 409, 415, 422)},
+    openapi_extra={"parameters": [PARAMETER]},
 )
-def freeze_plan(name: str, store: StoreDep) -> Response:
+def freeze_plan(name: str, request: Request, store: StoreDep) -> Response:
     """Fix a plan: from then on nothing of it changes but its state."""
-    return _answer(_plainly(lambda: PlanBook(store.engine).freeze(name)).to_json())
+
+    def work() -> Response:
+        return _answer(_plainly(lambda: PlanBook(store.engine).freeze(name)).to_json())
+
+    return done_once(request, store, b"", work)
 
 
 @router.post(
     "/plans/{name}/cancel",
     summary="Cancel a frozen plan that was not sent",
-    responses={**json_response("Plan"), **problem_responses(404, 409, 415)},
+    responses={**json_response("Plan"), **problem_responses(404, 409, 415, 422)},
+    openapi_extra={"parameters": [PARAMETER]},
 )
-def cancel_plan(name: str, store: StoreDep) -> Response:
+def cancel_plan(name: str, request: Request, store: StoreDep) -> Response:
     """Cancel a plan, so that other plans may contact its customers."""
-    return _answer(_plainly(lambda: PlanBook(store.engine).cancel(name)).to_json())
+
+    def work() -> Response:
+        return _answer(_plainly(lambda: PlanBook(store.engine).cancel(name)).to_json())
+
+    return done_once(request, store, b"", work)
 
 
 @router.get(
@@ -190,7 +211,7 @@ def plan_customers(
     "/plans/{name}/sent",
     summary="Note that the customers of a plan were contacted",
     responses={**json_response("Plan"), **problem_responses(400, 404, 409, 413, 415, 422)},
-    openapi_extra=request_body("SentBody"),
+    openapi_extra={**request_body("SentBody"), "parameters": [PARAMETER]},
 )
 async def plan_sent(name: str, request: Request, state: StateDep, store: StoreDep) -> Response:
     """Note when customers were contacted, so that quiet days and caps of later plans know it."""
@@ -205,19 +226,20 @@ async def plan_sent(name: str, request: Request, state: StateDep, store: StoreDe
         )
         return _answer(plan.to_json())
 
-    return await anyio.to_thread.run_sync(work)
+    return await anyio.to_thread.run_sync(done_once, request, store, raw, work)
 
 
 @router.post(
     "/plans/{name}/outcomes",
     summary="Read out a plan from counted outcomes of its whole window",
     responses={**json_response("PlanReadOut"), **problem_responses(400, 404, 409, 413, 415, 422)},
-    openapi_extra=request_body("OutcomesBody"),
+    openapi_extra={**request_body("OutcomesBody"), "parameters": [PARAMETER]},
 )
 async def plan_outcomes(name: str, request: Request, state: StateDep, store: StoreDep) -> Response:
     """Store what the customers of a plan did, close it, and return what it brought."""
     raw = await read_body(request, state.settings.max_body_bytes)
-    return await anyio.to_thread.run_sync(_outcomes, store, name, raw)
+    work = partial(_outcomes, store, name, raw)
+    return await anyio.to_thread.run_sync(done_once, request, store, raw, work)
 
 
 def _outcomes(store: Store, name: str, raw: bytes) -> Response:

@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from functools import partial
-from typing import NamedTuple
-
-import anyio.to_thread
-import msgspec
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stagecast.features.errors import StagecastError
 from stagecast.serving.http.bodies import read_body
-from stagecast.serving.http.clean_bodies import read_score
-from stagecast.serving.http.incoming import ScoreRequest
-from stagecast.serving.http.micro_batches import Asked
 from stagecast.serving.http.openapi import json_response, problem_responses, request_body
-from stagecast.serving.http.partial import (
-    PartialScores,
-    check_currency,
-    clock_of,
-    partial_scores,
-)
-from stagecast.serving.http.plain import PlainRoute, flag
-from stagecast.serving.http.problems import ProblemError
-from stagecast.serving.http.state import scorer_of, state_of
-from stagecast.serving.store.protocols import ScorerLike
-from stagecast.training.card import EqualEvents
+from stagecast.serving.http.plain import PlainRoute
+from stagecast.serving.http.score_app import score_options
+from stagecast.serving.http.scoring import answer_score
+from stagecast.serving.http.state import state_of
 
 router = APIRouter(prefix="/v1", tags=["scores"], route_class=PlainRoute)
 
 
-SHORT_BODY = 16_384
-"""Length of a body in bytes up to which the request of one customer may be scored with others."""
 REASONS = {
     "name": "reasons",
     "in": "query",
@@ -65,80 +46,14 @@ async def score(request: Request) -> Response:
     the currency of the training; a `currency` that is another one is refused. With
     `?reasons=false` no reasons are computed, which is faster, and each list of them is empty.
 
+    `warnings` of a score say where the request is not what the model was trained on: an event type
+    that it does not know, no amounts, an `as_of` before the training or long after it. A customer
+    whose purchases have another name is refused. `GET /v1/model` says in `contract` what it knows.
+
     With `?strict=false` a customer who cannot be scored does not make the request fail: the others
     have their scores, and `errors` says of each customer without one what is wrong.
     """
-    state = state_of(request)
-    scorer = scorer_of(state)
-    options = _Options(
-        flag(request.query_params, "reasons", default=True),
-        flag(request.query_params, "strict", default=True),
-    )
+    state, options = state_of(request), score_options(request.scope["query_string"])
     raw = await read_body(request, state.settings.max_body_bytes)
-    if options.strict and len(raw) <= SHORT_BODY and raw.count(b"customer_id") == 1:
-        asked = Asked(scorer, partial(_read, scorer, raw), options.reasons)
-        answered = await state.micro_batches.score(asked)
-        content = _answer(scorer, PartialScores(answered.as_of, answered.scores, []))
-    else:
-        # decoding a long body takes time too: both run in a thread, so that the loop stays free
-        content = await anyio.to_thread.run_sync(
-            _score_json, scorer, raw, datetime.now(UTC), options
-        )
+    content = await answer_score(state, raw, with_reasons=options.reasons, strict=options.strict)
     return Response(content, media_type="application/json")
-
-
-class _Options(NamedTuple):
-    reasons: bool
-    strict: bool
-
-
-def _score_json(
-    scorer: ScorerLike, raw: bytes, default_as_of: datetime, options: _Options
-) -> bytes:
-    if options.strict:
-        result = _all_scores(scorer, raw, default_as_of, with_reasons=options.reasons)
-    else:
-        result = partial_scores(
-            scorer,
-            raw,
-            default_as_of,
-            equal_events=_equal_events(scorer),
-            with_reasons=options.reasons,
-        )
-    return _answer(scorer, result)
-
-
-def _equal_events(scorer: ScorerLike) -> EqualEvents:
-    return "each" if scorer.card.get("equal_events") == "each" else "one"
-
-
-def _answer(scorer: ScorerLike, result: PartialScores) -> bytes:
-    answer = {
-        "model_version": scorer.model_version,
-        "as_of": result.as_of.isoformat().replace("+00:00", "Z"),
-        "scores": result.scores,
-        "errors": result.errors,
-    }
-    return msgspec.json.encode(answer)
-
-
-def _read(scorer: ScorerLike, raw: bytes, default_as_of: datetime) -> ScoreRequest:
-    """Return the customers of a body; raises a ProblemError where one of them cannot be read."""
-    request = read_score(raw, default_as_of, clock_of(scorer), equal_events=_equal_events(scorer))
-    try:
-        check_currency(scorer, request.currency)
-    except StagecastError as error:
-        raise ProblemError(422, "scoring-refused", str(error)) from None
-    return request
-
-
-def _all_scores(
-    scorer: ScorerLike, raw: bytes, default_as_of: datetime, *, with_reasons: bool
-) -> PartialScores:
-    """Return the scores of all customers; raises a ProblemError where one cannot be scored."""
-    request = _read(scorer, raw, default_as_of)
-    try:
-        scores = scorer.score_objects(request.customers, request.as_of, with_reasons=with_reasons)
-    except StagecastError as error:
-        raise ProblemError(422, "scoring-refused", str(error)) from None
-    return PartialScores(request.as_of, scores, [])

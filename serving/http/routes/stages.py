@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
 
+from stagecast.serving.http.entity_tags import tagged
 from stagecast.serving.http.openapi import json_response, problem_responses
-from stagecast.serving.http.state import RunDep, StoreDep
+from stagecast.serving.http.state import PinnedRunDep, StoreDep
+from stagecast.serving.store.store import Run, Store
 
 router = APIRouter(prefix="/v1", tags=["stages"])
 
@@ -15,12 +19,16 @@ router = APIRouter(prefix="/v1", tags=["stages"])
 @router.get(
     "/stages",
     summary="The stages in order, with the customers on each and their value",
-    responses={**json_response("StageList"), **problem_responses(404)},
+    responses={**json_response("StageList"), **problem_responses(304, 404, 422)},
 )
-def list_stages(store: StoreDep, run: RunDep) -> dict[str, Any]:
+def list_stages(request: Request, store: StoreDep, run: PinnedRunDep) -> Response:
     """List the stages of the scheme of the current run; titles, meanings and actions by
     language.
     """
+    return tagged(request, store, run, lambda: _stages(store, run))
+
+
+def _stages(store: Store, run: Run) -> dict[str, Any]:
     totals = {total.stage: total for total in store.stages(run)}
     stages = [
         {
@@ -42,15 +50,19 @@ def list_stages(store: StoreDep, run: RunDep) -> dict[str, Any]:
 @router.get(
     "/stages/flows",
     summary="How customers moved between stages since the run before",
-    responses={**json_response("StageFlowList"), **problem_responses(404)},
+    responses={**json_response("StageFlowList"), **problem_responses(304, 404, 422)},
 )
-def list_flows(store: StoreDep, run: RunDep) -> dict[str, Any]:
+def list_flows(request: Request, store: StoreDep, run: PinnedRunDep) -> Response:
     """List who went from which stage to which between the two last published runs of the same
     scheme.
 
     `from_as_of` is null, and there are no flows, until a second run with a later `as_of` is
     published. Customers who had no score in the earlier run have `from_stage` null.
     """
+    return tagged(request, store, run, lambda: _flows(store, run))
+
+
+def _flows(store: Store, run: Run) -> dict[str, Any]:
     stage_flows = store.flows(run)
     totals: dict[str | None, int] = {}
     for from_stage, _, customers in stage_flows.flows:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import Response
 
-from stagecast.serving.http.lists import FilterQuery
+from stagecast.serving.http.entity_tags import tagged
+from stagecast.serving.http.lists import ApiFilterQuery
 from stagecast.serving.http.openapi import json_response, problem_responses
-from stagecast.serving.http.state import RunDep, StoreDep
+from stagecast.serving.http.state import PinnedRunDep, StoreDep, run_of
 from stagecast.serving.store.store import Run, Store
 from stagecast.serving.store.totals import totals
 
@@ -18,30 +21,39 @@ router = APIRouter(prefix="/v1", tags=["customers"])
 @router.get(
     "/totals",
     summary="How many published customers pass filters, and the sums of their money",
-    responses={**json_response("Totals"), **problem_responses(404, 422)},
+    responses={**json_response("Totals"), **problem_responses(304, 404, 422)},
 )
 def list_totals(
-    query: Annotated[FilterQuery, Query()], store: StoreDep, run: RunDep
-) -> dict[str, Any]:
+    request: Request, query: Annotated[ApiFilterQuery, Query()], store: StoreDep
+) -> Response:
     """Count the customers of the current run that pass the filters of `GET /v1/customers`, and add
     up their value at risk, value gone, what may return of it (`win_back`), value to come and spend.
     A sum is null where no customer has a value.
     """
-    return {"as_of": run.as_of, **vars(totals(store.engine, run.id, query.filters(run)))}
+    run = run_of(store, query.run)
+
+    def answer() -> dict[str, Any]:
+        return {"as_of": run.as_of, **vars(totals(store.engine, run.id, query.filters(run)))}
+
+    return tagged(request, store, run, answer)
 
 
 @router.get(
     "/views",
     summary="The plays of the scheme with their customers and what is at stake",
-    responses={**json_response("ViewList"), **problem_responses(404)},
+    responses={**json_response("ViewList"), **problem_responses(304, 404)},
 )
-def list_views(store: StoreDep, run: RunDep) -> dict[str, Any]:
+def list_views(request: Request, store: StoreDep, run: PinnedRunDep) -> Response:
     """List the plays that customers of the current run have, those with the largest stake first.
 
     `GET /v1/customers?play=ID` lists the customers of one; `stake` is their value at risk and value
     gone together, `new` those who had another play, or none, in the run before.
     """
-    return {"as_of": run.as_of, "views": views(store, run)}
+
+    def answer() -> dict[str, Any]:
+        return {"as_of": run.as_of, "views": views(store, run)}
+
+    return tagged(request, store, run, answer)
 
 
 def views(store: Store, run: Run) -> list[dict[str, Any]]:

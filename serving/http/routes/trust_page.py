@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter
@@ -14,6 +14,7 @@ from stagecast.serving.http.lists import BANDS
 from stagecast.serving.http.page_texts import shop_of, store_name, titles_of
 from stagecast.serving.http.routes.trust import trust_of
 from stagecast.serving.http.state import StateDep, StoreDep
+from stagecast.serving.reports.quality import quality
 from stagecast.serving.reports.rendering import render
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -38,17 +39,12 @@ def trust_page(request: Request, store: StoreDep, state: StateDep) -> HTMLRespon
         settled=trust["settled"][0] if trust["settled"] else None,
         bands=list(reversed(BANDS)),
         evaluation=evaluation,
-        methods=None if evaluation is None else _methods(evaluation),
+        quality=None
+        if evaluation is None
+        else quality(evaluation, run.currency, display_of(request)),
         blend=card.get("blend") or {},
         notes=_notes(card),
     )
-
-
-def _methods(evaluation: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """Return the figures of the methods, of the active where they are known."""
-    active = evaluation.get("active") or {}
-    models: Sequence[Mapping[str, Any]] = active.get("models") or evaluation.get("models") or ()
-    return models
 
 
 def _notes(card: Mapping[str, Any]) -> list[str]:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from stagecast.features.errors import UsageError, did_you_mean
+from stagecast.features.errors import did_you_mean
 from stagecast.features.stages.plays import BANDS, STATES
 from stagecast.serving.store.store import Run
 from stagecast.serving.targeting.plan.candidates import Candidates
+from stagecast.serving.targeting.plan.errors import NameRefusedError
 from stagecast.serving.targeting.plan.terms import Audience
 
 
@@ -19,7 +20,7 @@ def check_audience(audience: Audience, run: Run) -> None:
 
     Raises
     ------
-    UsageError
+    NameRefusedError
         One does not.
     """
     plays = [play["id"] for play in run.scheme.get("plays", ())]
@@ -33,7 +34,7 @@ def check_names(
 
     Raises
     ------
-    UsageError
+    NameRefusedError
         One does not.
     """
     for kind, names, known in (
@@ -45,9 +46,10 @@ def check_names(
         for name in names:
             if name not in known:
                 listed = ", ".join(known) or f"none, since the scheme {scheme_id} has none"
-                raise UsageError(
-                    f"there is no {kind} '{name[:100]}'.{did_you_mean(name[:100], known)} The "
-                    f"{kind}s are {listed}"
+                near = did_you_mean(name[:100], known)
+                raise NameRefusedError(
+                    f"there is no {kind} '{name[:100]}'.{near} The {kind}s are {listed}",
+                    f"there is no such {kind}.{near} The {kind}s are {listed}",
                 )
 
 

@@ -28,7 +28,7 @@ COLUMNS = (
 )
 LABELS = ("state", "stage", "churn_band", "play")
 """Columns of few different texts, which are stored once each."""
-_NUMBERS = COLUMNS[5:]
+NUMBERS = COLUMNS[5:]
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def candidates(columns: Mapping[str, Sequence[Any] | NDArray[Any]]) -> Candidate
     """
     coder = LabelCoder()
     cell = coder.codes([columns[name] for name in LABELS])
-    numbers = {name: np.array(columns[name], dtype=np.float64) for name in _NUMBERS}
+    numbers = {name: np.array(columns[name], dtype=np.float64) for name in NUMBERS}
     return coder.candidates(np.array(columns["customer_id"], dtype=object), cell, numbers)
 
 

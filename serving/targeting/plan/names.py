@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from stagecast.features.errors import UsageError
 from stagecast.serving.quoting import quote
+from stagecast.serving.targeting.plan.errors import NameRefusedError
 
 LENGTH_MAX = 64
 RESERVED = frozenset({"new", "log", "upload"})
@@ -28,13 +28,12 @@ def check_owner(owner: str) -> None:
 
     Raises
     ------
-    UsageError
+    NameRefusedError
         It has characters that are not printed, such as the end of a line.
     """
     if not owner.isprintable():
-        raise UsageError(
-            f"the owner '{quote(owner)!a}' has characters that are not printed; write a name"
-        )
+        problem = "has characters that are not printed; write a name"
+        raise NameRefusedError(f"the owner '{quote(owner)!a}' {problem}", f"the owner {problem}")
 
 
 def check_name(name: str) -> None:
@@ -42,13 +41,14 @@ def check_name(name: str) -> None:
 
     Raises
     ------
-    UsageError
+    NameRefusedError
         It is empty, too long, or has other characters than letters, digits, ``-``, ``_``, ``.``.
 
     >>> check_name("autumn-2026.2")
     """
     if not is_name(name):
-        raise UsageError(
-            f"'{quote(name)}' is no name of a plan: write at most {LENGTH_MAX} letters, digits, "
-            "'-', '_' and '.', like autumn-2026"
+        problem = (
+            f"is no name of a plan: write at most {LENGTH_MAX} letters, digits, '-', '_' and '.', "
+            "like autumn-2026"
         )
+        raise NameRefusedError(f"'{quote(name)}' {problem}", f"the name {problem}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +14,11 @@ from stagecast.features.arrays import Array
 from stagecast.features.clock import iso, microseconds
 from stagecast.features.contracts import Terms
 from stagecast.features.errors import DataRefusedError, NotEnoughDataError
-from stagecast.features.events import EventLog
 from stagecast.serving.quoting import quote
 from stagecast.serving.targeting.plan.kept_contracts import kept_by
+
+if TYPE_CHECKING:
+    from stagecast.features.events import EventLog
 
 LOOKS_MAX = 12
 

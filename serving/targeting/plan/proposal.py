@@ -26,7 +26,7 @@ from stagecast.serving.targeting.plan.selection import select
 from stagecast.serving.targeting.plan.shown import NO_PAST, Past, can_show
 from stagecast.serving.targeting.plan.suppression import Reach
 from stagecast.serving.targeting.plan.terms import Terms
-from stagecast.serving.targeting.trial.draw import draw_holdout, strata_of
+from stagecast.serving.targeting.trial.draw import draw_holdout, draw_in_order, strata_of
 
 Rows = NDArray[np.int64]
 
@@ -183,7 +183,7 @@ class _Drawn:
     rows: Rows
     customers: Candidates
     held_out: NDArray[np.bool_]
-    strata: Sequence[str]
+    strata: Strata
     bound: float
 
 
@@ -206,8 +206,8 @@ def _list(
         selection = select(money.gain[rows], money.cost[rows], budget=budget, contacts=slots)
         chosen = rows[selection.rows]
         picked = customers.take(chosen)
-        strata = strata_labels(picked)
-        held_out = _draw(chosen, picked.customer_id, strata, terms, standing_key)
+        strata = strata_codes(picked)
+        held_out = _draw(chosen, picked, strata, terms, standing_key)
         number, spent = int((~held_out).sum()), float(money.cost[chosen[~held_out]].sum())
         too_many = terms.contacts is not None and number > terms.contacts
         too_dear = terms.budget is not None and spent > terms.budget * (1 + 1e-9)
@@ -243,36 +243,53 @@ def _is_spent(budget: float | None, spent: float) -> bool:
 
 
 def _draw(
-    rows: Rows, ids: NDArray[np.object_], strata: Sequence[str], terms: Terms, standing_key: str
+    rows: Rows, picked: Candidates, strata: Strata, terms: Terms, standing_key: str
 ) -> NDArray[np.bool_]:
-    if not terms.holdout or not len(ids):
-        return np.zeros(len(ids), dtype=np.bool_)
+    if not terms.holdout or not len(rows):
+        return np.zeros(len(rows), dtype=np.bool_)
     # candidates are in the order of their ids, which the draw starts from: to sort numbers is
     # cheaper than to sort texts
     order = np.argsort(rows)
-    held_out = np.zeros(len(ids), dtype=np.bool_)
-    held_out[order] = draw_holdout(
-        ids[order].tolist(),
-        np.array(strata, dtype=object)[order].tolist(),
-        terms.holdout,
-        terms.seed,
-        standing_key if terms.standing else None,
-    )
+    held_out = np.zeros(len(rows), dtype=np.bool_)
+    if terms.standing:
+        ids, texts = picked.customer_id[order].tolist(), strata.labels
+        held_out[order] = draw_holdout(ids, texts, terms.holdout, terms.seed, standing_key)
+    else:
+        held_out[order] = draw_in_order(strata.code[order], terms.holdout, terms.seed)
     return held_out
 
 
-def strata_labels(customers: Candidates) -> list[str]:
-    """Return play, stage and band of each customer as one text; equal texts are one object.
+@dataclass(frozen=True)
+class Strata:
+    """Play, stage and band of customers as one text; where a customer has none, it is ``none``.
 
-    Where a customer has none, it is ``none``. To compare and to store one object is cheaper.
+    Parameters
+    ----------
+    texts
+        The texts, in their order.
+    code
+        Position of that of each customer, shape (n,).
     """
+
+    texts: Sequence[str]
+    code: Rows
+
+    @property
+    def labels(self) -> list[str]:
+        """The text of each customer; equal texts are one object, which is cheap to store."""
+        known = np.array(self.texts, dtype=object)
+        return list(known[self.code])
+
+
+def strata_codes(customers: Candidates) -> Strata:
+    """Return play, stage and band of each customer."""
     cells, first = np.unique(customers.cell, return_index=True)
-    if not len(cells):
-        return []
     columns = (customers.play[first], customers.stage[first], customers.churn_band[first])
-    texts = np.empty(int(cells[-1]) + 1, dtype=object)
-    texts[cells] = strata_of(*([part or "none" for part in column] for column in columns))
-    return list(texts[customers.cell])
+    of_cell = strata_of(*([part or "none" for part in column] for column in columns))
+    texts = sorted(set(of_cell))
+    code = np.zeros(int(cells.max(initial=-1)) + 1, dtype=np.int64)
+    code[cells] = [texts.index(text) for text in of_cell]
+    return Strata(texts, code[customers.cell])
 
 
 def _members(
@@ -295,7 +312,7 @@ def _members(
         money.offer[chosen],
         money.p_order[chosen],
         spend,
-        drawn.strata,
+        drawn.strata.labels,
     )
 
 

@@ -19,6 +19,7 @@ from stagecast.serving.store.tables import documents, scores
 from stagecast.serving.targeting.plan.candidates import (
     COLUMNS,
     LABELS,
+    NUMBERS,
     Candidates,
     LabelCoder,
     candidates,
@@ -31,9 +32,8 @@ from stagecast.serving.targeting.trial.spread import pool_spreads
 
 RUNNING = ("frozen", "sent")
 """States of a plan whose customers no other plan may contact until its window closes."""
-_ROWS = 50_000
-_TEXTS = 1 + len(LABELS)
-"""Columns before the numbers: the id and the labels."""
+_ROWS, _SQLITE_ROWS = 50_000, 1_000
+"""Rows that are read at a time; few are turned into columns before they leave the cache."""
 CANCELLATION = "cancellation"
 """What a stored score says of its churn where that is the end of a contract."""
 SETTLED_MAX = 8
@@ -70,17 +70,16 @@ def read_candidates(connection: sa.Connection, run_id: int, audience: Audience) 
     query = sa.select(*(c[name] for name in COLUMNS)).where(*conditions).order_by(c.customer_id)
     coder, parts = LabelCoder(), list[tuple[NDArray[np.object_], Integers, Array]]()
     for part in _partitions(connection, query):
-        ids, *labels = zip(*(row[:_TEXTS] for row in part), strict=True)
-        numbers = np.array([row[_TEXTS:] for row in part], dtype=np.float64)
+        ids, *columns = zip(*part, strict=True)
+        labels, numbers = columns[: len(LABELS)], np.array(columns[len(LABELS) :], dtype=np.float64)
         parts.append((np.array(ids, dtype=object), coder.codes(labels), numbers))
     if not parts:
         return candidates({name: [] for name in COLUMNS})
     ids_of_parts, cells, numbers_of_parts = zip(*parts, strict=True)
-    columns = np.concatenate(numbers_of_parts).T
     whole = coder.candidates(
         np.concatenate(ids_of_parts),
         np.concatenate(cells),
-        dict(zip(COLUMNS[_TEXTS:], columns, strict=True)),
+        dict(zip(NUMBERS, np.concatenate(numbers_of_parts, axis=1), strict=True)),
     )
     if audience.ids is not None and len(audience.ids) > IDS_MAX:
         wanted = frozenset(audience.ids)
@@ -103,7 +102,7 @@ def _partitions(
     # the cursor of the driver streams by itself; texts and numbers need no conversion, and plain
     # tuples are half as dear as rows. With stream_results the first row would be buffered already
     cursor = connection.execute(query).cursor
-    while cursor is not None and (part := cursor.fetchmany(_ROWS)):
+    while cursor is not None and (part := cursor.fetchmany(_SQLITE_ROWS)):
         yield part
 
 

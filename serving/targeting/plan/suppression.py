@@ -65,10 +65,11 @@ def left_out(
             return np.zeros(len(customers), dtype=np.bool_)
         return np.fromiter((id_ in ids for id_ in customers.customer_id), np.bool_, len(customers))
 
-    alone = {play.id for play in plays if not play.contact}
-    by_play = np.fromiter((play in alone for play in customers.play), np.bool_, len(customers))
-    # a play that was named is wanted, whatever the scheme says of it
-    by_play &= ~np.isin(customers.play, [play for play in terms.audience.plays if play])
+    by_play = np.zeros(len(customers), dtype=np.bool_)
+    for play in plays:
+        # a play that was named is wanted, whatever the scheme says of it
+        if not play.contact and play.id not in terms.audience.plays:
+            by_play |= customers.play == play.id
     stake = np.nan_to_num(customers.value_at_risk) + np.nan_to_num(customers.value_gone)
     if terms.worth is not None:
         stake = money.p_leave * terms.worth

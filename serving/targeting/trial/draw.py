@@ -10,6 +10,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
+from stagecast.features.arrays import Integers
 from stagecast.features.errors import UsageError
 
 FEWEST = 2
@@ -87,14 +88,33 @@ def draw_holdout(
         _check_sides(int(held_out.sum()), len(ids), share)
         return held_out
     by_id = np.array(sorted(range(len(ids)), key=ids.__getitem__))
-    random = np.random.default_rng(seed)
-    position = random.random(len(ids))
     number = {stratum: k for k, stratum in enumerate(sorted(set(strata)))}
-    stratum = np.fromiter((number[text] for text in strata), np.int64, len(ids))[by_id]
-    # sorted by stratum, then at random; ties of random numbers keep the order of the ids
-    row = by_id[np.lexsort((position, stratum))]
-    steps = np.floor(np.arange(len(ids) + 1) * share + random.random())
+    stratum = np.fromiter((number[text] for text in strata), np.int64, len(ids))
     held_out = np.zeros(len(ids), dtype=bool)
+    held_out[by_id] = draw_in_order(stratum[by_id], share, seed)
+    return held_out
+
+
+def draw_in_order(stratum: Integers, share: float, seed: int) -> NDArray[np.bool_]:
+    """Draw who is left alone of customers who are in the order of their ids.
+
+    It is the draw of :func:`draw_holdout`, without the texts of a million customers.
+
+    Parameters
+    ----------
+    stratum
+        Code of the stratum of each customer, in the order of the texts of the strata, shape (n,).
+    share, seed
+        As in :func:`draw_holdout`, which raises the same.
+    """
+    customers = len(stratum)
+    _check_numbers(customers, share, seed)
+    random = np.random.default_rng(seed)
+    position = random.random(customers)
+    # sorted by stratum, then at random; ties of random numbers keep the order of the ids
+    row = np.lexsort((position, stratum))
+    steps = np.floor(np.arange(customers + 1) * share + random.random())
+    held_out = np.zeros(customers, dtype=bool)
     held_out[row] = np.diff(steps) > 0
     return held_out
 
@@ -122,18 +142,22 @@ def hash_position(customer_ids: Sequence[str], standing: str) -> NDArray[np.floa
 def _check(ids: list[str], strata: Sequence[str], share: float, seed: int) -> None:
     if len(ids) != len(strata):
         raise UsageError(f"{len(strata)} strata of {len(ids)} customers; give one of each customer")
+    if len(set(ids)) != len(ids):
+        repeated = Counter(ids).most_common(1)[0][0]
+        raise UsageError(f"customer {repeated!r} is on the list more than once; list each once")
+    _check_numbers(len(ids), share, seed)
+
+
+def _check_numbers(customers: int, share: float, seed: int) -> None:
     if not 0 < share < 1:
         raise UsageError(
             f"a hold-out of {share} of the list is not between 0 and 1; 0.1 leaves one in ten alone"
         )
     if seed < 0:
         raise UsageError(f"the seed {seed} is negative; take a whole number from 0 on")
-    if len(set(ids)) != len(ids):
-        repeated = Counter(ids).most_common(1)[0][0]
-        raise UsageError(f"customer {repeated!r} is on the list more than once; list each once")
     # a share that fits is not to be rounded by the last bit of the product
-    for held_out in (math.floor(len(ids) * share + 1e-9), math.ceil(len(ids) * share - 1e-9)):
-        _check_sides(held_out, len(ids), share)
+    for held_out in (math.floor(customers * share + 1e-9), math.ceil(customers * share - 1e-9)):
+        _check_sides(held_out, customers, share)
 
 
 def _check_sides(held_out: int, customers: int, share: float) -> None:

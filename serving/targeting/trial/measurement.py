@@ -70,6 +70,24 @@ class Measurement:
         test, number = redrawn
         return Interval(centre, *test.ends(number, centre, error, degrees, tail))
 
+    def contains(self, outcome: int, tail: float, value: float) -> bool:
+        """Return whether the interval of an outcome contains a value, without seeking its ends.
+
+        Parameters
+        ----------
+        outcome, tail
+            As in :meth:`interval`.
+        value
+            Effect per contacted customer.
+        """
+        redrawn = self.redrawn[outcome]
+        if redrawn is None:
+            interval = self.interval(outcome, tail)
+            return interval.low <= value <= interval.high
+        test, number = redrawn
+        side = 1 if value > self.effect[outcome] else -1
+        return not test.excludes(number, value, side, float(self.degrees[outcome]), tail)
+
 
 def measure(
     outcomes: Array,

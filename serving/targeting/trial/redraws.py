@@ -52,11 +52,13 @@ def normal_enough(residual: Array, contacted: NDArray[np.bool_]) -> bool:
 
     Source: Cochran (1977), Sampling Techniques, equation 2.31.
     """
-    variance = float(np.mean(residual**2))
+    square = residual**2
+    variance = float(square.mean())
     if not variance:
         return True
     smaller = int(min(contacted.sum(), (~contacted).sum()))
-    return enough_customers(smaller, float(np.mean(residual**3)), variance)
+    # a power of 3 is thirty times as dear as a product
+    return enough_customers(smaller, float((square * residual).mean()), variance)
 
 
 def enough_customers(smaller: int, third: float, variance: float) -> bool:
@@ -128,6 +130,26 @@ class RedrawTest:
             Number of the outcome.
         estimate, error
             Estimate and standard error, between and by which the ends are sought.
+        degrees, tail
+            As in :meth:`excludes`.
+        """
+
+        def excluded(effect: float, side: int) -> bool:
+            return self.excludes(outcome, effect, side, degrees, tail)
+
+        return _end(excluded, estimate, -error), _end(excluded, estimate, error)
+
+    def excludes(self, outcome: int, effect: float, side: int, degrees: float, tail: float) -> bool:
+        """Return whether an effect lies beyond the end on one side of the interval.
+
+        Parameters
+        ----------
+        outcome
+            Number of the outcome.
+        effect
+            Effect per contacted customer.
+        side
+            1 for the upper end, -1 for the lower one.
         degrees
             Degrees of freedom of Student's t, of which the shape is taken where the tail lies
             beyond what the redraws can say.
@@ -140,17 +162,13 @@ class RedrawTest:
         if position < RELIABLE:
             reliable = RELIABLE / (count + 1)
             stretch = student_quantile(tail, degrees) / student_quantile(reliable, degrees)
-
-        def excluded(effect: float, side: int) -> bool:
-            statistic = -side * float(self.actual.studentised(outcome, effect)[0])
-            others = -side * self.others.studentised(outcome, effect)
-            place = count - max(position, RELIABLE)
-            critical = float(np.partition(others, place)[place])
-            if stretch > 1:
-                critical = max(critical * stretch, float(others.max()))
-            return statistic > critical
-
-        return _end(excluded, estimate, -error), _end(excluded, estimate, error)
+        statistic = -side * float(self.actual.studentised(outcome, effect)[0])
+        others = -side * self.others.studentised(outcome, effect)
+        place = count - max(position, RELIABLE)
+        critical = float(np.partition(others, place)[place])
+        if stretch > 1:
+            critical = max(critical * stretch, float(others.max()))
+        return statistic > critical
 
 
 def redraw_test(

@@ -28,7 +28,7 @@ from stagecast.serving.targeting.trial.intervals import (
     Interval,
     critical_value,
 )
-from stagecast.serving.targeting.trial.measurement import measure
+from stagecast.serving.targeting.trial.measurement import Measurement, measure
 
 PATHS = 50_000
 """Simulated paths behind a boundary: the last 1 % of error is then known to within 5 % of it."""
@@ -69,6 +69,25 @@ class Look:
     wider: float
 
 
+@dataclass(frozen=True)
+class Tails:
+    """What the intervals of looks are made of, before their ends are sought.
+
+    Parameters
+    ----------
+    measured
+        Estimates at the looks at which outcomes differ.
+    elapsed
+        Part of the window that has passed at these, shape (n_looks,).
+    tails
+        Probability that the interval of each misses on a side, shape (n_looks,).
+    """
+
+    measured: Measurement
+    elapsed: Array
+    tails: Array
+
+
 def looks_at(
     cumulative: Array,
     elapsed: Array,
@@ -106,6 +125,46 @@ def looks_at(
     Source: Lan and DeMets (1983), Biometrika 70, with the spending function of O'Brien-Fleming
     type; calendar time: Lan and DeMets (1989), Statistics in Medicine 8.
     """
+    at = tails_at(cumulative, elapsed, contacted, stratum, covariates, level=level, paths=paths)
+    if at is None:
+        return ()
+    measured, looks = at.measured, []
+    for k, (passed, tail) in enumerate(zip(at.elapsed.tolist(), at.tails.tolist(), strict=True)):
+        interval, single = (measured.interval(k, t) for t in (tail, (1 - level) / 2))
+        looks.append(
+            Look(
+                passed,
+                interval,
+                interval.times(int(contacted.sum())),
+                interval.width / 2 / measured.error[k] if measured.error[k] else 0.0,
+                interval.width / single.width - 1 if single.width else 0.0,
+            )
+        )
+    return tuple(looks)
+
+
+def tails_at(
+    cumulative: Array,
+    elapsed: Array,
+    contacted: NDArray[np.bool_],
+    stratum: Integers,
+    covariates: Array | None = None,
+    *,
+    level: float = LEVEL,
+    paths: int = PATHS,
+) -> Tails | None:
+    """Return the estimates at the looks, and what their intervals leave outside on each side.
+
+    Parameters
+    ----------
+    cumulative, elapsed, contacted, stratum, covariates, level, paths
+        As in :func:`looks_at`, which raises the same.
+
+    Returns
+    -------
+    Tails or None
+        None before anybody's outcome differs.
+    """
     if cumulative.ndim != 2 or cumulative.shape[1] != len(elapsed):
         raise UsageError(
             f"outcomes of shape {cumulative.shape} at {len(elapsed)} looks; give one column a look"
@@ -117,24 +176,13 @@ def looks_at(
         )
     varied = np.ptp(cumulative, axis=0) > 0
     if not varied.any():
-        return ()
+        return None
     passed = elapsed[varied]
     measured = measure(cumulative[:, varied], contacted, stratum, covariates)
     inner = 1 - (1 - level) * (1 - RESERVE)
-    looks = []
-    for k, boundary in enumerate(boundaries(measured.correlation, passed, inner, paths)):
-        tail = max(NORMAL.cdf(-float(boundary)), SMALLEST_TAIL)
-        interval, single = (measured.interval(k, t) for t in (tail, (1 - level) / 2))
-        looks.append(
-            Look(
-                float(passed[k]),
-                interval,
-                interval.times(int(contacted.sum())),
-                interval.width / 2 / measured.error[k] if measured.error[k] else 0.0,
-                interval.width / single.width - 1 if single.width else 0.0,
-            )
-        )
-    return tuple(looks)
+    critical = boundaries(measured.correlation, passed, inner, paths)
+    tails = [max(NORMAL.cdf(-value), SMALLEST_TAIL) for value in critical.tolist()]
+    return Tails(measured, passed, np.array(tails))
 
 
 def spent(elapsed: Array, level: float = LEVEL) -> Array:

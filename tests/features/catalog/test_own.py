@@ -182,6 +182,7 @@ def test_columns_that_differ_from_the_catalogue_are_refused_by_name() -> None:
         catalog.check_columns({**columns, "spend": np.zeros(2, dtype=np.float32)})
 
 
+@pytest.mark.slow
 def test_own_features_from_python_reach_the_models_and_their_bundle(tmp_path: Path) -> None:
     from bench.simulation import AS_OF, simulate
     from stagecast.features.events import from_frame

@@ -44,6 +44,7 @@ QUERIES = {
 TABLES = ("daily", "typed", "valued")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", ["duckdb", "spark"])
 @pytest.mark.parametrize("query", QUERIES)
 def test_every_query_is_one_statement_in_each_dialect(

@@ -28,6 +28,8 @@ from stagecast.features.intake.databases import open_database
 from stagecast.features.intake.sources import Source, is_database
 from tests.postgres import PASSWORD, postgres_url  # noqa: F401
 
+pytestmark = pytest.mark.slow
+
 EVENTS = [
     ("Müller", "2025-01-01T09:30:00Z", "purchase", "1234.50", "web"),
     ("عميل", "2025-01-01T23:59:59.5Z", "purchase", "0.10", None),

@@ -30,6 +30,7 @@ def evaluate(part: str, expression: str, **columns: object) -> tuple[object, lis
         return log.con.execute(f"SELECT {target} FROM events").fetchall()[0][0], []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("expression", "columns", "value"),
     [

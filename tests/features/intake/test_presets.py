@@ -18,6 +18,8 @@ from stagecast.features.intake.presets import PRESETS, fitting_presets
 from stagecast.features.intake.tables import parse_tables
 from tests.features.intake.exports import EXPORTS
 
+pytestmark = pytest.mark.slow
+
 
 def test_every_preset_has_an_export() -> None:
     assert set(EXPORTS) == set(PRESETS)

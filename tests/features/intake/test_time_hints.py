@@ -14,6 +14,8 @@ from stagecast.features.events import EventMapping, ReadOptions, from_frame, rea
 from stagecast.features.intake.date_parts import date_parts_hint
 from stagecast.features.intake.time_hints import time_hint, unit_hint
 
+pytestmark = pytest.mark.slow
+
 
 def log_of(times: list[object]) -> pd.DataFrame:
     return pd.DataFrame({"customer_id": [f"c{i}" for i in range(len(times))], "timestamp": times})

@@ -24,6 +24,7 @@ ZONES = [
 ]
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(400), deadline=None)
 @given(
     zone=st.sampled_from(ZONES), local=st.datetimes(datetime(1900, 1, 1), datetime(2200, 12, 31))

@@ -185,6 +185,7 @@ def lives(draw: st.DrawFn) -> tuple[Event, ...]:
     return tuple(events)
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))
 @given(events=lives(), lost_after=st.sampled_from([300.5, 100.25, 1e9, float("inf")]))
 def test_journeys_are_the_rules_tried_at_every_instant(

@@ -33,6 +33,8 @@ from stagecast.features.stages.thresholds import catalog_parameters
 from tests.parity.logs import DAY, TICK, Customers, event_log, requests, utc
 from tests.profiles import examples
 
+pytestmark = pytest.mark.slow
+
 IDS = {
     "retail": ["prospect", "new", "repeat", "loyal", "at_risk", "sleeping", "lost", "reactivated"],
     "clm5": ["attraction", "interest", "evaluation", "purchase", "loyalty"],

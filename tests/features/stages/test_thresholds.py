@@ -232,6 +232,7 @@ def test_nobody_is_lost_where_long_silences_end() -> None:
     assert derive(purchase_days(*lives), float(max(map(max, lives)) + 1))["lost_after_days"] > 300
 
 
+@pytest.mark.slow
 def test_later_events_change_no_threshold() -> None:
     as_of = datetime(1998, 1, 1, tzinfo=UTC)
     frame = cdnow_frame()

@@ -21,6 +21,8 @@ from stagecast.serving.store.channels import stored_channels
 from tests.serving import published
 from tests.serving.calling import Stagecast
 
+pytestmark = pytest.mark.slow
+
 AS_OF = datetime(1998, 1, 1, tzinfo=UTC)
 CUSTOMERS = 120
 

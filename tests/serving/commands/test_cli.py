@@ -54,6 +54,7 @@ BAD = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("text", "options", "code", "words"), BAD)
 def test_bad_input_is_a_clear_error_and_leaves_nothing(
     stagecast: Stagecast, text: str, options: tuple[str, ...], code: int, words: str
@@ -76,6 +77,7 @@ def test_a_few_customers_get_the_rule_and_are_told_so(stagecast: Stagecast) -> N
     assert "method: rule" in result.out
 
 
+@pytest.mark.slow
 def test_a_horizon_shorter_than_the_usual_gap_is_said_first_as_check_says_it(
     stagecast: Stagecast,
 ) -> None:
@@ -100,6 +102,7 @@ def test_a_horizon_shorter_than_the_usual_gap_is_said_first_as_check_says_it(
     assert longer["readiness"]["notes"] == []
 
 
+@pytest.mark.slow
 def test_a_few_customers_are_not_held_against_assumed_gaps(stagecast: Stagecast) -> None:
     Path("log.csv").write_text(SMALL)
     result = stagecast("stages", "log.csv", "--as-of", "2025-01-01", "--out", "s.csv")
@@ -114,6 +117,7 @@ def test_a_few_customers_are_not_held_against_assumed_gaps(stagecast: Stagecast)
     assert "The usual gap between two orders is <strong>not known</strong>" in report
 
 
+@pytest.mark.slow
 def test_an_output_folder_with_another_run_is_refused_without_force(stagecast: Stagecast) -> None:
     Path("log.csv").write_text(SMALL)
     run = ("run", "log.csv", "--out", "out", "--no-track", "--horizon", "20d")
@@ -129,6 +133,7 @@ def test_an_output_folder_with_another_run_is_refused_without_force(stagecast: S
     assert Path("out/thesis.txt").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_leaves_nothing_and_the_former_run_stands(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text(SMALL)
     config = TrainConfig(horizon_days=20)
@@ -151,6 +156,7 @@ def test_an_interrupted_run_leaves_nothing_and_the_former_run_stands(tmp_path: P
             assert sorted(p.name for p in tmp_path.iterdir()) == ["log.csv", "out"]
 
 
+@pytest.mark.slow
 def test_every_option_can_stand_in_the_file(stagecast: Stagecast) -> None:
     Path("log.csv").write_text(
         "who,at,n,each\na,2024-01-01,2,1.5\na,2024-02-01,1,2\nb,2024-02-03,1,5\n"
@@ -199,6 +205,7 @@ def test_a_calendar_that_is_not_written_so_is_refused_before_anything_is_read(
     assert "shop.toml: [[calendar]] 1: unknown key 'until'" in output.err
 
 
+@pytest.mark.slow
 def test_own_limits_of_rfm_are_used_and_a_slip_names_its_file(stagecast: Stagecast) -> None:
     Path("log.csv").write_text(SMALL)
     Path("own.toml").write_text(

@@ -31,14 +31,16 @@ from tests.waiting import LIMIT_SECONDS, free_port, lives, wait_for
 pytestmark = pytest.mark.slow
 # the command as the installed script starts it, in a process of its own
 INSTALLED = (sys.executable, "-c", "from stagecast.serving.cli import main; main()")
-AS_OF = "2021-11-01"
+AS_OF = "2020-11-26"
+# four past dates: each costs a fit of the customer-base models, and a log of two years has eight
+HORIZON = "120d"
 STAGES = load_scheme("retail").ids
 
 
 @pytest.fixture(scope="module")
 def log_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A log of two years whose last weeks stand after the as_of, under other column names."""
-    rows = pd.DataFrame(simulated_rows(500, 700, 11), columns=["who", "at", "what", "paid"])
+    """A log of a year whose last weeks stand after the as_of, under other column names."""
+    rows = pd.DataFrame(simulated_rows(400, 360, 11), columns=["who", "at", "what", "paid"])
     path = tmp_path_factory.mktemp("log") / "shop.csv"
     rows.assign(at=[at.isoformat() for at in rows["at"]]).to_csv(path, index=False)
     return path
@@ -54,7 +56,7 @@ def finished(log_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = subprocess.run(
         [
             *(*INSTALLED, "run", str(log_file), *MAPPED),
-            *("--as-of", AS_OF, "--horizon", "60d", "--out", "out", "--publish", "--no-track"),
+            *("--as-of", AS_OF, "--horizon", HORIZON, "--out", "out", "--publish", "--no-track"),
         ],
         cwd=home,
         capture_output=True,
@@ -135,7 +137,7 @@ def test_events_from_the_as_of_on_change_no_score(
     past = rows[pd.to_datetime(rows["at"], format="ISO8601") < pd.Timestamp(AS_OF, tz="UTC")]
     assert 0 < len(past) < len(rows)
     past.to_csv("past.csv", index=False)
-    options = ("--as-of", AS_OF, "--horizon", "60d", "--out", "out", "--no-track")
+    options = ("--as-of", AS_OF, "--horizon", HORIZON, "--out", "out", "--no-track")
     result = stagecast("run", "past.csv", *MAPPED, *options)
     assert result.code == 0, result.err
     theirs = finished / "out" / "scores.parquet"
@@ -160,7 +162,7 @@ def test_a_customer_gets_the_same_score_in_a_request_as_in_a_batch(
     ]
     scorer = load_scorer(finished / "out" / "model")
     online = (
-        scorer.score_customers(customers, datetime(2021, 11, 1, tzinfo=UTC))
+        scorer.score_customers(customers, datetime(2020, 11, 26, tzinfo=UTC))
         .to_pandas()
         .set_index("customer_id")
     )
@@ -237,9 +239,9 @@ def test_raw_events_are_scored_over_http(server: httpx.Client) -> None:
             {
                 "customer_id": "a",
                 "attributes": {},
-                "events": [{"timestamp": "2021-06-01T00:00:00Z", "amount": 10.0}],
+                "events": [{"timestamp": "2020-06-01T00:00:00Z", "amount": 10.0}],
             },
-            {"customer_id": "b", "events": [{"timestamp": "2021-10-01", "event": "visit"}]},
+            {"customer_id": "b", "events": [{"timestamp": "2020-10-26", "event": "visit"}]},
         ],
     }
     answer = server.post("/v1/score", json=body)
@@ -253,6 +255,7 @@ def test_raw_events_are_scored_over_http(server: httpx.Client) -> None:
     assert 0 < prospect["p_convert"] < 1
 
 
+@pytest.mark.long  # test_promotion_commands.py does so in this process
 def test_a_training_is_tracked_registered_and_scored_by_alias(tmp_path: Path) -> None:
     environment = {
         **os.environ,
@@ -296,7 +299,7 @@ def test_the_python_api_learns_and_scores_the_same_to_the_last_bit(
     import stagecast as sc
 
     with sc.read_events(log_file, customer="who", time="at", event="what", amount="paid") as log:
-        model = sc.Lifecycle(horizon="60d").fit(log, AS_OF)
+        model = sc.Lifecycle(horizon=HORIZON).fit(log, AS_OF)
     written = pd.read_parquet(finished / "out" / "scores.parquet").set_index("customer_id")
     ours = model.scores
     assert list(ours.columns) == list(written.columns)

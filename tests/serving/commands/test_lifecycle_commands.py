@@ -71,6 +71,7 @@ def test_the_list_shows_every_scheme_in_its_own_language(stagecast: Stagecast) -
     assert [scheme["id"] for scheme in actual] == list(known_schemes())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", known_schemes())
 def test_every_scheme_runs_on_any_log(stagecast: Stagecast, shop: Path, name: str) -> None:
     result = stagecast(
@@ -104,6 +105,7 @@ def test_leads_have_grades_and_buyers_have_none(stagecast: Stagecast, shop: Path
     assert actual["lead_grade"][~prospects].isna().all()
 
 
+@pytest.mark.slow
 def test_one_customer_is_explained(stagecast: Stagecast, shop: Path) -> None:
     result = stagecast(
         "stages", shop / "shop.csv", "--stages", "client7", "--explain", "c00001", "--json"
@@ -197,6 +199,7 @@ def test_stages_that_cannot_be_told_apart_are_said(stagecast: Stagecast) -> None
 # --- report ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["retail", "clm5"])
 def test_a_report_has_its_page_and_its_tables(stagecast: Stagecast, shop: Path, name: str) -> None:
     result = stagecast(
@@ -250,6 +253,7 @@ def test_a_report_has_its_page_and_its_tables(stagecast: Stagecast, shop: Path, 
     assert not Path("out/flows/before_after.json").exists()
 
 
+@pytest.mark.slow
 def test_a_report_of_a_log_without_amounts_or_repeat_orders(stagecast: Stagecast) -> None:
     rows = "".join(f"c{k:03d},2024-0{1 + k % 6}-11\n" for k in range(60))
     Path("log.csv").write_text("customer_id,timestamp\n" + rows)
@@ -262,6 +266,7 @@ def test_a_report_of_a_log_without_amounts_or_repeat_orders(stagecast: Stagecast
     assert stagecast("report", "visits.csv", "--out", "visits").code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("args", "code", "message"),
     [
@@ -285,6 +290,7 @@ def test_wrong_use_of_report_leaves_nothing(
 # --- leads ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_leads_are_ranked_with_points_grades_and_a_fitted_chance(
     stagecast: Stagecast, shop: Path
 ) -> None:
@@ -333,8 +339,8 @@ def test_leads_have_the_chance_that_a_training_gives_them(stagecast: Stagecast, 
         "--known-at-start",
         "size",
     )
-    assert stagecast("leads", *log, "--horizon", "60d", "--out", "leads.parquet").code == 0
-    assert stagecast("run", *log, "--horizon", "60d", "--out", "out", "--no-track").code == 0
+    assert stagecast("leads", *log, "--horizon", "150d", "--out", "leads.parquet").code == 0
+    assert stagecast("run", *log, "--horizon", "150d", "--out", "out", "--no-track").code == 0
     ranked = pq.read_table("leads.parquet").to_pandas().set_index("customer_id")["p_convert"]
     scores = (
         pq.read_table("out/scores.parquet")
@@ -405,7 +411,7 @@ def test_what_was_known_at_the_start_is_learned_from_kept_and_asked_for(
     people = ("--customers", shop / "people.csv", "--known-at-start", "size")
     log = (shop / "shop.csv", "--as-of", "2021-08-01")
     assert (
-        stagecast("train", *log, *people, "--horizon", "60d", "--out", "model", "--no-track").code
+        stagecast("train", *log, *people, "--horizon", "150d", "--out", "model", "--no-track").code
         == 0
     )
     remaining = json.loads(Path("model/models.json").read_text())
@@ -430,7 +436,7 @@ def test_one_customer_at_a_time_scores_as_the_whole_log_does(
         "--stages",
         scheme,
         "--horizon",
-        "60d",
+        "150d",
         "--out",
         "model",
         "--no-track",

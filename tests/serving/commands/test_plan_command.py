@@ -13,6 +13,8 @@ import pytest
 from stagecast.serving.store.store import Store
 from tests.serving import published
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def shop(stagecast, tmp_path):

@@ -40,6 +40,7 @@ def test_learned_effects_without_a_closed_plan_are_refused(stagecast, store):
     assert "No plan was made yet" in stagecast("plan", "list").out
 
 
+@pytest.mark.slow
 def test_a_plan_takes_the_learned_effect_and_says_from_how_many_plans(stagecast, store):
     closed(store)
     closed(store, "second")

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from tests.serving.calling import Stagecast
+from tests.training.conftest import new_store  # noqa: F401
 from tests.training.made import day, frame_of, simulated_rows
 
 pytestmark = pytest.mark.slow
 
-HORIZON, FIRST, SECOND = 30, 300, 350
-"""Days: dates that neither saw lie 50, 40 and 30 days before the second training."""
+HORIZON, FIRST, SECOND = 60, 180, 280
+"""Days: dates that neither saw lie 100, 80 and 60 days before the second training."""
 
 
 def test_the_second_training_challenges_the_first(
-    stagecast: Stagecast, monkeypatch: pytest.MonkeyPatch
+    stagecast: Stagecast,
+    monkeypatch: pytest.MonkeyPatch,
+    new_store: Callable[[Path], str],  # noqa: F811
 ) -> None:
+    new_store(Path())
     monkeypatch.setenv("STAGECAST_TRACKING_SECONDS", "900")
-    frame_of(simulated_rows(420, 400, seed=9)).to_csv("events.csv", index=False)
+    frame_of(simulated_rows(420, SECOND, seed=9)).to_csv("events.csv", index=False)
     reading = ("events.csv", "--duplicates", "keep")
     learning = ("--horizon", f"{HORIZON}d", "--value-horizon", f"{2 * HORIZON}d")
 
@@ -43,7 +48,7 @@ def test_the_second_training_challenges_the_first(
 
     second = train("m2", SECOND)
     assert (second["challenger"], second["champion"]) == ("2", "1")
-    dates = [day(SECOND - back).date().isoformat() for back in (50, 40, 30)]
+    dates = [day(SECOND - back).date().isoformat() for back in (100, 80, 60)]
     assert [str(date)[:10] for date in second["dates"]] == dates  # type: ignore[attr-defined]
     assert second["look"] == 1
     # the same procedure on the same shop is no better, and the reason says so

@@ -11,6 +11,8 @@ import pytest
 from tests.features.intake.exports import EXPORTS
 from tests.serving.calling import Said, call
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def stagecast(

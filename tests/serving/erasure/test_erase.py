@@ -45,7 +45,10 @@ from stagecast.training.tracking import log_training
 from tests.postgres import postgres_url  # noqa: F401
 from tests.profiles import examples
 from tests.serving import published
+from tests.training.conftest import new_store  # noqa: F401
 from tests.training.made import simulated_rows
+
+pytestmark = pytest.mark.slow
 
 HOSTILE = (
     "o'Hara\"; DROP TABLE scores; --",
@@ -112,8 +115,9 @@ FAULTS = f"{LATE},soon,purchase,5\n{LATE},2021-01-01\nc00008,2021-01-01\nc00009,
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory) -> Path:
+def shop(tmp_path_factory, new_store) -> Path:  # noqa: F811
     home = tmp_path_factory.mktemp("shop")
+    new_store(home)
     rows = pd.DataFrame(
         simulated_rows(300, 500, 5), columns=["customer_id", "timestamp", "event", "amount"]
     )
@@ -130,7 +134,7 @@ def shop(tmp_path_factory) -> Path:
             done = pipeline.run(
                 log,
                 Path("out"),
-                TrainConfig(max_dates=3),
+                TrainConfig(max_dates=1),
                 track=lambda *made: log_training(uri, *made),
             )
         store = Store.open("sqlite:///stagecast.db")
@@ -834,7 +838,6 @@ def test_two_erasures_of_one_file_do_not_overwrite_each_other(tmp_path):
     assert path.read_text() == "outer"
 
 
-@pytest.mark.slow
 def test_a_kill_at_any_moment_leaves_the_old_log_or_the_new_one(tmp_path):
     """`make bench` has the same with more kills, of a larger log."""
     drafts = kill_erasures(tmp_path / "log.csv", 3, [0.4, 1.0, 1.1])

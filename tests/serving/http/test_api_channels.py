@@ -72,6 +72,7 @@ def test_without_a_stored_table_the_answer_says_how_to_store_one(tmp_path, store
         assert "stagecast channels EVENTS" in answer.json()["detail"]
 
 
+@pytest.mark.slow
 def test_the_table_of_the_current_run_is_answered_as_it_is_described(tmp_path, store):
     run_id = published.publish(store, published.scores(5))
     store_channels(store.engine, run_id, "channel", body())

@@ -20,6 +20,8 @@ from stagecast.serving.store.queries import Filters, Order
 from tests.postgres import postgres_url  # noqa: F401
 from tests.serving import published, web
 
+pytestmark = pytest.mark.slow
+
 ODD_IDS = ("line\nend", "..", ".", "a/../../b", "tab\tin it", "/", "?id=x")
 GONE = "c0007"
 

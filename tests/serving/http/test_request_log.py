@@ -103,6 +103,7 @@ def test_without_a_file_the_lines_go_to_stderr(capsys):
     }
 
 
+@pytest.mark.slow
 def test_an_audit_log_that_cannot_be_written_is_refused_at_the_start(store, tmp_path):
     with pytest.raises(UsageError, match="STAGECAST_AUDIT_LOG"):
         app_of(store, audit_log=tmp_path / "nowhere" / "audit.log")

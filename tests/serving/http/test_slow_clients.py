@@ -13,7 +13,8 @@ import anyio
 import httpx
 import pytest
 
-from stagecast.serving.http.admission import Admission
+from stagecast.serving.http.admission import Admission, Places
+from stagecast.serving.http.connections import HEAD_BYTES_MAX
 from tests.serving import published
 from tests.waiting import LIMIT_SECONDS, free_port
 
@@ -93,6 +94,9 @@ def test_clients_who_do_not_finish_are_closed_and_others_are_answered(server):
     body = server.connect(HEAD + b"Content-Length: 27\r\n\r\n" + BODY[:5])
     unread = server.connect(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n1")
     more = [server.connect(HEAD[:9]) for _ in range(100)]
+    # a head without an end is no reason to keep it in memory
+    long = server.connect(HEAD + b"X-A: " + b"a" * 2 * HEAD_BYTES_MAX)
+    assert ended(long).startswith(b"HTTP/1.1 431 ")
     address = f"http://127.0.0.1:{server.port}"
     answer = httpx.post(f"{address}/v1/customers/lookup", json=json.loads(BODY))
     assert answer.json()["missing"] == []
@@ -106,7 +110,7 @@ def test_clients_who_do_not_finish_are_closed_and_others_are_answered(server):
     assert 1 <= time.monotonic() - begin < 15
     gone = server.connect(HEAD + b"Content-Length: 27\r\n\r\n" + BODY[:5])
     gone.close()
-    for sock in (silent, head, body, unread, *more):
+    for sock in (silent, head, body, unread, long, *more):
         sock.close()
     server.stop()
     lines = server.process.stderr.read().splitlines()
@@ -147,7 +151,7 @@ def test_requests_beyond_the_limit_are_refused_at_once_and_those_inside_are_answ
         await send({"type": "http.response.body", "body": b""})
 
     async def run():
-        inside = Admission(app, limit=3)
+        inside = Admission(app, Places(3))
         transport = httpx.ASGITransport(inside)
         statuses: list[int] = []
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:

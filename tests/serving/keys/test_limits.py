@@ -115,6 +115,7 @@ def test_requests_of_a_key_are_counted_over_workers_with_few_writes(engine):  # 
     assert leases <= 100 / 5 + 4
 
 
+@pytest.mark.slow
 def test_a_store_that_is_busy_leaves_the_count_to_the_worker(engine):  # noqa: F811
     with engine.begin() as connection:
         if engine.dialect.name == "sqlite":

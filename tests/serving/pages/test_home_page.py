@@ -10,6 +10,7 @@ from html import unescape
 from typing import Any
 
 import pyarrow as pa
+import pytest
 import sqlalchemy as sa
 
 from stagecast.serving.scoring import score_schema
@@ -144,6 +145,7 @@ def test_a_store_of_scores_without_plays_and_money_has_a_page(web: Client, store
     assert "Nobody has a play that asks for a contact today." in text(web)
 
 
+@pytest.mark.slow
 def test_without_money_the_play_of_most_customers_is_named(web: Client, store: Store) -> None:
     made = rows(1)
     for row in made:

@@ -114,6 +114,7 @@ def test_a_list_as_a_file_has_the_columns_of_the_page_in_words(web, store):
     assert web.get("/v1/customers?format=csv&column=clvv").status_code == 422
 
 
+@pytest.mark.slow
 def test_chosen_customers_stand_in_the_plan_that_is_made(web, store):
     published.publish(store, published.scores(30))
     page = web.get("/plans/new?customer_id=c0001&customer_id=c0002&customer_id=c0001").text

@@ -100,6 +100,7 @@ def test_it_is_short_in_print_and_a_folder_on_disk(result: sc.Backtest, tmp_path
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("methods", "message"),
     [

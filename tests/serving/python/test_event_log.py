@@ -43,6 +43,7 @@ def sources(folder: Path) -> dict[str, object]:
     }
 
 
+@pytest.mark.slow
 def test_orders_are_the_same_log_in_every_form(tmp_path: Path) -> None:
     histories = {}
     for name, source in sources(tmp_path).items():
@@ -65,6 +66,7 @@ def test_a_rejected_row_says_where_it_stands_and_what_it_held() -> None:
     assert "13047" in row["raw"]
 
 
+@pytest.mark.slow
 def test_features_and_stages_are_those_of_the_commands(
     stagecast: Stagecast,  # noqa: F811
     tmp_path: Path,

@@ -52,6 +52,7 @@ def test_a_model_that_is_not_fitted_says_so(log: sc.EventLog) -> None:
         model.fit(pd.DataFrame())  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_scores_are_those_of_the_command_to_the_last_bit(
     model: sc.Lifecycle,
     log: sc.EventLog,

@@ -35,6 +35,8 @@ from stagecast.training.learners.metrics import CalibrationGroup, GainsPoint
 from stagecast.training.reference.rfm import RfmScale, RfmScales
 from tests.serving import published
 
+pytestmark = pytest.mark.slow
+
 AS_OF = datetime(1998, 7, 1, tzinfo=UTC)
 STAGES = published.STAGES
 STATE_OF = np.array([published.STATE_OF.get(stage, "active") for stage in STAGES])
@@ -365,26 +367,7 @@ def test_the_contents_lead_to_every_section_and_ids_are_unique(html):
     assert len(ids) == len(set(ids))
     assert {link.removeprefix("#") for link in page.values("href")} <= set(ids)
     sections = [attributes["id"] for tag, attributes in page.tags if tag == "section"]
-    assert sections == ["facts", "first", "stages", "risk", "quality", "log", "made", "next"]
-
-
-def test_every_chart_says_in_words_what_it_shows_and_has_its_numbers_in_a_table(html):
-    page = Read(html)
-    charts = [attributes for tag, attributes in page.tags if tag == "svg" and "role" in attributes]
-    assert len(charts) == 5
-    assert all(chart["role"] == "img" and len(chart["aria-label"] or "") > 20 for chart in charts)
-    # the table of the stages stands open below its chart; the other four unfold
-    assert html.count("<summary>The numbers</summary>") == 4
-
-
-def test_the_colours_of_the_charts_all_follow_the_theme(html):
-    drawn = "".join(re.findall(r"<svg role=.*?</svg>", html, re.DOTALL))
-    colours = set(re.findall(r'(?:fill|stroke)="(#[0-9a-f]{3,6}|[a-z]+)"', drawn)) - {
-        "none",
-        "transparent",
-    }
-    assert colours
-    assert [colour for colour in colours if f'[fill="{colour}"]' not in html] == []
+    assert sections == ["facts", "todo", "stages", "trust", "made", "words", "next"]
 
 
 def test_hostile_texts_are_shown_and_not_run(scores):
@@ -477,7 +460,7 @@ def test_money_is_shown_in_the_currency_of_the_log(scores):
         "Median purchase £24",
         "Largest purchase £59,030",
         "00001 : £59,212 net of refunds",
-        "one purchase of £59,030 of 00001",
+        "00001 : one purchase of £59,030 on 2024-05-01, 84% of all",
         "M, spent so far: 1 up to £20; 2 up to £53.76; 3 up to £120; 4 up to £1,234; 5 above.",
         "£218,900 was spent in that time",
         "£218,900 came since, counted like the value: later money a little less",
@@ -487,9 +470,8 @@ def test_money_is_shown_in_the_currency_of_the_log(scores):
         "and £173 spent",
     ):
         assert text in pounds.text, text
-    heads = ("Value at risk", "Value gone", "Spend expected", "Expected spend")
-    for head in heads[:2]:
-        assert re.search(f"{head} £", pounds.text), head
+    for tile in ("is at risk of being lost", "spend expected in the next 90 days"):
+        assert re.search(rf"£[\d,]+ {tile}", pounds.text), tile
     # of each row of a table of groups, and each cell of the list: none is without its currency
     for row in re.findall(
         r'data-label="Val.*?</td>',
@@ -536,12 +518,12 @@ def test_the_headline_adds_up_and_the_few_who_hold_most_are_counted():
     # 600 + 250 of 1,000 are the first 80 %
     assert "2 of the active (40%) hold 80% of the value at risk" in text
     for tile in (
-        "Value at risk 1,000",
-        "Expected spend 1,500",
-        "Expected orders 20",
-        "Customers 5 ",
+        "5 customers 5 active customers 3 of them are likely to leave",
+        "1,000 is at risk of being lost",
+        "1,500 spend expected in the next 90 days",
+        "20 orders expected in the next 90 days",
     ):
-        assert tile in text
+        assert tile in re.sub(r"\s+", " ", text)
 
 
 def test_the_first_twenty_are_those_with_most_value_at_risk_ties_by_id():
@@ -568,22 +550,16 @@ def test_the_best_of_each_measure_is_marked(html):
     best = re.findall(r"best: </span>([^<]*)<", html)
     who_leaves = ["0.2962", "0.842", "0.0897", "1.16", "0.007"]
     assert best == [*who_leaves, "0.4411", "0.009", "12.31", "0.412", "97%"]
-    assert (
-        "log loss is 1.6% below that of the next best (Logistic regression on RFM)"
-        in Read(html).text
-    )
 
 
-def test_a_simple_method_that_does_better_is_named(scores):
+def test_a_simple_method_that_does_better_has_the_star(scores):
     models = (
         ChurnFigures("stagecast", "stagecast", 0.40, None, 0.13, 0.02, None),
         ChurnFigures("recency", "Days since the last order", 0.38, None, 0.12, 0.02, None),
     )
     text = read(scores, evaluation=made_evaluation(models=models)).text
-    assert (
-        "On this log Days since the last order does as well or better: its log loss is "
-        "5.3% below ours."
-    ) in text
+    assert "stagecast 0.4000 0.1300" in text
+    assert "Days since the last order ★ best: 0.3800 ★ best: 0.1200" in text
 
 
 @pytest.mark.parametrize(
@@ -615,8 +591,8 @@ def test_the_report_says_what_judged_the_pool(
 
 def test_what_was_not_measured_is_said(scores):
     page = read(scores, evaluation=None, blend=None, method="btyd")
-    assert "Not measured: the log is too small" in page.text
-    assert "No blend was trained: the method is the customer-base model alone." in page.text
+    assert "The log is too short or too small to hide a part of it" in page.text
+    assert "No blend was trained: the method is customer-base model (BTYD) alone." in page.text
     assert "Log loss lower is better" not in page.text
 
 
@@ -644,7 +620,7 @@ def test_without_amounts_money_is_left_out_and_the_reason_given(scores):
     bare = replaced(scores, **dict.fromkeys(MONEY))
     page = read(bare, evaluation=made_evaluation(spend=None, coverage=None))
     assert "The log has no amounts" in page.text
-    for column in ("Value at risk", "Expected spend", "Spent so far", "spent, and on"):
+    for column in ("Value at risk", "spend expected", "Spent so far", "spent, and on"):
         assert column not in page.text
     at_stake = np.nan_to_num(bare["churn_probability"].to_numpy() * bare["orders"].to_numpy())
     shown = [word for word in page.words if re.fullmatch(r"0\d{4}", word)]
@@ -662,7 +638,7 @@ def test_with_nobody_active_no_churn_is_shown():
 @pytest.mark.parametrize("customers", [0, 1])
 def test_hardly_anybody_is_no_obstacle(customers):
     page = read(made_scores(customers, stages=("new",)))
-    assert f"Customers {customers} " in page.text
+    assert re.search(rf"\b{customers} customers? ", page.text)
     assert_no_leftovers(page)
 
 
@@ -693,7 +669,7 @@ def test_thresholds_stand_in_words(scores, days, said):
 def test_a_report_says_why_nobody_sleeps(scores):
     scheme = replace(made_summary().scheme, thresholds=THRESHOLDS | {"sleeping_ratio": None})
     text = read(scores, scheme=scheme).text
-    assert "Sleeping: nobody yet ; however long a silence lasts" in text
+    assert "Sleeping: nobody yet; however long a silence lasts" in text
     assert "Lost: nobody yet" in text
 
 
@@ -753,11 +729,9 @@ def concentrated(value: list[float]) -> pa.Table:
 def test_only_a_small_share_that_holds_most_is_where_to_start():
     few = read(concentrated([1000.0] * 2 + [1.0] * 18))
     assert "2 of the active (10%) hold 80% of the value at risk: start there." in few.text
-    assert "How few hold the value at risk" in few.text
     even = read(concentrated([10.0] * 20))
     assert "16 of the active (80%) hold 80% of the value at risk: it is spread" in even.text
     assert "start there" not in even.text
-    assert "How few" not in even.text
     item = read(concentrated([1000.0] + [1.0] * 9))
     assert "1 of the active (10%) holds 80% of the value at risk: start there." in item.text
 
@@ -789,7 +763,7 @@ def test_days_of_a_report_are_those_of_the_shop(zone: str) -> None:
         log=log,
         data_cutoff=iso(instant("1998-06-28T23:59:59")),
     ).text
-    assert "As of 1998-07-01 · looking 90 days ahead · events up to 1998-06-28 ·" in page
+    assert "As of 1998-07-01 · next 90 days · events up to 1998-06-28 ·" in page
     assert "rows were loaded, from 1997-01-03 to 1998-06-27" in page
     assert "since 1998-05-11" in page
     assert "since 1998-05-10" not in page

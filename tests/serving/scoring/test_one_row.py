@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
 from stagecast.features.clock import DAY
-from stagecast.features.errors import NotEnoughDataError, UsageError
+from stagecast.features.errors import DataRefusedError, NotEnoughDataError
 from stagecast.features.requests import CustomerEvents, Event
 from stagecast.features.shop.clock import ShopClock
 from stagecast.serving.scoring.one_row.plan import OneRow
+from stagecast.serving.scoring.rehearsal import rehearse
 from stagecast.serving.scoring.scorer import ONE_BY_ONE, Scorer
-from stagecast.training.learners import single_row
+from stagecast.training.learners import boosted, single_row
 from stagecast.training.one_row.next_order import halved
 from tests.serving.scoring.test_one_score import DAYS, customers, day, scorer
 
@@ -85,6 +86,7 @@ def compared(scorer: Scorer, asked: list[CustomerEvents]) -> Counter[str]:
     return counts
 
 
+@pytest.mark.slow
 def test_hundreds_of_customers_of_all_sorts_have_the_same_bytes(scorer: Scorer) -> None:
     counts = compared(scorer, customers(300, seed=31))
     assert counts["left to arrays"] == 0
@@ -157,6 +159,7 @@ def test_sums_that_are_no_64_bit_integers_are_left_to_arrays(scorer: Scorer) -> 
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["regular gaps", "Pareto/NBD first"])
 def test_other_customer_bases_have_the_same_bytes(scorer: Scorer, kind: str) -> None:
     models = scorer.bundle.models
@@ -191,11 +194,11 @@ def test_the_median_day_is_that_of_a_bisection_whatever_the_function() -> None:
         np.testing.assert_equal(halved(still_none), expected)
 
 
-def test_a_prepared_scorer_compiles_and_loads_nothing_at_the_first_request(
+def test_a_rehearsed_scorer_compiles_and_loads_nothing_at_the_first_request(
     scorer: Scorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fresh = Scorer(scorer.bundle)
-    fresh.prepare()
+    rehearse(fresh, "the model")
     assert "one_row" in vars(fresh)
 
     def refused(*_: object, **__: object) -> None:
@@ -203,12 +206,14 @@ def test_a_prepared_scorer_compiles_and_loads_nothing_at_the_first_request(
 
     monkeypatch.setattr(OneRow, "__init__", refused)
     monkeypatch.setattr(single_row, "SingleRow", refused)
-    fresh.score_objects(customers(3, seed=2), day(DAYS))
+    monkeypatch.setattr(boosted, "LoadedTrees", refused)
+    for with_reasons in (False, True):
+        fresh.score_objects(customers(3, seed=2), day(DAYS), with_reasons=with_reasons)
 
 
 def test_a_bundle_that_cannot_score_is_refused_before_the_first_request(scorer: Scorer) -> None:
     models = scorer.bundle.models
     reference = replace(models.reference, rfm=None)  # type: ignore[arg-type]
     broken = Scorer(replace(scorer.bundle, models=replace(models, reference=reference)))
-    with pytest.raises(UsageError, match=r"cannot score a customer: .*train it again"):
-        broken.prepare()
+    with pytest.raises(DataRefusedError, match=r"cannot score a customer: .*train it again"):
+        rehearse(broken, "the model")

@@ -59,6 +59,7 @@ def encoded(scorer: Scorer, asked: list[CustomerEvents]) -> dict[str, bytes]:
     return {score["customer_id"]: msgspec.json.encode(score) for score in scores}
 
 
+@pytest.mark.slow
 def test_alone_in_any_batch_and_in_any_order_a_score_has_the_same_bytes(scorer: Scorer) -> None:
     asked = customers(200, seed=1)
     together = encoded(scorer, asked)
@@ -119,6 +120,7 @@ def test_without_reasons_all_else_is_the_same(scorer: Scorer) -> None:
         }
 
 
+@pytest.mark.slow
 def test_a_request_counts_equal_events_as_the_log_of_the_training(
     scorer: Scorer, tmp_path: Path
 ) -> None:
@@ -147,4 +149,5 @@ def test_a_request_counts_equal_events_as_the_log_of_the_training(
         with client(app) as api:
             (online,) = api.post("/v1/score", json=body).json()["scores"]
         assert online["spend"] == offline["spend"]
+        assert online.pop("warnings") == []
         assert {**online, "data_cutoff": None} == {**offline, "data_cutoff": None}

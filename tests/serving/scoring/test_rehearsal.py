@@ -11,12 +11,15 @@ from pathlib import Path
 import pytest
 
 from stagecast.features.errors import DataRefusedError, UsageError
+from stagecast.serving.scoring.first_load import FirstLoad
 from stagecast.serving.scoring.rehearsal import load_rehearsed, rehearse
-from stagecast.serving.scoring.scorer import load_scorer
+from stagecast.serving.scoring.scorer import Scorer, load_scorer
 from stagecast.training.config import TrainConfig
 from tests.shared import once
 from tests.training.forging import make_hashes_fit
 from tests.training.made import Trained, day, simulated_rows, trained
+
+pytestmark = pytest.mark.slow
 
 DAYS = 600
 
@@ -42,7 +45,11 @@ def forged(folder: Path, name: str, change: Callable[[str], str]) -> None:
     make_hashes_fit(folder)
 
 
-@pytest.mark.slow
+def loaded(folder: Path) -> Scorer:
+    with FirstLoad(folder) as first:
+        return load_rehearsed(first)
+
+
 def test_trees_that_would_end_the_process_are_refused_and_this_process_lives(
     bundle: Path,
 ) -> None:
@@ -52,7 +59,7 @@ def test_trees_that_would_end_the_process_are_refused_and_this_process_lives(
 
     forged(bundle, "next_stage.lightgbm.txt", longer)
     with pytest.raises(DataRefusedError, match="does not stand where tree_sizes says"):
-        load_rehearsed(bundle)
+        loaded(bundle)
 
 
 def test_a_bundle_that_ends_the_process_is_refused_and_this_process_lives(
@@ -63,7 +70,7 @@ def test_a_bundle_that_ends_the_process_is_refused_and_this_process_lives(
     dies.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(dies))
     with pytest.raises(DataRefusedError, match="was ended by SIGSEGV"):
-        load_rehearsed(bundle)
+        loaded(bundle)
 
 
 def test_a_bundle_that_predicts_something_else_than_where_it_was_trained_is_refused(
@@ -81,8 +88,7 @@ def test_a_bundle_that_predicts_something_else_than_where_it_was_trained_is_refu
         rehearse(load_scorer(bundle), "forged")
 
 
-@pytest.mark.slow
 def test_a_whole_bundle_gives_the_same_scores_in_both_processes(bundle: Path) -> None:
-    assert load_rehearsed(bundle).model_version == load_scorer(bundle).model_version
+    assert loaded(bundle).model_version == load_scorer(bundle).model_version
     with pytest.raises(UsageError, match="holds no bundle"):
-        load_rehearsed(bundle.with_name("elsewhere"))
+        loaded(bundle.with_name("elsewhere"))

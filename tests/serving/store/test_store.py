@@ -33,6 +33,8 @@ from tests.postgres import postgres_url  # noqa: F401
 from tests.profiles import examples
 from tests.serving import published
 
+pytestmark = pytest.mark.slow
+
 LATER = datetime(1998, 4, 1, tzinfo=UTC)
 
 

@@ -34,6 +34,7 @@ from tests.training.cancellation.test_model import now_told, text, told
 # --- the same bytes
 
 
+@pytest.mark.slow
 def test_seeds_and_the_order_of_columns_give_equal_bytes() -> None:
     of, _, rows, columns, model = told()
     turned = dict(reversed(columns.items()))
@@ -60,6 +61,7 @@ def _with(key: str, value: object) -> Callable[[dict[str, Any]], object]:
     return lambda data: data.update({key: value})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "spoil",
     [

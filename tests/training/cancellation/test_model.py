@@ -68,6 +68,7 @@ def test_what_customers_do_is_learned() -> None:
     assert metrics.log_loss(came, p) < metrics.log_loss(came, alone) - 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [0.7, 1.0, 1.6])
 @pytest.mark.parametrize("as_of", [40.0, 200.0])
 def test_p_is_recovered_at_every_age_however_much_is_censored(shape: float, as_of: float) -> None:
@@ -90,6 +91,7 @@ def test_rows_that_were_drawn_give_the_level_of_all(monkeypatch: pytest.MonkeyPa
     assert model.probability(now).mean() == pytest.approx(-np.expm1(-0.06), rel=0.15)
 
 
+@pytest.mark.slow
 def test_who_came_back_can_differ() -> None:
     of = simulated(4_000, 200.0, seed=18, rate=np.where(np.arange(4_000) % 2, 0.03, 0.004))
     of = replace(of, earlier=(np.arange(len(of)) % 2).astype(np.int64))
@@ -100,6 +102,7 @@ def test_who_came_back_can_differ() -> None:
     assert again.mean() == pytest.approx(-np.expm1(-14 * 0.03), abs=0.05)
 
 
+@pytest.mark.slow
 def test_the_season_is_heard_where_there_are_two_years() -> None:
     random = np.random.default_rng(19)
     start = random.uniform(0, 1_000, 4_000)
@@ -293,6 +296,7 @@ def test_columns_that_cannot_serve_are_refused() -> None:
         fit_cancellation(of, 0, seed=1)
 
 
+@pytest.mark.slow
 def test_nulls_are_told_and_columns_that_do_not_vary_are_left_out() -> None:
     of, _, rows, columns, _ = told()
     now, given_now, _ = now_told()

@@ -36,6 +36,8 @@ from stagecast.training.estimators.inputs import rows_by_weight
 from stagecast.training.learners.btyd import Model
 from tests.profiles import examples
 
+pytestmark = pytest.mark.slow
+
 Estimator = Any
 
 CLASSES = (ChurnClassifier, NextStageClassifier, CustomerValueRegressor)

@@ -44,6 +44,8 @@ from stagecast.training.panel import Frame, Panel, not_for_trees, seasons_of
 from stagecast.training.reasons.of_buyers import total_effects
 from tests.training.made import Trained, a_frame
 
+pytestmark = pytest.mark.slow
+
 # completed gaps of 10 and 20 days, one open since 30
 RULE = GapRule((10.0, 20.0, 30.0), (2 / 3, 1 / 3, 1 / 3), (3.0, 2.0, 1.0))
 

@@ -170,6 +170,7 @@ def test_a_classifier_is_saved_and_loaded_only_by_choice(
         assert not hasattr(fresh, "classes_")
 
 
+@pytest.mark.slow
 def test_a_class_that_is_not_trusted_is_named(bundle: Bundle, tmp_path: Path) -> None:
     churn = bundle.models.churn
     name, own = next(iter(churn.own.items()))

@@ -18,13 +18,13 @@ from stagecast.training.train import train
 from tests.training.made import START, Row, day, log_of, simulated_rows
 
 pytestmark = pytest.mark.slow
-CONFIG = TrainConfig(horizon_days=60, max_dates=4)
+CONFIG = TrainConfig(horizon_days=60, max_dates=2)
 DAYS = 420
 
 
 @pytest.fixture(scope="module")
 def rows() -> list[Row]:
-    return simulated_rows(900, DAYS, 21)
+    return simulated_rows(500, DAYS, 21)
 
 
 @pytest.fixture(scope="module")

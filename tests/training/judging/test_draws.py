@@ -9,6 +9,7 @@ from stagecast.training.judging.draws import draw_customers, mean_over_dates
 from stagecast.training.learners.resampling import interval
 
 
+@pytest.mark.slow
 def test_intervals_cover_a_mean_over_dates_that_differ() -> None:
     """A level of each date that befalls everybody: its mean over many dates, 0, is the truth."""
     dates, customers = 6, 40

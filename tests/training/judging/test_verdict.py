@@ -95,6 +95,7 @@ def test_differences_are_paired(result: Verdict) -> None:
     assert of_bg.high - of_bg.low < 0.7 * (bg.log_loss_high - bg.log_loss_low)
 
 
+@pytest.mark.slow
 def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
     # the truth of the log loss of our own probabilities: its mean over very many customers
     truth = np.mean(
@@ -104,18 +105,20 @@ def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
         ]
     )
     covered = 0
-    for seed in range(60):
+    for seed in range(30):
         ours = verdict([made(seed, rows=300, money=False)], 60, seed).models[0]
         covered += ours.log_loss_low <= truth <= ours.log_loss_high
-    assert 50 <= covered <= 60
+    assert 25 <= covered <= 30
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_figures(result: Verdict) -> None:
     again = verdict([made(1), made(2, at=60)], 60, 1)
     assert as_text(again) == as_text(result)
     assert render_backtest(again, "2020-01-01") == render_backtest(result, "2020-01-01")
 
 
+@pytest.mark.slow
 def test_money_is_shown_in_a_currency(result: Verdict) -> None:
     bare, pounds = (render_backtest(result, "2020-01-01", None, code) for code in (None, "GBP"))
     assert "£" not in bare
@@ -125,6 +128,7 @@ def test_money_is_shown_in_a_currency(result: Verdict) -> None:
         assert text in pounds, text
 
 
+@pytest.mark.slow
 def test_a_figure_of_one_class_only_is_null() -> None:
     replay = made(3)
     quiet = replace(replay, inactive=np.ones(len(replay.customers), dtype=np.bool_))
@@ -148,6 +152,7 @@ def test_where_nobody_left_there_is_no_lift() -> None:
     assert {"capture_10", "lift_10"} & set(to_json(loyal)["models"][0]) == {"capture_10"}
 
 
+@pytest.mark.slow
 def test_a_ratio_to_nothing_is_null() -> None:
     replay = made(5)
     # a method that expects nothing where nothing was spent, and a shop that returned more money

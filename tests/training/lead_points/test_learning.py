@@ -103,6 +103,7 @@ def test_a_grade_in_points_becomes_the_share_that_had_them() -> None:
     assert learn_points(unreached, events, day(130), 30, dates=[day(100)]).table.mql is None
 
 
+@pytest.mark.slow
 def test_past_dates_are_chosen_where_leads_could_buy() -> None:
     events, _ = simulated(3_000, seed=4)
     chosen = learn_points(START, events, day(130), 30)

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from stagecast.training.learners.boosted import Boosted
-from stagecast.training.learners.single_row import CONTRIBUTIONS, RAW, single_row
+from stagecast.training.learners.c_trees import CONTRIBUTIONS, RAW, LoadedTrees, TreesError, library
+from stagecast.training.learners.single_row import single_row
 
 NAMES = tuple(f"x{k}" for k in range(7))
 
@@ -51,6 +52,25 @@ def test_a_row_alone_has_the_bits_of_the_row_among_many(boosted: Boosted) -> Non
         assert boosted.contributions(alone).shape == contributions[row : row + 1].shape
 
 
+def test_the_c_library_predicts_the_bits_of_the_python_package(boosted: Boosted) -> None:
+    matrix = boosted.matrix(rows(60))
+    for kind, options in ((RAW, {"raw_score": True}), (CONTRIBUTIONS, {"pred_contrib": True})):
+        expected = boosted.booster.predict(matrix, num_threads=1, **options)
+        for layout in (np.asfortranarray, np.ascontiguousarray, lambda a: np.repeat(a, 2, 0)[::2]):
+            predicted = boosted.parsed.predict(layout(matrix), kind, 1)
+            assert predicted.shape == expected.shape
+            assert predicted.tobytes() == expected.tobytes()
+
+
+def test_the_text_names_the_columns(boosted: Boosted) -> None:
+    assert boosted.names_in_text() == tuple(boosted.booster.feature_name())
+
+
+def test_what_lightgbm_says_of_a_text_is_the_error() -> None:
+    with pytest.raises(TreesError, match="number of classes"):
+        LoadedTrees("no trees")
+
+
 def test_threads_that_ask_at_once_each_get_their_own_row(boosted: Boosted) -> None:
     columns = rows(200)
     raw = boosted.raw(columns, 1)
@@ -66,21 +86,21 @@ def test_threads_that_ask_at_once_each_get_their_own_row(boosted: Boosted) -> No
 def test_a_library_without_the_function_or_with_other_numbers_is_not_used(
     boosted: Boosted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    booster, library = boosted.booster, lightgbm.basic._LIB
-    assert single_row(booster, len(NAMES), RAW) is not None
+    trees, functions = boosted.parsed, library()
+    assert single_row(trees, len(NAMES), RAW) is not None
     monkeypatch.setattr("stagecast.training.learners.single_row.library", lambda: SimpleNamespace())
-    assert single_row(booster, len(NAMES), RAW) is None
+    assert single_row(trees, len(NAMES), RAW) is None
     names = ("LGBM_BoosterPredictForMatSingleRowFast", "LGBM_FastConfigFree")
-    others = SimpleNamespace(**{name: getattr(library, name) for name in names})
-    prepare = library.LGBM_BoosterPredictForMatSingleRowFastInit
+    others = SimpleNamespace(**{name: getattr(functions, name) for name in names})
+    prepare = functions.LGBM_BoosterPredictForMatSingleRowFastInit
     # the leaf indices of the trees are numbers, too, and not those that are asked for
     others.LGBM_BoosterPredictForMatSingleRowFastInit = lambda handle, kind, *rest: prepare(
         handle, 0, *rest
     )
     monkeypatch.setattr("stagecast.training.learners.single_row.library", lambda: others)
-    assert single_row(booster, len(NAMES), RAW) is None
-    assert single_row(booster, len(NAMES), CONTRIBUTIONS) is None
-    # without the function the booster answers
+    assert single_row(trees, len(NAMES), RAW) is None
+    assert single_row(trees, len(NAMES), CONTRIBUTIONS) is None
+    # without the function a row is predicted as many are
     columns = rows(3)
     fresh = Boosted(boosted.text, boosted.columns)
     alone = {name: values[:1] for name, values in columns.items()}

@@ -146,7 +146,7 @@ def test_a_retraining_killed_at_any_moment_leaves_a_champion_and_its_record(
         assert moves[-1].to == champion  # who made it champion is known
         return champion, [move.to for move in moves], len(records)
 
-    before, kills, hit = done(state), min(examples(20), 50), 0
+    before, kills, hit = done(state), min(examples(8), 50), 0
     while hit < kills:
         process = started(lambda: retrain(uri, shop, "retrained"))
         time.sleep(chance.uniform(0.0, LONGEST_SECONDS))

@@ -39,6 +39,7 @@ def made(shop: Trained) -> Made:
     return buyer_explanations(models, panel.now, predicted, predicted.buyers), predicted
 
 
+@pytest.mark.slow
 def test_effects_sum_to_the_pooled_margin_less_the_members_bases(
     shop: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:

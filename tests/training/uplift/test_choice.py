@@ -16,6 +16,7 @@ from tests.training.uplift.made import NAMES, features, simulate
 FEW = ("T", "linear")
 
 
+@pytest.mark.slow
 def test_uplift_is_chosen_where_the_likely_buyers_are_not_those_who_change() -> None:
     trial, effect = simulate(6000, 1, base=0.5)
     choice = choose_ranking(trial, {"risk": trial.X[:, 1]}, depth=0.3, learners=FEW, folds=2)
@@ -47,6 +48,7 @@ def test_nothing_is_better_than_random_where_the_effect_is_constant() -> None:
     assert choice.reason.startswith("No ranking is better than a draw at random")
 
 
+@pytest.mark.slow
 def test_without_a_depth_those_are_contacted_whom_it_pays_to_contact() -> None:
     trial, _ = simulate(6000, 4)
     choice = choose_ranking(trial, margin=10.0, cost=1.5, learners=FEW, folds=2)
@@ -61,6 +63,7 @@ def test_without_a_depth_those_are_contacted_whom_it_pays_to_contact() -> None:
     assert net[contacted].sum() > 0.5 * net[net > 0].sum()
 
 
+@pytest.mark.slow
 def test_a_ranking_worse_than_random_is_passed_over_for_a_better_one() -> None:
     trial, effect = simulate(3000, 6)
     choice = choose_ranking(

@@ -18,6 +18,8 @@ from stagecast.training.uplift.pseudo_outcomes import Outcomes, effect_values
 from stagecast.training.uplift.trial import Trial, make_trial
 from tests.training.uplift.made import NAMES, features, simulate
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def trial() -> Trial:

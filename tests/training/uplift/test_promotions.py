@@ -25,6 +25,7 @@ def test_the_promotion_has_the_effects_that_it_states() -> None:
     assert g[~high].mean() == pytest.approx(0.1 / 3, abs=0.03)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [next(iter(SMALL)), *(pytest.param(name, marks=pytest.mark.long) for name in list(SMALL)[1:])],

@@ -43,6 +43,7 @@ def test_no_part_is_negative_and_the_clv_stays(seed: int) -> None:
     assert np.isfinite(parts.at_risk + parts.gone).all()
 
 
+@pytest.mark.slow
 def test_parts_of_simulated_customers_have_the_true_totals_and_beat_simple_rankings() -> None:
     """Pareto/NBD customers: who leaves at a constant hazard, and buys at a constant rate."""
     random = np.random.default_rng(7)

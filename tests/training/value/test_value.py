@@ -161,6 +161,7 @@ def test_one_wholesaler_is_moved_to_the_border_and_leaves_the_others() -> None:
     assert both[-1] < 30 * np.median(usual)
 
 
+@pytest.mark.slow
 def test_a_customer_base_model_that_the_season_lacks_is_used_at_no_date(shop: Trained) -> None:
     panel, models = shop.training.panel, shop.training.models
     lacking = "btyd_none_pareto_nbd"

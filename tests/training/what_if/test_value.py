@@ -21,6 +21,8 @@ from stagecast.training.what_if.value import WhatIf, what_if
 from tests.training.made import Trained, day, trained
 from tests.training.made_contracts import subscriptions
 
+pytestmark = pytest.mark.slow
+
 ALL = Levers(churn=-0.05, second_order_days=-10.0, basket=0.05)
 
 
@@ -174,7 +176,6 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return trained(subscriptions(150), folder, day(400), config)
 
 
-@pytest.mark.slow
 def test_contracts_that_are_cancelled_less_often_last_longer(service: Trained) -> None:
     models, now = service.training.models, service.training.panel.now
     result = worked_out(models, now, ALL)

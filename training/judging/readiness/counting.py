@@ -18,7 +18,7 @@ from stagecast.features.clock import (
 from stagecast.features.engines import duckdb as engine
 from stagecast.features.engines import sql
 from stagecast.features.intake.counted import counted
-from stagecast.features.shop.events import clock_of, events_of
+from stagecast.features.shop.events import KNOWN, clock_of, events_of
 from stagecast.training.panel import PAST_CUSTOMERS
 
 # An evaluation trains one horizon back, with one horizon of history before that.
@@ -123,7 +123,7 @@ def known_at(con: duckdb.DuckDBPyConnection, as_of: datetime) -> Known:
     """Create the table ``daily`` of the features, and return the counts of the log."""
     as_of = clock_of(con).shop(as_of)
     at = microseconds(as_of)
-    known = f"(select * from {events_of(con)} where {engine.KNOWN} < {at}) as known_events"
+    known = f"(select * from {events_of(con)} where {KNOWN} < {at}) as known_events"
     shape = engine.shape_of(con, known, at)
     daily = sql.render([sql.daily_step(engine.clock(at), known, shape)], engine.DIALECT)
     con.execute(f"create or replace temp table daily as {daily}")

@@ -9,6 +9,7 @@
 ``betageometric``  formulas of BG/NBD and MBG/NBD
 ``regular``        formulas of MBG/CNBD-k, MBG/NBD with regular gaps
 ``renewals``       expected orders of MBG/CNBD-k
+``regular_pareto`` formulas of Pareto/CNBD-k, Pareto/NBD with regular gaps
 ``paretonbd``      formulas of Pareto/NBD
 ``gammagamma``     ``GammaGamma``: spend per purchase
 ``stored``         strict reading of stored parameters

@@ -17,7 +17,13 @@ from numpy.typing import ArrayLike
 from scipy.special import expit, exprel
 
 from stagecast.features.arrays import Array
-from stagecast.training.learners.btyd import betageometric, paretonbd, regular, renewals
+from stagecast.training.learners.btyd import (
+    betageometric,
+    paretonbd,
+    regular,
+    regular_pareto,
+    renewals,
+)
 from stagecast.training.learners.btyd.histories import (
     as_floats,
     check_rate,
@@ -62,9 +68,10 @@ class Model:
     customers : int
         Number of customers it was fitted on.
     regularity : int
-        Phases k of a gap: 1 is random gaps; more, of ``mbg_nbd`` alone, makes it MBG/CNBD-k (see
-        :mod:`stagecast.training.learners.btyd.regular`). With more than 1, ``log_likelihood`` has
-        no term of the single gaps.
+        Phases k of a gap: 1 is random gaps; more makes ``mbg_nbd`` MBG/CNBD-k and ``pareto_nbd``
+        Pareto/CNBD-k (see :mod:`stagecast.training.learners.btyd.regular` and
+        :mod:`~stagecast.training.learners.btyd.regular_pareto`). With more than 1,
+        ``log_likelihood`` has no term of the single gaps.
 
     Raises
     ------
@@ -123,13 +130,14 @@ class Model:
             below.
         """
         x, t_x, T = checked_history(x, t_x, T)
-        if self.name == "pareto_nbd":
-            return paretonbd.log_likelihood(self.params, x, t_x, T)
         if self.regularity > 1:
-            density = regular.log_likelihood(self.params, self.regularity, x, t_x, T)
+            formulas = regular_pareto if self.name == "pareto_nbd" else regular
+            density = as_floats(formulas.log_likelihood(self.params, self.regularity, x, t_x, T))
             if log_gaps is None:
                 return density
             return density + regular.log_gap_term(self.regularity, x, as_floats(log_gaps))
+        if self.name == "pareto_nbd":
+            return paretonbd.log_likelihood(self.params, x, t_x, T)
         return betageometric.log_likelihood(self.params, FIRST_COIN[self.name], x, t_x, T)
 
     def p_alive(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Array:
@@ -274,6 +282,9 @@ class Model:
         says nothing of it.
         """
         x, t_x, T = checked_history(x, t_x, T)
+        if self.name == "pareto_nbd" and self.regularity > 1:
+            rate = regular_pareto.rate_if_left(self.params, self.regularity, x, t_x, T)
+            return as_floats(rate)
         if self.name == "pareto_nbd":
             return as_floats(paretonbd.rate_if_left(self.params, x, t_x, T))
         # the coin falls at a purchase, so the customer left on the day of the last one
@@ -344,29 +355,32 @@ class Model:
         return cls(name, (r, alpha, third, fourth), log_likelihood, customers, regularity)
 
     def _log_odds_dead(self, x: Array, t_x: Array, T: Array) -> Array:
+        if self.regularity > 1:
+            formulas = regular_pareto if self.name == "pareto_nbd" else regular
+            return as_floats(formulas.log_odds_dead(self.params, self.regularity, x, t_x, T))
         if self.name == "pareto_nbd":
             return paretonbd.log_odds_dead(self.params, x, t_x, T)
-        if self.regularity > 1:
-            return regular.log_odds_dead(self.params, self.regularity, x, t_x, T)
         return betageometric.log_odds_dead(self.params, FIRST_COIN[self.name], x, t_x, T)
 
     def _alive(self, x: Array, t_x: Array, T: Array) -> Array:
         return as_floats(expit(-self._log_odds_dead(x, t_x, T)))
 
     def _none(self, days: Array, x: Array, t_x: Array, T: Array, odds: Array) -> Array:
-        if self.name == "pareto_nbd":
+        if self.regularity > 1:
+            formulas = regular_pareto if self.name == "pareto_nbd" else regular
+            silent = formulas.none_if_active(self.params, self.regularity, days, x, t_x, T)
+        elif self.name == "pareto_nbd":
             silent = paretonbd.none_if_active(self.params, days, x, T)
-        elif self.regularity > 1:
-            silent = regular.none_if_active(self.params, self.regularity, days, x, t_x, T)
         else:
             silent = betageometric.none_if_active(self.params, days, x, T)
         return as_floats(np.minimum(expit(odds) + expit(-odds) * silent, 1.0))
 
     def _orders(self, days: Array, x: Array, t_x: Array, T: Array, alive: Array) -> Array:
-        if self.name == "pareto_nbd":
+        if self.regularity > 1:
+            formulas = regular_pareto if self.name == "pareto_nbd" else renewals
+            orders = formulas.orders_if_active(self.params, self.regularity, days, x, t_x, T)
+        elif self.name == "pareto_nbd":
             orders = paretonbd.orders_if_active(self.params, days, x, T)
-        elif self.regularity > 1:
-            orders = renewals.orders_if_active(self.params, self.regularity, days, x, t_x, T)
         else:
             orders = betageometric.orders_if_active(self.params, FIRST_COIN[self.name], days, x, T)
         return as_floats(alive * orders)
@@ -383,6 +397,6 @@ def _regularity(name: str, value: object) -> int:
     k = count("regularity", value)
     if k > regular.LARGEST_K:
         raise ValueError(f"regularity is {k}; expected at most {regular.LARGEST_K}")
-    if k > 1 and name != "mbg_nbd":
+    if k > 1 and name == "bg_nbd":
         raise ValueError(f"regularity is {k}; {name} has random gaps, so it must be 1")
     return k

@@ -66,7 +66,8 @@ def fit(
         A fitted model of the same name, whose parameters the optimisation starts from; its
         regularity may be another.
     regularity : int
-        Phases of a gap, see :class:`Model`; it is not fitted. Above 1 only for ``mbg_nbd``.
+        Phases of a gap, see :class:`Model`; it is not fitted. Above 1 for ``mbg_nbd`` and
+        ``pareto_nbd`` alone.
 
     Returns
     -------

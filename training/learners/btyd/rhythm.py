@@ -41,13 +41,19 @@ def vuong_statistic(differences: Array) -> float:
 
 
 def choose_regularity(
-    random: Model, x: Array, t_x: Array, T: Array, gaps: LogGaps, start: Model | None = None
+    random: Model,
+    x: Array,
+    t_x: Array,
+    T: Array,
+    gaps: LogGaps,
+    start: Model | None = None,
+    least: int = LEAST_REGULARITY,
 ) -> Model:
     """Return the start of a fit of MBG/NBD with the regularity that explains the gaps best.
 
     It is that on :data:`GRID` of the largest likelihood, on every n-th customer; ``random`` itself
     where no regularity is better than random gaps by ``LEAST_GAIN`` and ``LEAST_Z``, or the best
-    is below ``LEAST_REGULARITY``.
+    is below ``least``.
 
     Parameters
     ----------
@@ -59,6 +65,8 @@ def choose_regularity(
         Sums over the gaps.
     start
         A fit of another date, from which the optimisation starts.
+    least
+        Least regularity, in phases.
     """
     rows = slice(None, None, max(1, len(x) // SAMPLE_CUSTOMERS))
     history, sample = (x[rows], t_x[rows], T[rows]), gaps.of_rows(rows)
@@ -82,7 +90,7 @@ def choose_regularity(
         best = _highest(likelihood, max(1, _by_moments(history[0], history[1], sample.log)))
         while best > 1 and not beyond_chance(best):
             best -= 1
-        return model(best) if GRID[best] >= LEAST_REGULARITY else random
+        return model(best) if GRID[best] >= least else random
     except FitError:
         return random
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from stagecast.features.describe.channels.figures import (
@@ -106,6 +106,7 @@ def test_a_share_has_the_interval_of_wilson() -> None:
 
 
 @settings(max_examples=examples(40), deadline=None)
+@example(367, 0)  # rounding
 @given(st.integers(0, 500), st.integers(0, 500))
 def test_a_share_lies_within_its_interval_or_is_not_told(part: int, more: int) -> None:
     figure = share_figure(part, part + more)

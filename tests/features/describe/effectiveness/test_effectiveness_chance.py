@@ -36,6 +36,7 @@ def measure_of(result: BeforeAfter, key: str) -> Measure:
     return next(measure for measure in result.measures if measure.kind.id == key)
 
 
+@pytest.mark.slow
 def test_false_alarms_are_as_rare_as_promised() -> None:
     # nothing changes at day 140; windows of 84 days, and a look-back of 56
     runs = [compared(seed, 150, np.full(224, 0.03), 140) for seed in range(200)]

@@ -69,6 +69,7 @@ def test_cdnow_is_a_plain_share_because_all_were_observed_for_a_year() -> None:
     assert first_row["share_within_365d_high"] == pytest.approx(within + spread, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_the_chance_of_a_simulated_shop_is_recovered_though_most_came_lately() -> None:
     rng = np.random.default_rng(3)
     n = 20_000

@@ -9,6 +9,8 @@ import pytest
 from stagecast.features.describe.quality import Quality, describe
 from stagecast.features.events import ReadOptions, from_frame
 
+pytestmark = pytest.mark.slow
+
 START = pd.Timestamp("2024-01-01")
 
 

@@ -45,6 +45,7 @@ def ends_of_months(months: int, freq: str, noise: int, seed: int = 2) -> pd.Data
     return pd.DataFrame({"customer_id": customers, "timestamp": times, "event": "purchase"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("freq", ["ME", "BMS", "BME"])
 @pytest.mark.parametrize(("months", "noise"), [(10, 0), (24, 0), (24, 150), (4, 0), (36, 2000)])
 def test_days_that_come_every_month_are_no_imports(freq: str, months: int, noise: int) -> None:

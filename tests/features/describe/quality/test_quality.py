@@ -24,6 +24,7 @@ from tests.features.describe.quality.made import CLEAN, date, day, described, on
 from tests.profiles import examples
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -143,6 +144,7 @@ def gamma_gaps(
     return pairs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("whole_days", [False, True])
 @pytest.mark.parametrize("mean", [5.0, 30.0])
 @pytest.mark.parametrize("k", [1.0, 3.0])
@@ -236,6 +238,7 @@ def test_an_empty_log_cannot_be_described() -> None:
         described(CLEAN[:0])
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(20), deadline=None)
 @given(
     st.lists(

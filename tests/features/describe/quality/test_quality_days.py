@@ -16,6 +16,8 @@ from stagecast.features.describe.quality.odd import find_odd_days
 from tests.features.describe.quality.made import CLEAN, date, day, described, kinds, on, shop
 from tests.profiles import examples
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("first", "last"), [(200, 202), (204, 207), (351, 365), (120, 190), (15, 18), (490, 494)]

@@ -75,6 +75,7 @@ def test_the_active_and_the_lapsed_are_learned_from_apart(engine: sa.Engine) -> 
     assert learned.win_back.mean.estimate == pytest.approx(0.1 / 0.9)
 
 
+@pytest.mark.slow
 def test_the_effect_of_simulated_plans_is_recovered(tmp_path: Path) -> None:
     truth, estimates, covered = 0.15, [], []
     for draw in range(20):

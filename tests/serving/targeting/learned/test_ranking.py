@@ -58,6 +58,7 @@ def campaign(
     return closed_plans(engine, "big")[0], X, effect
 
 
+@pytest.mark.slow
 def test_uplift_is_chosen_where_a_contact_changes_other_customers_than_the_risky(
     engine: sa.Engine,
 ) -> None:
@@ -73,6 +74,7 @@ def test_uplift_is_chosen_where_a_contact_changes_other_customers_than_the_risky
     assert truth > 3 * best.standard_error
 
 
+@pytest.mark.slow
 def test_no_ranking_is_chosen_where_a_contact_does_the_same_to_all(engine: sa.Engine) -> None:
     plan, X, _ = campaign(engine, 3000, 0.0)
     ranked = rank_plan(plan, NAMES, X, depth=0.3, learners=("linear",))

@@ -22,6 +22,8 @@ from stagecast.serving.targeting.plan.terms import Audience, Costs, Rules, Terms
 from tests.serving import published
 from tests.waiting import LIMIT_SECONDS
 
+pytestmark = pytest.mark.slow
+
 AS_OF = published.AS_OF
 DAY = timedelta(days=1)
 TERMS = Terms(costs=Costs(contact=0.2), contacts=40, holdout=0.25)
@@ -210,7 +212,6 @@ book.PlanBook(Store.open(sys.argv[1]).engine).freeze("autumn")
 """
 
 
-@pytest.mark.slow
 def test_a_freezing_that_is_killed_leaves_the_draft_as_it_was(url, store, book):
     book.create("autumn", store.current_run(), TERMS)
     before = book.plan("autumn")

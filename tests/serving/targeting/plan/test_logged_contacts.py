@@ -66,6 +66,7 @@ def test_a_contact_that_was_uploaded_stays_and_what_a_log_takes_back_goes(store)
     assert noted(store) == {("c0001", at): "upload"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", [1, 3])
 def test_the_log_confirms_what_was_sent_and_goes_on_to(store, part):
     book = PlanBook(store.engine)

@@ -34,7 +34,8 @@ def contacted(proposal: Proposal) -> list[str]:
     ]
 
 
-@settings(max_examples=examples(80))
+@pytest.mark.slow
+@settings(max_examples=examples(40))
 @given(
     seed=st.integers(0, 10_000),
     contacts=st.one_of(st.none(), st.integers(1, 60)),
@@ -74,6 +75,7 @@ def test_a_list_keeps_its_limits_and_its_sums_add_up(seed, contacts, budget, hol
     assert contacted(again) == ids
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(40))
 @given(seed=st.integers(0, 10_000), budget=st.floats(2, 60))
 def test_no_simpler_ranking_is_expected_to_bring_more_for_the_same_money(seed, budget):

@@ -8,7 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stagecast.features.errors import UsageError
-from stagecast.serving.targeting.trial.draw import draw_holdout, hash_position, strata_of
+from stagecast.serving.targeting.trial.draw import (
+    draw_holdout,
+    draw_in_order,
+    hash_position,
+    strata_of,
+)
 
 
 def ids(customers: int) -> list[str]:
@@ -133,3 +138,12 @@ def test_strata_join_the_labels_of_a_customer() -> None:
         "call / new / low",
         "mail / loyal / high",
     ]
+
+
+def test_customers_in_the_order_of_their_ids_are_drawn_by_codes_as_by_texts() -> None:
+    ids = [f"c{k:03d}" for k in range(200)]
+    code = np.random.default_rng(3).integers(0, 3, 200)
+    texts = [["call / new", "mail / loyal", "mail / new"][k] for k in code]
+    by_texts = draw_holdout(ids[::-1], texts[::-1], 0.15, seed=9)[::-1]
+    assert 0 < by_texts.sum() < 200
+    assert np.array_equal(draw_in_order(code, 0.15, seed=9), by_texts)

@@ -43,6 +43,7 @@ def test_a_single_plan_is_itself() -> None:
     assert pooled.verdict.word == single.verdict.word
 
 
+@pytest.mark.slow
 def test_costs_count_by_plan() -> None:
     free, dear = (pool_read_outs(results(cost=cost)).net for cost in (0.0, 1000.0))
     assert free is not None

@@ -43,6 +43,7 @@ def test_without_an_effect_the_power_is_the_error() -> None:
     assert power_of(expected, 0.0, 200) == pytest.approx(0.05, abs=0.003)
 
 
+@pytest.mark.slow
 @given(st.floats(0.02, 0.9), st.integers(1000, 100_000), st.floats(0.05, 0.5))
 def test_the_smallest_effect_has_the_power_asked_for(
     p: float, customers: int, share: float

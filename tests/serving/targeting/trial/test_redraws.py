@@ -123,6 +123,7 @@ def few_redraws(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redraws, "REDRAWS", redraws.FEWEST_REDRAWS)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_redraws")
 def test_with_heavy_tails_intervals_hold_where_nobody_was_contacted() -> None:
     # a list and its spend are fixed, the hold-out is drawn again
@@ -145,6 +146,7 @@ def test_with_heavy_tails_intervals_hold_where_nobody_was_contacted() -> None:
     assert held["Student"] / draws < 0.88
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_redraws")
 def test_with_heavy_tails_the_looks_hold_together_where_nobody_was_contacted() -> None:
     draws, held, looks = 80, 0, 3

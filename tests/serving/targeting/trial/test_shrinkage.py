@@ -81,6 +81,7 @@ def test_shrunk_effects_lie_between_their_own_and_the_others_in_every_unit(
         assert b.width == pytest.approx(factor * a.width, rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("between", [0.0, 1.0, 3.0])
 def test_intervals_of_segments_hold_as_often_as_they_say(between: float) -> None:
     random = np.random.default_rng(7)

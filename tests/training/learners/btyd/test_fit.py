@@ -23,6 +23,8 @@ from stagecast.training.learners.btyd.fit import (
     fit_gamma_gamma,
 )
 
+pytestmark = pytest.mark.slow
+
 Params = tuple[float, float, float, float]
 History = tuple[Array, Array, Array]
 
@@ -321,7 +323,9 @@ def test_equal_spend_of_everybody_is_fitted() -> None:
     assert model.expected_spend([0, 3], [0.0, 10.0]) == pytest.approx([10.0, 10.0], rel=1e-3)
 
 
-@pytest.mark.parametrize("name", ["bg_nbd", "mbg_nbd", "pareto_nbd"])
+@pytest.mark.parametrize(
+    "name", ["bg_nbd", "mbg_nbd", pytest.param("pareto_nbd", marks=pytest.mark.long)]
+)
 def test_many_customers_are_fitted_to_the_same_optimum_by_a_short_way(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

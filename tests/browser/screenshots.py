@@ -1,0 +1,70 @@
+"""Takes the pictures of the README from a server that runs.
+
+stagecast demo && stagecast serve
+python -m tests.browser.screenshots http://127.0.0.1:8000 docs/images
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.browser.conftest import SWITCHES, chromium
+
+WIDTH, HEIGHT = 1180, 800
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture: the name of its file, the page, its language, and what of it is shown."""
+
+    name: str
+    path: str
+    language: str = "en"
+    height: int = HEIGHT
+
+
+PICTURES = (
+    Picture("home.png", "/"),
+    Picture("customers.png", "/customers?play=loyal_going_quiet"),
+    Picture("plan.png", "/plans/new?play=loyal_going_quiet&contacts=200&holdout_percent=20"),
+    Picture("customers-ru.png", "/customers", "ru"),
+    Picture("home-fa.png", "/", "fa"),
+)
+
+
+def take(address: str, folder: Path) -> None:
+    """Take all pictures of a server into a folder that exists, as PNG of few colours.
+
+    Parameters
+    ----------
+    address
+        Of the server, without a path.
+    folder
+        Where the files are written.
+    """
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=list(SWITCHES))
+        for picture in PICTURES:
+            context = browser.new_context(
+                base_url=address,
+                viewport={"width": WIDTH, "height": picture.height},
+                locale=picture.language,
+                extra_http_headers={"Accept-Language": picture.language},
+            )
+            page = context.new_page()
+            page.goto(picture.path)
+            page.screenshot(path=folder / picture.name)
+            context.close()
+        browser.close()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("address")
+    parser.add_argument("folder", type=Path)
+    asked = parser.parse_args()
+    take(asked.address, asked.folder)

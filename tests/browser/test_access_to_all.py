@@ -1,0 +1,73 @@
+"""Every page for everybody: axe finds no violation, in three languages, light, dark and on a phone.
+
+axe-core comes with the package ``axe-playwright-python``; without it these tests are skipped.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import TYPE_CHECKING
+
+import pytest
+
+from stagecast.serving.languages.display import LANGUAGES, Display
+from stagecast.serving.reports.run_report import render_report
+from tests.browser.test_jobs import PLACES
+from tests.serving.reports.test_report_languages import scores_of_a_shop, summary_of_a_shop
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.slow
+MOST_PRINTED_PAGES = 8
+LOOKS = (("light", 1280), ("dark", 1280), ("light", 390))
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
+    file = resources.files("axe_playwright_python") / "axe.min.js"
+    return file.read_text(encoding="utf-8")
+
+
+def violations(page: Page, axe: str) -> list[str]:
+    """Return what axe finds on a page that is open, a line for each rule."""
+    page.evaluate(axe)
+    result = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+    return [f"{rule['id']}: {rule['nodes'][0]['html'][:200]}" for rule in result["violations"]]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_axe_finds_nothing_on_any_page(
+    browser: Browser, address: str, axe: str, tmp_path: Path, language: str
+) -> None:
+    report = tmp_path / "report.html"
+    display = Display(language)  # type: ignore[arg-type]
+    report.write_text(render_report(summary_of_a_shop(), scores_of_a_shop(), None, display))
+    for scheme, width in LOOKS:
+        context = browser.new_context(
+            base_url=address,
+            color_scheme=scheme,
+            viewport={"width": width, "height": 800},
+            extra_http_headers={"Accept-Language": language},
+            bypass_csp=True,
+        )
+        page = context.new_page()
+        for place in (*PLACES, "/trust", "/docs", report.as_uri()):
+            page.goto(place)
+            assert violations(page, axe) == [], (place, scheme, width)
+        context.close()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_report_prints_on_few_pages(browser: Browser, tmp_path: Path, language: str) -> None:
+    report = tmp_path / "report.html"
+    display = Display(language)  # type: ignore[arg-type]
+    report.write_text(render_report(summary_of_a_shop(), scores_of_a_shop(), None, display))
+    page = browser.new_page()
+    page.goto(report.as_uri())
+    printed = page.pdf(prefer_css_page_size=True, print_background=True)
+    assert 1 < printed.count(b"/Type /Page\n") <= MOST_PRINTED_PAGES
+    page.close()

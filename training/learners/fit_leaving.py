@@ -1,0 +1,123 @@
+"""Fitting of :class:`stagecast.training.learners.leaving.Leaving`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+from scipy.special import softmax
+
+from stagecast.features.arrays import Array
+from stagecast.training.learners.btyd import Model
+from stagecast.training.learners.btyd.fit import FitError, fit
+from stagecast.training.learners.btyd.gaps import LogGaps
+from stagecast.training.learners.btyd.rhythm import choose_regularity
+from stagecast.training.learners.customer_base import MODELS, CustomerBase
+from stagecast.training.learners.leaving import LEAST_WEIGHT, Leaving, timed
+from stagecast.training.learners.season_of_purchases import Season
+
+MAX_CUSTOMERS: Final = 5_000
+"""About how many customers the models of leaving are fitted on."""
+LEAST_REGULARITY: Final = 2
+# Span of the totals that weigh the models, in days.
+YEAR_DAYS: Final = 365
+HISTORY: Final = ("frequency", "t_x_days", "T_days", "first_day")
+
+
+def fit_leaving(
+    base: CustomerBase,
+    features: Mapping[str, Array],
+    gaps: LogGaps | None,
+    season: Season | None = None,
+) -> Leaving | None:
+    """Return the models of leaving; None where the customer base has no two models to weigh.
+
+    Parameters
+    ----------
+    base
+        The customer base of these customers.
+    features
+        ``frequency``, ``t_x_days``, ``T_days`` and ``first_day`` of the buyers, shape (n_buyers,)
+        each.
+    gaps
+        Sums over the gaps of each; None where they are not known.
+    season
+        The season of the purchases; where gaps are random, the models are fitted in its time. None
+        or an even one: time runs evenly.
+    """
+    if tuple(model.name for model in base.models) != MODELS:
+        return None
+    rows = slice(None, None, max(1, -(-len(features["frequency"]) // MAX_CUSTOMERS)))
+    sample = {name: features[name][rows] for name in HISTORY}
+    history = sample["frequency"], sample["t_x_days"], sample["T_days"]
+    sample_gaps = None if gaps is None else gaps.of_rows(rows)
+    try:
+        models = base.models if sample_gaps is None else _models(base, history, sample_gaps)
+    except FitError:
+        models = base.models
+    log_gaps = None if sample_gaps is None else sample_gaps.log
+    if log_gaps is None and any(model.regularity > 1 for model in models):
+        return None  # their densities cannot be compared
+    totals = [model.log_likelihood_of(*history, log_gaps).sum() for model in models]
+    posterior = softmax(np.array(totals))
+    if models is base.models:
+        gone_weights = _gone_weights(models, posterior, sample)
+        if season is None or season.is_even:
+            return Leaving(gone_weights)
+        return _with_season(Leaving(gone_weights), base, sample, season)
+    some = [k for k, p in enumerate(posterior) if p >= LEAST_WEIGHT]
+    kept_models = tuple(models[k] for k in some)
+    weights = posterior[some] / posterior[some].sum()
+    return Leaving(
+        _gone_weights(kept_models, weights, sample), kept_models, tuple(map(float, weights))
+    )
+
+
+def _with_season(
+    even: Leaving, base: CustomerBase, features: Mapping[str, Array], season: Season
+) -> Leaving:
+    """Return the leaving with models that are fitted in the time of the season."""
+    history = timed(features, season)
+    try:
+        models = [fit(model.name, *history, start=model) for model in base.models]
+    except FitError:
+        return even
+    posterior = softmax(np.array([model.log_likelihood_of(*history).sum() for model in models]))
+    some = [k for k, p in enumerate(posterior) if p >= LEAST_WEIGHT]
+    weights = posterior[some] / posterior[some].sum()
+    return Leaving(
+        even.gone_weights, tuple(models[k] for k in some), tuple(map(float, weights)), season
+    )
+
+
+def _models(
+    base: CustomerBase, history: tuple[Array, Array, Array], gaps: LogGaps
+) -> tuple[Model, ...]:
+    """Return both models with regular gaps; those of the customer base where gaps are random."""
+    at_purchase, any_time = base.models
+    if at_purchase.regularity > 1:
+        k = at_purchase.regularity
+    else:
+        chosen = choose_regularity(at_purchase, *history, gaps, least=LEAST_REGULARITY)
+        k = chosen.regularity
+        if k == 1:
+            return base.models
+        at_purchase = fit("mbg_nbd", *history, start=chosen, regularity=k)
+    return at_purchase, fit("pareto_nbd", *history, start=any_time, regularity=k)
+
+
+def _gone_weights(
+    models: Sequence[Model], posterior: Array, features: Mapping[str, Array]
+) -> tuple[float, ...]:
+    """Return the weights with the least expected square of the relative error of what is gone."""
+    alone = CustomerBase(tuple(models), None)
+    alive = alone.p_alive_by_model(features)
+    regained = alone.regained_by_model(YEAR_DAYS, features, 0.0)
+    totals = np.array(
+        [float(((1.0 - p) * orders).sum()) for p, orders in zip(alive, regained, strict=True)]
+    )
+    if not (totals > 0).all():
+        return tuple(map(float, posterior))
+    shares = posterior / totals**2
+    return tuple(map(float, shares / shares.sum()))

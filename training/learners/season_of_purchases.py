@@ -1,0 +1,122 @@
+"""The season of a log's repeat purchases, and time that runs faster where they are many.
+
+A silence in a season in which nobody buys says little, and one at Christmas much. A model that
+takes all days for equal learns from them that customers leave sooner, or later, than they do. With
+time measured in usual purchases the days are equal again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from stagecast.features.arrays import Array
+from stagecast.features.record import PurchaseDays
+from stagecast.training.learners.btyd import Model
+
+YEAR_DAYS: Final = 365.0
+BINS: Final = 26
+LEAST_YEARS: Final = 2
+"""Whole years before the as_of that tell a season from chance."""
+LEAST_SPREAD: Final = 0.15
+"""Least standard deviation, in logs, of the parts of a year that is worth to be called a season."""
+PRIOR_ORDERS: Final = 10.0
+"""Orders of a part of a year that are added to what came and to what was expected."""
+
+
+@dataclass(frozen=True)
+class Season:
+    """Pace of purchases in equal parts of a year, of mean 1.
+
+    Parameters
+    ----------
+    pace
+        Shape (``BINS``,).
+    day
+        Day number (days since 1970) at which the year begins.
+    """
+
+    pace: tuple[float, ...]
+    day: float
+
+    @property
+    def is_even(self) -> bool:
+        """Whether all parts have the same pace."""
+        return min(self.pace) == max(self.pace)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the season as plain data."""
+        return {"pace": list(self.pace), "day": self.day}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Season:
+        """Read what :meth:`to_json` returns.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            ``data`` does not have that form.
+        """
+        pace = tuple(float(value) for value in data["pace"])
+        if len(pace) != BINS or not all(0.0 < value < np.inf for value in pace):
+            raise ValueError(f"a season has {BINS} paces above 0; got {list(pace)}")
+        return cls(pace, float(data["day"]))
+
+    def time_at(self, day: Array) -> Array:
+        """Return the time that runs by the pace at day numbers, in days, same shape."""
+        since = day - self.day
+        years = np.floor(since / YEAR_DAYS)
+        part = (since - years * YEAR_DAYS) / YEAR_DAYS * BINS
+        passed = np.concatenate([[0.0], np.cumsum(self.pace)]) / BINS * YEAR_DAYS
+        return np.asarray(years * YEAR_DAYS + np.interp(part, np.arange(BINS + 1.0), passed))
+
+
+def season_of(days: PurchaseDays, as_of_day: float, history_days: float, model: Model) -> Season:
+    """Return the season of the repeat purchases of a log; even where there is none.
+
+    What came in a part of a year is compared with what customers of those ages usually order, by
+    the model. Of the logs of these ratios, the part that the years have in common counts: the
+    covariance of two halves of the years over their mean variance.
+
+    Parameters
+    ----------
+    days
+        The purchase days, ordered by customer and day.
+    as_of_day
+        The as_of as a day number (days since 1970).
+    history_days
+        Days of the log before the as_of.
+    model
+        Model of the purchases of these customers with random gaps.
+    """
+    years = int(history_days // YEAR_DAYS)
+    even = Season((1.0,) * BINS, as_of_day)
+    if years < LEAST_YEARS:
+        return even
+    first_of_customer = np.r_[True, days.customer[1:] != days.customer[:-1]]
+    before = as_of_day - days.day.astype(np.float64)
+    width = YEAR_DAYS / BINS
+    last = years * BINS
+    part = np.floor((before - 0.5) / width).astype(np.int64)
+    repeat = ~first_of_customer & (part >= 0) & (part < last)
+    observed = np.bincount(part[repeat], minlength=last).astype(np.float64)
+    age = before[first_of_customer]
+    # ages of all customers at the edges of the parts, in whole parts; orders so far by the model
+    edges = np.arange(last + 1.0) * width
+    grid = np.linspace(0.0, float(age.max(initial=1.0)), 200)
+    usual = model.expected_orders_new(grid)
+    so_far = np.array([np.interp(np.maximum(age - edge, 0.0), grid, usual).sum() for edge in edges])
+    expected = so_far[:-1] - so_far[1:]
+    ratio = (observed + PRIOR_ORDERS) / (expected + PRIOR_ORDERS)
+    by_year = np.log(ratio).reshape(years, BINS)
+    by_year = by_year - by_year.mean(axis=1, keepdims=True)
+    odd, rest = by_year[::2].mean(axis=0), by_year[1::2].mean(axis=0)
+    shared = float(np.clip(2.0 * (odd @ rest) / max(odd @ odd + rest @ rest, 1e-9), 0.0, 1.0))
+    mean = by_year.mean(axis=0) * shared
+    if mean.std() < LEAST_SPREAD:
+        return even
+    pace = np.exp(mean)[::-1]
+    return Season(tuple(map(float, pace / pace.mean())), as_of_day)
