@@ -19,7 +19,7 @@ class Boosters(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # MLflow has n
         paths = context.artifacts.values()
         self._boosters = [lightgbm.Booster(model_file=path) for path in paths]
 
-    def predict(self, context: Any, model_input: Any) -> Any:
+    def predict(self, context, model_input):  # type: ignore[no-untyped-def]  # MLflow reads hints
         """Return what each booster predicts of the rows of a frame."""
         answers = []
         for booster in self._boosters:
