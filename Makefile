@@ -72,6 +72,7 @@ bench: $(VENV)/.dev  ## every speed we claim, as a ratio to a peer in the same r
 	$(BIN)/python -m bench.features --spark
 	$(BIN)/python -m bench.training
 	$(BIN)/python -m bench.requests
+	$(BIN)/python -m bench.served
 	$(BIN)/python -m bench.history
 	$(BIN)/python -m bench.plans
 	$(BIN)/python -m bench.larger_than_memory

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+LIMIT_SECONDS = 300
 _HEAD_END = b"\r\n\r\n"
 _TICKS, _PAGE = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
 
@@ -114,7 +115,7 @@ async def load(port: int, requests: Sequence[bytes], clients: int, count: int) -
     Raises
     ------
     ConnectionError
-        An answer is not 200, or a connection was closed.
+        An answer is not 200, a connection was closed, or the answers take minutes.
     """
     loop, latencies = asyncio.get_running_loop(), list[float]()
     begin = time.perf_counter()
@@ -126,7 +127,12 @@ async def load(port: int, requests: Sequence[bytes], clients: int, count: int) -
         )
         await protocol.done
 
-    await asyncio.gather(*(client() for _ in range(clients)))
+    try:
+        async with asyncio.timeout(LIMIT_SECONDS):
+            await asyncio.gather(*(client() for _ in range(clients)))
+    except TimeoutError:
+        problem = f"{len(latencies)} of {count} requests were answered in {LIMIT_SECONDS} s"
+        raise ConnectionError(problem) from None
     return Load(time.perf_counter() - begin, latencies)
 
 

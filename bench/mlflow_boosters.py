@@ -9,7 +9,6 @@ from typing import Any
 
 import lightgbm
 import mlflow
-import pandas as pd
 
 
 class Boosters(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # MLflow has no types for it
@@ -20,8 +19,8 @@ class Boosters(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # MLflow has n
         paths = context.artifacts.values()
         self._boosters = [lightgbm.Booster(model_file=path) for path in paths]
 
-    def predict(self, context: Any, model_input: pd.DataFrame) -> list[list[float]]:
-        """Return what each booster predicts of the first row."""
+    def predict(self, context, model_input):  # type: ignore[no-untyped-def]  # MLflow reads hints
+        """Return what each booster predicts of the rows of a frame."""
         answers = []
         for booster in self._boosters:
             rows = model_input[booster.feature_name()].to_numpy(dtype=float)

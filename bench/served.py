@@ -31,6 +31,7 @@ import numpy as np
 from bench.clients import Load, load, processor_seconds, request_of, resident_mb
 from bench.requests import bodies
 from stagecast.serving.commands.console import table
+from stagecast.serving.scoring.scorer import load_scorer
 from tests.waiting import free_port
 
 ROOT = Path(__file__).parents[1]
@@ -101,7 +102,9 @@ def serving(command: Sequence[str], port: int, path: str) -> Iterator[Server]:
     path
         What answers 200 when it is ready.
     """
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    # MLflow looks for uvicorn on the path
+    path_of_programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PATH": path_of_programs}
     begin = time.monotonic()
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
     try:
@@ -143,8 +146,8 @@ def mlflow_folder(scorer: Any, folder: Path) -> tuple[Path, bytes]:
     ensembles = [
         trees
         for trees in (
-            models.churn.members.get("trees"),
-            models.next_stage.trees if hasattr(models.next_stage, "trees") else None,
+            models.churn.trees,
+            models.next_stage.trees,
             models.value.orders.trees,
         )
         if trees is not None
@@ -195,13 +198,16 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(prog="python -m bench.served")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each side (default 5)")
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--model", type=Path, help="a bundle; default: one is trained")
+    chosen = parser.parse_args()
     python = sys.executable
     with tempfile.TemporaryDirectory(prefix="stagecast-bench-") as name, ExitStack() as stack:
         folder = Path(name)
-        model, body = mlflow_folder(trained(folder / "model"), folder)
+        scorer = trained(folder / "model") if chosen.model is None else load_scorer(chosen.model)
+        bundle = chosen.model or folder / "model"
+        model, body = mlflow_folder(scorer, folder)
         port = free_port()
-        command = ["stagecast", "serve", "--model", str(folder / "model"), "--port", str(port)]
+        command = ["stagecast", "serve", "--model", str(bundle), "--port", str(port)]
         store = ["--store", str(folder / "bench.db")]
         own = stack.enter_context(serving([python, "-m", *command, *store], port, "/readyz"))
         port = free_port()
@@ -210,7 +216,7 @@ def main() -> None:
         peer = stack.enter_context(serving([python, "-m", *command, *options], port, "/ping"))
         before = resident_mb(own.pid)
         sides = sides_of(own, peer, body)
-        for number in range(rounds + 1):
+        for number in range(chosen.rounds + 1):
             for side in sides:
                 side.measure()
                 if not number:  # the first round meets cold caches

@@ -33,6 +33,8 @@ UNSAFE = {
 ALLOWED = {"training/inactivity/own_files.py": {"skops"}}
 """Module -> the unsafe module that it may import: members of the user, only by their choice."""
 HEAVY = ("lifetimes", "autograd", "mlflow")
+NOT_OF_A_SERVER = {"pandas", "sklearn", "lightgbm", "duckdb", "scipy.stats", "scipy.optimize"}
+"""What a running server does without until somebody asks for what needs it."""
 
 
 def modules() -> list[Path]:
@@ -332,6 +334,7 @@ EVALUATION = {
 def test_a_running_server_loads_evaluation_and_nothing_that_fits() -> None:
     _, loaded = import_all(["stagecast.serving.http.server"], [])
     assert [name for name in loaded if name.split(".")[0] in HEAVY] == []
+    assert NOT_OF_A_SERVER.intersection(loaded) == set()
     training = {
         name.removeprefix("stagecast.training.")
         for name in loaded

@@ -6,8 +6,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stagecast.features.one_customer.sentences import RuleSentences
 from stagecast.features.stages import conditions
 from stagecast.features.stages.conditions import Clause, Condition, number_text
+from stagecast.features.stages.scheme_files import load_scheme
+from stagecast.features.stages.thresholds import THRESHOLD_NAMES
 from tests.profiles import examples
 
 NUMBERS = st.one_of(
@@ -23,6 +26,18 @@ NUMBERS = st.one_of(
 def test_a_number_alone_is_written_as_in_a_column(values: list[float]) -> None:
     column = conditions._number_texts(np.array(values)).to_pylist()
     assert [number_text(value) for value in values] == column
+
+
+@settings(max_examples=examples(60))
+@given(st.lists(NUMBERS, min_size=1, max_size=12), st.sampled_from(["retail", "clm5"]))
+def test_sentences_row_by_row_are_those_of_columns(values: list[float], name: str) -> None:
+    scheme = load_scheme(name).with_thresholds(
+        dict.fromkeys(THRESHOLD_NAMES, 1.906), {"loyal_orders"}
+    )
+    facts = {n: np.roll(np.array(values), k) for k, n in enumerate(sorted(scheme.features))}
+    stage = np.arange(len(values)) % len(scheme.stages)
+    expected = scheme.explain(stage, facts).to_pylist()
+    assert RuleSentences(scheme).of_rows(stage, facts) == expected
 
 
 @settings(max_examples=examples(100))

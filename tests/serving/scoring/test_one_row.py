@@ -116,8 +116,8 @@ def test_few_customers_of_a_request_are_scored_by_it(
 ) -> None:
     buyer = CustomerEvents("buyer", (Event(day(10), amount=5.0), Event(day(200), amount=5.0)))
     lead = CustomerEvents("lead", (Event(day(10), "visit"),))
-    asked = [buyer, lead, CustomerEvents("other", buyer.events)]
-    assert len(asked) == ONE_BY_ONE
+    others = [CustomerEvents(f"other {k}", buyer.events) for k in range(ONE_BY_ONE - 2)]
+    asked = [buyer, lead, *others]
     expected = scorer._of_arrays(asked, day(DAYS), with_reasons=True)
     of_arrays = []
     score_arrays = Scorer._of_arrays

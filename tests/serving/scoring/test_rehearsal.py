@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
+import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,8 +18,10 @@ from stagecast.serving.scoring.rehearsal import load_rehearsed, rehearse
 from stagecast.serving.scoring.scorer import Scorer, load_scorer
 from stagecast.training.config import TrainConfig
 from tests.shared import once
+from tests.test_arrow import NOT_OF_A_SERVER
 from tests.training.forging import make_hashes_fit
 from tests.training.made import Trained, day, simulated_rows, trained
+from tests.waiting import LIMIT_SECONDS
 
 pytestmark = pytest.mark.slow
 
@@ -86,6 +90,23 @@ def test_a_bundle_that_predicts_something_else_than_where_it_was_trained_is_refu
     forged(bundle, "next_stage.lightgbm.txt", shift)
     with pytest.raises(DataRefusedError, match="p_stage of the golden customers"):
         rehearse(load_scorer(bundle), "forged")
+
+
+def test_a_child_that_nobody_waits_for_is_ended(bundle: Path) -> None:
+    with FirstLoad(bundle) as first:
+        assert first._child.poll() is None
+    assert first._child.returncode == -signal.SIGKILL
+
+
+def test_scores_in_every_way_load_no_frames_and_no_python_package_of_trees(bundle: Path) -> None:
+    code = (
+        "import sys; from stagecast.serving.scoring import rehearsal; "
+        "rehearsal.main(sys.argv[1]); sys.stderr.write(' '.join(sys.modules))"
+    )
+    command = [sys.executable, "-c", code, str(bundle)]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=True)
+    assert len(ran.stdout.strip()) == 64, "the hash of the scores"
+    assert NOT_OF_A_SERVER.intersection(ran.stderr.split()) == set()
 
 
 def test_a_whole_bundle_gives_the_same_scores_in_both_processes(bundle: Path) -> None:
