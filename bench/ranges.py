@@ -31,7 +31,6 @@ from stagecast.training.panel import build
 from stagecast.training.reproducible import single_threaded_blas
 from stagecast.training.value.spans import Purchases
 
-GROCERY = ONLINE_RETAIL.with_name("grocery.csv")
 DAYS = 180
 
 
@@ -42,13 +41,6 @@ class Log:
     read: Callable[[], pd.DataFrame]
     dates: tuple[str, ...]
     file: Path | None = None
-
-
-def grocery() -> pd.DataFrame:
-    """Return the purchase days of an online grocer (BTYDplus)."""
-    frame = pd.read_csv(GROCERY).iloc[:, :3]
-    frame.columns = pd.Index(["customer_id", "timestamp", "amount"])
-    return frame.assign(customer_id=frame["customer_id"].astype(str))
 
 
 LOGS = {
