@@ -89,13 +89,13 @@ def lists(looks: int, path: Path = ONLINE_RETAIL) -> Iterator[RealList]:
     """Yield all customers of each log at each date; Online Retail II where its file is."""
     logs = {"CDNOW": cdnow_frame()[["customer_id", "timestamp", "amount"]]}
     if path.exists():
-        logs["Online Retail II"] = _online_retail(path)
+        logs["Online Retail II"] = online_retail(path)
     for name, log in logs.items():
         for date in DATES[name]:
             yield _scored(f"{name} {date}", log, pd.Timestamp(date), looks)
 
 
-def _online_retail(path: Path) -> pd.DataFrame:
+def online_retail(path: Path) -> pd.DataFrame:
     """Return the lines of customers; cancelled ones carry the money that is given back."""
     lines = pd.read_parquet(path, columns=["Customer ID", "InvoiceDate", "Quantity", "Price"])
     lines = lines[lines["Customer ID"].notna() & (lines["Customer ID"] > 0) & (lines["Price"] > 0)]

@@ -168,6 +168,8 @@ class Predictions:
     value_at_risk, value_gone
         Parts of the value if kept that are expected to be lost from now on, and are lost already;
         see :mod:`stagecast.training.value.kept`. Null for prospects, and without a customer base.
+    contract_low, contract_high
+        Ends of the 90 % range of ``clv`` of open contracts; null without one.
     days_to_order
         Median days until the next order; null where an order within five years is less likely than
         not.
@@ -190,6 +192,8 @@ class Predictions:
     clv_residual: Array
     value_at_risk: Array
     value_gone: Array
+    contract_low: Array
+    contract_high: Array
     days_to_order: Array
 
     @property
@@ -200,12 +204,32 @@ class Predictions:
     @property
     def spend_outlook(self) -> Outlook:
         """What ``expected_spend`` supposes of the spend of each row."""
-        return Outlook(self.expected_spend, self.p_silent, self.orders_if_any)
+        return Outlook(self.expected_spend, self.p_silent, self.orders_if_any, self.orders_so_far)
 
     @property
     def value_outlook(self) -> Outlook:
         """What ``clv`` supposes of the value of each row."""
-        return Outlook(self.clv, self.value_p_none, self.value_orders_if_any)
+        return Outlook(self.clv, self.value_p_none, self.value_orders_if_any, self.orders_so_far)
+
+    def value_range(self, intervals: Intervals) -> tuple[Array, Array]:
+        """Return the ends of the 90 % range of ``clv``, shape (n_rows,) each.
+
+        Those of open contracts follow from P(cancel), the others from the intervals.
+        """
+        low, high = intervals.around(self.value_outlook)
+        has_contract = np.isfinite(self.contract_low)
+        return (
+            np.where(has_contract, self.contract_low, low),
+            np.where(has_contract, self.contract_high, high),
+        )
+
+    @property
+    def orders_so_far(self) -> Array:
+        """Purchase days so far of every row; 0 of prospects."""
+        orders = np.zeros(len(self.p_inactive))
+        if len(self.buyers):
+            orders[self.buyers] = self.columns["orders"]
+        return orders
 
     @property
     def p_purchase(self) -> Array:

@@ -345,15 +345,18 @@ class Scorer:
 
     def _value(self, predicted: Predictions, as_of: datetime) -> dict[str, Any]:
         models = self.bundle.models
+        # the training had no later period to fit an interval on, so there is none
+        null = np.full(len(predicted.clv), np.nan)
+        of_spend, of_value = models.spend_interval, models.value_interval
+        ends = {
+            "expected_spend": (null, null)
+            if of_spend is None
+            else of_spend.around(predicted.spend_outlook),
+            "clv": (null, null) if of_value is None else predicted.value_range(of_value),
+        }
         money = {}
-        for name, outlook, interval in (
-            ("expected_spend", predicted.spend_outlook, models.spend_interval),
-            ("clv", predicted.value_outlook, models.value_interval),
-        ):
-            money[name] = outlook.expected
-            # the training had no later period to fit the interval on, so there is none
-            null = np.full(len(outlook), np.nan)
-            low, high = (null, null) if interval is None else interval.around(outlook)
+        for name, (low, high) in ends.items():
+            money[name] = getattr(predicted, name)
             money[f"{name}_low"], money[f"{name}_high"] = low, high
         order_day = np.floor(day_number(as_of) + predicted.days_to_order)
         return {

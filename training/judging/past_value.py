@@ -49,7 +49,8 @@ def spend_at(panel: Panel, models: Models, frame: Frame) -> tuple[Outlook, Array
     """Return the supposed spend within the horizon of a past date, and what came."""
     money = money_at(panel, models, frame)
     p_none = 1.0 - money.expected_orders / money.orders_if_any
-    return Outlook(money.expected_spend, p_none, money.orders_if_any), frame.spend
+    past = frame.columns["orders"]
+    return Outlook(money.expected_spend, p_none, money.orders_if_any, past), frame.spend
 
 
 def spend_intervals(panel: Panel, models: Models, outlook: Outlook, spend: Array) -> Intervals:
@@ -96,7 +97,9 @@ def value_intervals(panel: Panel, models: Models, purchases: Purchases) -> Inter
     outlooks, outcomes = [], []
     for frame in frames[:DATES]:
         money = money_at(panel, models, frame, span)
-        outlooks.append(Outlook(money.clv, money.value_p_none, money.value_orders_if_any))
+        past = frame.columns["orders"]
+        outlook = Outlook(money.clv, money.value_p_none, money.value_orders_if_any, past)
+        outlooks.append(outlook)
         spent = purchases.within(
             frame.customer, frame.back, 0, span, config.annual_discount, money=True
         )

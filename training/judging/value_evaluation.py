@@ -98,7 +98,7 @@ def evaluate_value(
     figures = tuple(_figures(name, label, expected, observed) for name, label, expected in methods)
     coverage = None
     if intervals is not None:
-        low, high = (end[buyers] for end in intervals.around(predicted.value_outlook))
+        low, high = (end[buyers] for end in predicted.value_range(intervals))
         coverage = float(((observed >= low) & (observed <= high)).mean())
     grade = grade_value(figures)
     return ValueEvaluation(

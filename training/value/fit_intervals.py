@@ -69,16 +69,19 @@ def _bin_edges(expected: Array) -> Array:
     return np.unique(np.quantile(expected, np.linspace(0, 1, count + 1)[1:-1]))
 
 
-def _variation(outlook: Outlook, outcome: Array) -> tuple[float, float]:
-    """Return the squared variation of those who bought: a constant, and a part per order."""
+def _variation(outlook: Outlook, outcome: Array) -> tuple[float, ...]:
+    """Return the squared variation of those who bought: a constant, and two parts per order."""
     bought = outcome > 0
     if bought.sum() < 2:
         return USUAL_VARIATION
     ratio = outcome[bought] / np.maximum(outlook.if_any[bought], _TINY)
     square = np.minimum((ratio / ratio.mean() - 1.0) ** 2, MAX_SQUARE)
     per_order = 1.0 / np.maximum(outlook.orders[bought], 1.0)
-    (constant, by_order), _ = nnls(np.column_stack([np.ones(len(per_order)), per_order]), square)
-    return float(constant), float(by_order)
+    parts = [np.ones(len(per_order)), per_order]
+    if outlook.past is not None:
+        parts.append(1.0 / outlook.orders_so_far[bought])
+    weights, _ = nnls(np.column_stack(parts), square)
+    return tuple(map(float, weights))
 
 
 def _order_statistic(ordered: Array, share: float, *, upper: bool) -> float:

@@ -11,7 +11,7 @@ Source: Chernozhukov, Wuethrich and Zhu (2021), "Distributional conformal predic
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -38,18 +38,28 @@ class Outlook:
         Probability of no purchase.
     orders
         Expected purchase days if any, at least 1.
+    past
+        Purchase days so far, of which the own rate is known the better the more they are; None
+        counts as one each.
     """
 
     expected: Array
     p_none: Array
     orders: Array
+    past: Array | None = None
 
     def __len__(self) -> int:
         return len(self.expected)
 
     def of(self, chosen: NDArray[Any]) -> Outlook:
         """Return these rows, by mask or by position."""
-        return Outlook(self.expected[chosen], self.p_none[chosen], self.orders[chosen])
+        past = None if self.past is None else self.past[chosen]
+        return Outlook(self.expected[chosen], self.p_none[chosen], self.orders[chosen], past)
+
+    @property
+    def orders_so_far(self) -> Array:
+        """Purchase days so far, at least 1, shape (rows,)."""
+        return np.ones(len(self)) if self.past is None else np.maximum(self.past, 1.0)
 
     @property
     def if_any(self) -> Array:
@@ -59,9 +69,8 @@ class Outlook:
 
 def joined(outlooks: Sequence[Outlook]) -> Outlook:
     """Return the rows of several outlooks, one after the other."""
-    return Outlook(
-        *(np.concatenate([getattr(o, f.name) for o in outlooks]) for f in fields(Outlook))
-    )
+    names = ("expected", "p_none", "orders", "orders_so_far")
+    return Outlook(*(np.concatenate([getattr(o, name) for o in outlooks]) for name in names))
 
 
 @dataclass(frozen=True)
@@ -71,8 +80,8 @@ class Intervals:
     Parameters
     ----------
     variation
-        Squared variation of the money of those who buy: a constant, and a part that is divided by
-        the expected orders.
+        Squared variation of the money of those who buy: a constant, a part that is divided by the
+        expected orders, and, but in bundles of before, one that is divided by the orders so far.
     edges
         Upper ends of all bins of expected money but the last.
     low, high
@@ -82,7 +91,7 @@ class Intervals:
         learned over a shorter span.
     """
 
-    variation: tuple[float, float]
+    variation: tuple[float, ...]
     edges: tuple[float, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
@@ -102,21 +111,23 @@ class Intervals:
         null = np.isnan(outlook.expected)
         return np.where(null, np.nan, low), np.where(null, np.nan, high)
 
-    def _shape(self, orders: Array) -> Array:
-        constant, by_order = self.variation
-        variation = constant + by_order / np.maximum(orders, 1.0)
+    def _shape(self, outlook: Outlook) -> Array:
+        constant, by_order, *by_past = self.variation
+        variation = constant + by_order / np.maximum(outlook.orders, 1.0)
+        if by_past:
+            variation = variation + by_past[0] / outlook.orders_so_far
         return np.asarray(1.0 / np.clip(variation, MIN_VARIATION, MAX_VARIATION))
 
     def _quantile(self, outlook: Outlook, level: Array) -> Array:
         """Return the money at a level of the supposed distribution, shape (rows,)."""
         if_any = (level - outlook.p_none) / np.maximum(1.0 - outlook.p_none, _TINY)
-        shape = self._shape(outlook.orders)
+        shape = self._shape(outlook)
         money = gammaincinv(shape, np.clip(if_any, 0.0, 1.0 - _TINY)) / shape * outlook.if_any
         return np.where(if_any > 0, money, 0.0)
 
     def level(self, outlook: Outlook, outcome: Array) -> Array:
         """Return the level of the supposed distribution that each outcome has, shape (rows,)."""
-        shape = self._shape(outlook.orders)
+        shape = self._shape(outlook)
         below = gammainc(shape, shape * outcome / np.maximum(outlook.if_any, _TINY))
         return np.asarray(outlook.p_none + (1.0 - outlook.p_none) * below)
 
@@ -133,9 +144,11 @@ class Intervals:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Intervals:
         """Read what :meth:`to_json` returns."""
-        constant, by_order = data["variation"]
+        variation = tuple(float(value) for value in data["variation"])
+        if len(variation) not in (2, 3):
+            raise ValueError(f"a variation has 2 or 3 parts; got {len(variation)}")
         return cls(
-            (float(constant), float(by_order)),
+            variation,
             tuple(data["edges"]),
             tuple(data["low"]),
             tuple(data["high"]),

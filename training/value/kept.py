@@ -32,6 +32,9 @@ RATE_RANGE: Final = 2.0
 # Newton's steps, the longest one and the largest shift, in log odds.
 STEPS: Final = 12
 MAX_STEP, MAX_SHIFT = 5.0, 25.0
+# Share of contracts that end before the lower end of the range; nothing is beyond the upper one.
+CONTRACT_TAIL: Final = 0.10
+HALVINGS: Final = 40
 _SMALLEST: Final = 1e-9
 
 
@@ -153,6 +156,39 @@ def parts_of_contracts(
     lasting = _annuity(hazard + daily, days) / _annuity(np.full(len(hazard), daily), days)
     clv = np.maximum(kept_value * lasting, np.minimum(near_value, kept_value))
     return ValueParts(clv, kept_value - clv, np.zeros(len(clv)))
+
+
+def range_of_contracts(clv: Array, kept_value: Array, payment: Array) -> tuple[Array, Array]:
+    """Return the ends of the 90 % range of the value of open contracts, shape (rows,) each.
+
+    A contract brings its payments until it ends, at a constant hazard. So nothing lies above the
+    value if it goes on, but for one payment by which a span can hold more of them, and the lower
+    end is where one contract in ten has ended, less half a payment.
+
+    Parameters
+    ----------
+    clv
+        Expected value over the value horizon.
+    kept_value
+        Value over the value horizon if the contract goes on.
+    payment
+        What one payment brings.
+
+    >>> low, high = range_of_contracts(np.array([120.0]), np.array([120.0]), np.array([10.0]))
+    >>> (low.round(3).tolist(), high.round(3).tolist())
+    ([115.0], [130.0])
+    """
+    share = np.clip(clv / np.maximum(kept_value, _SMALLEST), _SMALLEST, 1.0 - _SMALLEST)
+    # the hazard h over the span, of which the mean share that passes is (1 - exp(-h)) / h
+    least, most = np.full(share.shape, np.log(_SMALLEST)), np.full(share.shape, -np.log(_SMALLEST))
+    for _ in range(HALVINGS):
+        middle = (least + most) / 2.0
+        h = np.exp(middle)
+        lasts = -np.expm1(-h) / h > share
+        least, most = np.where(lasts, middle, least), np.where(lasts, most, middle)
+    passed = np.minimum(-np.log1p(-CONTRACT_TAIL) / np.exp(least), 1.0)
+    low = np.maximum(kept_value * passed - payment / 2.0, 0.0)
+    return np.minimum(low, clv), np.maximum(kept_value + payment, clv)
 
 
 def _annuity(rate: Array, days: int) -> Array:

@@ -19,6 +19,7 @@ from stagecast.training.value.ahead import OrdersAhead
 from stagecast.training.value.kept import (
     parts_of_buyers,
     parts_of_contracts,
+    range_of_contracts,
     still_customer,
 )
 from stagecast.training.value.model import MAX_VALUE_DAYS, ValueModel, discounted_days
@@ -45,6 +46,8 @@ class Money:
     clv_residual: Array
     value_at_risk: Array
     value_gone: Array
+    contract_low: Array
+    contract_high: Array
 
     @classmethod
     def nothing(cls, rows: int) -> Money:
@@ -138,6 +141,9 @@ def money_of_buyers(
                 config.annual_discount,
             )
             parts = going_on.where(contracts.open, parts)
+            ends = range_of_contracts(going_on.clv, going_on.clv + going_on.at_risk, earned)
+            for end, values in zip((money.contract_low, money.contract_high), ends, strict=True):
+                end[contracts.open] = values[contracts.open]
         money.value_at_risk[:], money.value_gone[:] = parts.at_risk, parts.gone
         if tells_years:
             scale = (parts.clv / np.maximum(clv, _SMALLEST))[:, None]

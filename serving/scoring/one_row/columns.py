@@ -42,20 +42,24 @@ class IntervalOfOne:
     def __init__(self, intervals: Intervals | None) -> None:
         self._intervals = intervals
 
-    def around(self, expected: float, p_none: float, orders: float) -> tuple[float, float]:
+    def around(
+        self, expected: float, p_none: float, orders: float, past: float
+    ) -> tuple[float, float]:
         """Return the lower and upper end; NaN where there is none.
 
         Parameters
         ----------
-        expected, p_none, orders
+        expected, p_none, orders, past
             See :class:`stagecast.training.value.intervals.Outlook`.
         """
         own = self._intervals
         if own is None or expected != expected:
             return _NULL, _NULL
         position = bisect_left(own.edges, expected)
-        constant, by_order = own.variation
+        constant, by_order, *by_past = own.variation
         variation = constant + by_order / maximum(orders, 1.0)
+        if by_past:
+            variation += by_past[0] / maximum(past, 1.0)
         shape = 1.0 / clip(variation, MIN_VARIATION, MAX_VARIATION)
         p_any = maximum(1.0 - p_none, _TINY)
 

@@ -198,11 +198,12 @@ class OneRow:
 
     def _value(self, as_of: datetime, predicted: PredictionsOfOne) -> dict[str, Any]:
         money, p_inactive = predicted.money, predicted.p_silent
+        past = predicted.columns.get("orders", 0.0)
         spend_low, spend_high = self._spend_interval.around(
-            money.expected_spend, p_inactive, money.orders_if_any
+            money.expected_spend, p_inactive, money.orders_if_any, past
         )
         clv_low, clv_high = self._value_interval.around(
-            money.clv, money.value_p_none, money.value_orders_if_any
+            money.clv, money.value_p_none, money.value_orders_if_any, past
         )
         return {
             "expected_orders": money.expected_orders,

@@ -20,6 +20,9 @@ from stagecast.serving.scoring.one_row.plan import OneRow
 from stagecast.serving.scoring.rehearsal import rehearse
 from stagecast.serving.scoring.scorer import ONE_BY_ONE, Scorer
 from stagecast.training.learners import boosted, single_row
+from stagecast.training.learners.btyd import Model
+from stagecast.training.learners.leaving import Leaving
+from stagecast.training.learners.season_of_purchases import Season
 from stagecast.training.one_row.next_order import halved
 from tests.serving.scoring.test_one_score import DAYS, customers, day, scorer
 
@@ -109,6 +112,19 @@ def test_days_of_a_zone_have_the_same_bytes(scorer: Scorer, zone: str) -> None:
     assert in_zone.bundle.clock == ShopClock(zone)
     counts = compared(in_zone, [*customers(40, seed=8), *odd_customers()])
     assert counts["with reasons"] > 80
+
+
+@pytest.mark.parametrize("season", [None, Season((0.5, *(1.0,) * 24, 1.5), 18_000.0)])
+def test_models_of_leaving_have_the_same_bytes(scorer: Scorer, season: Season | None) -> None:
+    models = scorer.bundle.models
+    assert models.base is not None
+    any_time = Model("pareto_nbd", (1.2, 40.0, 1.5, 600.0), 0.0, 100, 1 if season else 4)
+    at_purchase = Model("mbg_nbd", (1.2, 40.0, 0.6, 5.0), 0.0, 100, 1 if season else 4)
+    leaving = Leaving((0.4, 0.6), (at_purchase, any_time), (0.3, 0.7), season)
+    models = replace(models, value=replace(models.value, leaving=leaving))
+    counts = compared(Scorer(replace(scorer.bundle, models=models)), customers(20, seed=9))
+    assert counts["left to arrays"] == 0
+    assert counts["with reasons"] > 10
 
 
 def test_few_customers_of_a_request_are_scored_by_it(

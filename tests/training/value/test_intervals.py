@@ -66,6 +66,36 @@ def test_who_surely_buys_has_two_ends_and_many_orders_are_narrow() -> None:
     assert high[0] - low[0] > 2 * (high[1] - low[1])
 
 
+def test_who_has_ordered_once_has_a_wider_interval_and_both_are_covered() -> None:
+    def experienced(rows: int, random: np.random.Generator) -> tuple[Outlook, Array]:
+        past = random.choice([1.0, 30.0], rows)
+        expected = random.lognormal(3.0, 0.5, rows)
+        shape = 1.0 / (0.05 + 0.8 / past)
+        return Outlook(expected, np.zeros(rows), np.full(rows, 12.0), past), (
+            expected * random.gamma(shape) / shape
+        )
+
+    random = np.random.default_rng(12)
+    intervals = conformal(*experienced(4_000, random))
+    outlook, outcome = experienced(20_000, random)
+    assert outlook.past is not None
+    for past in (1.0, 30.0):
+        rows = outlook.past == past
+        assert covered(intervals, outlook.of(rows), outcome[rows]) == pytest.approx(0.90, abs=0.03)
+    low, high = intervals.around(
+        Outlook(np.full(2, 20.0), np.zeros(2), np.full(2, 12.0), np.array([1.0, 30.0]))
+    )
+    assert high[0] - low[0] > 1.5 * (high[1] - low[1])
+    without = Intervals.from_json(intervals.to_json())
+    assert without == intervals
+    assert Intervals.from_json({**intervals.to_json(), "variation": [0.5, 0.5]}).variation == (
+        0.5,
+        0.5,
+    )  # as in a bundle of before
+    with pytest.raises(ValueError, match="2 or 3 parts"):
+        Intervals.from_json({**intervals.to_json(), "variation": [0.5]})
+
+
 def test_a_chance_of_nothing_above_the_tail_puts_the_lower_end_at_nothing() -> None:
     random = np.random.default_rng(4)
     intervals = conformal(*mostly_nothing(4_000, random))

@@ -8,7 +8,12 @@ from scipy.special import expit, logit
 
 from stagecast.training.learners.btyd.fit import fit
 from stagecast.training.learners.customer_base import CustomerBase, log_odds
-from stagecast.training.value.kept import parts_of_buyers, parts_of_contracts, still_customer
+from stagecast.training.value.kept import (
+    parts_of_buyers,
+    parts_of_contracts,
+    range_of_contracts,
+    still_customer,
+)
 
 
 def test_a_pooled_probability_of_the_customer_base_moves_nobody() -> None:
@@ -100,6 +105,26 @@ def test_the_value_of_a_contract_falls_with_the_chance_of_its_end() -> None:
     assert (parts.clv >= 10.0 - 1e-9).all()
     assert (parts.gone == 0).all()
     np.testing.assert_allclose(parts.clv + parts.at_risk, 120.0)
+
+
+def test_ranges_of_contracts_cover_and_never_exceed_the_price() -> None:
+    random = np.random.default_rng(11)
+    n, price = 20_000, 10.0
+    hazard = random.gamma(1.5, 1 / 500, n)
+    parts = parts_of_contracts(
+        np.zeros(n), np.full(n, 12 * price), -np.expm1(-hazard * 90), 90, 365, 0.0
+    )
+    low, high = range_of_contracts(parts.clv, parts.clv + parts.at_risk, np.full(n, price))
+    assert (low <= parts.clv).all()
+    assert (parts.clv <= high).all()
+    assert (high <= 13 * price + 1e-9).all()
+    # a bill each 30 days, from a day of its own on, until the contract ends
+    bills = random.uniform(0, 30, n)[:, None] + 30.0 * np.arange(13)
+    ends = random.exponential(1 / hazard)
+    paid = price * ((bills < 365) & (bills < ends[:, None])).sum(axis=1)
+    assert ((paid >= low) & (paid <= high)).mean() == pytest.approx(0.92, abs=0.03)
+    risky = hazard > np.quantile(hazard, 0.8)
+    assert 0.86 < ((paid >= low) & (paid <= high))[risky].mean() < 0.97
 
 
 def test_log_odds_of_the_pool_are_clipped_not_infinite() -> None:
