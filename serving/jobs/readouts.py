@@ -15,6 +15,7 @@ from stagecast.serving.jobs.plans import open_store
 from stagecast.serving.reading import Reading
 from stagecast.serving.store.tables import runs
 from stagecast.serving.targeting.plan.book import PlanBook
+from stagecast.serving.targeting.plan.mistaken import contacted_in_log
 from stagecast.serving.targeting.plan.observed import (
     Observed,
     observe,
@@ -80,15 +81,17 @@ def read_out(
         plan = PlanBook(opened.engine).plan(name)
         members = list_of(opened.engine, plan)
         ids = [row["customer_id"] for row in members]
+        logged: frozenset[str] = frozenset()
         if outcome is None:
             terms = _terms_of(opened.engine, plan)
             with reading.open(command="plan readout") as log:
                 observed = observe(
                     log, ids, plan.starts_at, plan.window_days, until=reading.as_of, terms=terms
                 )
+                logged = contacted_in_log(log, plan, observed)
         else:
             observed = _counted(outcome, ids, plan)
-        result = read_out_plan(opened.engine, plan, members, observed, margin=margin)
+        result = read_out_plan(opened.engine, plan, members, observed, margin=margin, logged=logged)
     return PlanReadOut(plan, observed, result)
 
 

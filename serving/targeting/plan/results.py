@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ from stagecast.serving.quoting import quote
 from stagecast.serving.store.plan_tables import contacts, outcomes, plan_customers, plans, readouts
 from stagecast.serving.targeting.plan.errors import PlanStateError
 from stagecast.serving.targeting.plan.member_rows import CONTACT, digest_of
+from stagecast.serving.targeting.plan.mistaken import contacted_by_mistake
 from stagecast.serving.targeting.plan.observed import Observed
 from stagecast.serving.targeting.plan.stored import Plan, change_state, plan_named
 from stagecast.serving.targeting.trial.outcomes import DailyOutcomes, Outcomes
@@ -131,6 +133,7 @@ def read_out_plan(
     observed: Observed,
     *,
     margin: float = 1.0,
+    logged: Collection[str] = (),
 ) -> ReadOut:
     """Read out a plan, and store the outcomes and the result; a closed window closes the plan.
 
@@ -146,6 +149,8 @@ def read_out_plan(
         What these customers did, in the same order.
     margin
         Money earned per money spent by a customer, above 0.
+    logged
+        Customers whom a log says were contacted in the window; who of them was held out is noted.
 
     Raises
     ------
@@ -166,6 +171,10 @@ def read_out_plan(
             f"plan '{plan.name}' was read out at the end of its window; the log ends before that"
         )
     result = result_of(members, observed, plan.window_days, name=plan.name, margin=margin)
+    with engine.connect() as connection:
+        mistake = contacted_by_mistake(connection, plan, members, observed, logged)
+    if mistake is not None:
+        result = replace(result, notes=(*result.notes, mistake))
     document = {**result.to_json(), "erased": _planned(plan) - len(members)}
     with engine.begin() as connection:
         connection.execute(outcomes.delete().where(outcomes.c.plan_id == plan.id))

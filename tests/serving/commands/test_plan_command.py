@@ -251,8 +251,14 @@ def test_a_plan_is_read_out_from_a_later_log_look_by_look(shop):
     bought = by_arm["contact"][::2] + by_arm["holdout"][::4]
     days = ["1998-01-03", "1998-01-20"] * len(bought)
     after = pd.DataFrame({"customer_id": bought, "timestamp": days[: len(bought)]})
+    # two were contacted by mistake, one of them twice, another after the window
+    mistaken = [*by_arm["holdout"][:2], by_arm["holdout"][0], by_arm["contact"][0]]
+    mails = pd.DataFrame({"customer_id": mistaken, "timestamp": "1998-01-05"})
+    late = pd.DataFrame({"customer_id": [by_arm["holdout"][4]], "timestamp": ["1998-04-10"]})
     end = pd.DataFrame({"customer_id": ["other"], "timestamp": ["1998-05-01"]})
-    pd.concat([before, after, end]).assign(amount=20.0).to_csv("events.csv", index=False)
+    orders = pd.concat([before, after, end]).assign(amount=20.0, event="purchase")
+    contacts = pd.concat([mails, late]).assign(event="email_sent")
+    pd.concat([orders, contacts]).to_csv("events.csv", index=False)
     open_window = shop("plan", "readout", "autumn", "events.csv", "--as-of", "1998-02-01")
     assert open_window.code == 0, open_window.err
     assert "the window is still open" in open_window.out
@@ -263,6 +269,8 @@ def test_a_plan_is_read_out_from_a_later_log_look_by_look(shop):
     closed = as_json(shop("plan", "readout", "autumn", "events.csv", "--json"))
     assert closed["closed"] is True
     assert closed["buyers"]["comparison"]["plain"]["total"]["estimate"] > 0
+    number = len(by_arm["holdout"])
+    assert any(note.startswith(f"2 of the {number} customers") for note in closed["notes"])
     assert as_json(shop("plan", "show", "autumn", "--json"))["state"] == "closed"
 
 
