@@ -26,7 +26,14 @@ from stagecast.serving.reports.lifecycle_report import MovementFigures, inks
 from stagecast.serving.reports.quality import quality
 from stagecast.serving.reports.rendering import environment
 from stagecast.serving.reports.rfm_words import scale_sentences
-from stagecast.serving.reports.summary import SchemeSummary, Summary, numbers, stakes
+from stagecast.serving.reports.summary import (
+    SchemeSummary,
+    Stake,
+    Summary,
+    numbers,
+    stake_known,
+    stakes,
+)
 from stagecast.training.reference.rfm import segment_definition
 
 Codes = NDArray[np.int64]
@@ -284,7 +291,12 @@ def _risk(scores: pa.Table) -> dict[str, Any] | None:
 
 
 def _concentration(scores: pa.Table) -> dict[str, Any] | None:
-    """Return how many customers hold 80 % of the value at risk, and the curve of shares."""
+    """Return how many customers hold 80 % of the value at risk, and the curve of shares.
+
+    None where the value at risk is not known, or is 0.
+    """
+    if stake_known(scores) is not Stake.VALUE_AT_RISK:
+        return None
     value = stakes(scores)
     value = np.sort(value[~np.isnan(value)])[::-1]
     total = float(value.sum())
