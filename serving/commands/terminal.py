@@ -242,7 +242,7 @@ def written_lines(written: Written) -> list[str]:
             f"{refused:,} of {written.counts['rows_in']:,} rows refused: "
             f"{written.out / REJECTED_ON_SPARK}"
         )
-    return lines
+    return [*lines, *(f"warning: {warning}" for warning in written.warnings)]
 
 
 def catalog_lines(catalog: Catalog) -> list[str]:
