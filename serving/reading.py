@@ -36,6 +36,8 @@ _NOT_ON_SPARK = (
     "currency_sign",
 )
 """Options that change what is loaded, and that Spark's own reader does not know."""
+_OF_TEXT_FILES = ("encoding", "separator", "header_line", "decimal", "thousands")
+"""Options that say how text files are written."""
 
 
 @dataclass(frozen=True)
@@ -172,13 +174,7 @@ class Reading:
                 "Spark reads typed columns. Read the export without --engine spark; or write the "
                 "rows that count as Parquet, and map --customer, --time and --amount"
             )
-        asked = {**vars(self.options.mapping), **vars(self.options)}
-        for name in _NOT_ON_SPARK:
-            if asked[name]:
-                raise UsageError(
-                    f"--{name.replace('_', '-')} is not known to --engine spark; prepare the "
-                    "column in Spark, and map it"
-                )
+        self._check_known_to_spark()
         if not self.sources:
             raise UsageError(
                 "--engine spark needs EVENTS: folders of Parquet or Delta, or table:NAME"
@@ -189,17 +185,27 @@ class Reading:
         chosen = self.spark or Spark()
         spark = session(chosen.master, dict(chosen.settings))
         try:
-            yield read(
-                spark,
-                list(self.sources),
-                asdict(self.options.mapping),
-                duplicates=self.options.duplicates,
-                zone=self.options.zone,
-                day_zone=self.options.day_zone,
-            )
+            yield read(spark, list(self.sources), asdict(self.options.mapping), self.options)
         except Exception as error:
             if type(error).__module__.startswith(("pyspark.", "py4j.")):
                 raise spark_error(error) from error
             raise
         finally:
             spark.stop()
+
+    def _check_known_to_spark(self) -> None:
+        """Raise a UsageError for an option that Spark's reader does not know."""
+        defaults = vars(ReadOptions())
+        asked = {**vars(self.options.mapping), **vars(self.options)}
+        for name in _NOT_ON_SPARK:
+            if asked[name]:
+                raise UsageError(
+                    f"--{name.replace('_', '-')} is not known to --engine spark; prepare the "
+                    "column in Spark, and map it"
+                )
+        for name in _OF_TEXT_FILES:
+            if asked[name] != defaults[name]:
+                raise UsageError(
+                    f"--{name.replace('_', '-')} is for text files, which --engine spark does not "
+                    "read: its columns are typed, and of texts it reads numbers like 1234.50"
+                )

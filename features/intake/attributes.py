@@ -20,13 +20,12 @@ from stagecast.features.errors import DataRefusedError, UsageError, did_you_mean
 from stagecast.features.intake import values
 from stagecast.features.intake.expressions import Compiled, SourceColumn, column_text, quote_text
 from stagecast.features.intake.header_lines import proposing_header_line
-from stagecast.features.intake.identity import is_inexact
+from stagecast.features.intake.identity import FLOAT_ID, is_inexact
 from stagecast.features.intake.opening import open_sources
 from stagecast.features.intake.options import ReadOptions
 from stagecast.features.intake.reading import insert_block
 from stagecast.features.intake.reasons import HINTS
 from stagecast.features.intake.rules import Fault
-from stagecast.features.intake.settling import FLOAT_ID
 from stagecast.features.intake.sources import Source
 from stagecast.features.intake.tables import parse_line, source_path
 from stagecast.features.shop.customer_ids import BLANKS, NO_CUSTOMER

@@ -14,6 +14,8 @@ EXACT_DOUBLE, EXACT_FLOAT = 1 << 53, 1 << 24
 """The first whole numbers of which a float of 64 and of 32 bits holds only every second one."""
 SCIENTIFIC_ID = r"\d([.,]\d*)?[eE]\+\d+|\d[.,]\d+[eE]\d+"
 """Regular expression (RE2, Java) of an id in scientific notation, such as 7.41099E+12."""
+FLOAT_ID = r"\d+\.0"
+"""Regular expression of an id that may be a whole number read as a float."""
 _FEWEST_DIGITS = len(str(EXACT_DOUBLE))
 EXAMPLES = 2
 
@@ -41,6 +43,28 @@ def is_inexact(part: Compiled, text: str) -> str:
         f"regexp_full_match({text}, {quote_text(SCIENTIFIC_ID)}) "
         f"WHEN strlen({text}) >= {_FEWEST_DIGITS + 2} THEN {is_float} ELSE false END)"
     )
+
+
+def float_ids_warning(label: str, float_count: int, id_count: int) -> list[str]:
+    """Return the warning about ids such as 17850.0; empty where no row has one.
+
+    Parameters
+    ----------
+    label
+        The mapped column or expression of the id.
+    float_count, id_count
+        Rows whose id has this form, and all rows with an id.
+    """
+    if not float_count:
+        return []
+    if float_count == id_count:
+        return [
+            f"every customer id of {label!r} ends in .0 and was read without it, as a whole number"
+        ]
+    return [
+        f"{float_count:,} of {id_count:,} customer ids of {label!r} end in .0 and were left as "
+        "they are, for the others do not: is 17850.0 the same customer as 17850?"
+    ]
 
 
 def similar_ids_warning(con: duckdb.DuckDBPyConnection, label: str) -> str | None:

@@ -18,8 +18,8 @@ from stagecast.features.intake.zones import find_zone
 
 SEPARATOR_NAMES = {",": ",", ";": ";", "\t": "\t", "tab": "\t", "|": "|"}
 THOUSANDS = {"none": "", ",": ",", ".": ".", "'": "'", "space": " "}
-NUMERIC_TIME_FORMATS = ("excel", "excel-1904", "unix", "unix-ms", "unix-us")
-"""Time formats of numbers: days since 1899-12-30 or 1904-01-01; s, ms or us since 1970, UTC."""
+NUMERIC_TIME_FORMATS = ("excel", "excel-1904", "unix", "unix-ms", "unix-us", "unix-ns")
+"""Time formats of numbers: days since 1899-12-30 or 1904-01-01; s, ms, us or ns since 1970, UTC."""
 
 _NOT_FOR_FILES = (
     "punycode",
@@ -33,7 +33,8 @@ _NOT_FOR_FILES = (
 _YEAR_DIRECTIVES = ("%Y", "%y", "%-y", "%G", "%g", "%c", "%x")
 
 _RULE_NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
-_CURRENCY_SIGN = re.compile(r"[^\d\s.,'+\-()eE]{1,5}")
+CURRENCY_SIGN = re.compile(r"[^\d\s.,'+\-()eE]{1,5}")
+"""What ``currency_sign`` may be."""
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
 
@@ -201,7 +202,7 @@ class ReadOptions:
 
     def _check_money(self) -> None:
         sign = self.currency_sign
-        if sign is not None and not _CURRENCY_SIGN.fullmatch(sign):
+        if sign is not None and not CURRENCY_SIGN.fullmatch(sign):
             raise UsageError(
                 f"--currency-sign {sign!r} is no sign of a currency: one to five characters "
                 "without digits, blanks and signs of numbers, like $ or kr"

@@ -53,7 +53,7 @@ PRESETS: Mapping[str, Preset] = {
         {
             "customer": column("customer_email", "billing_email"),
             "time": column("order_date"),
-            "amount": column("order_total"),
+            "amount": less_refund("order_total", "refunded_total"),
             "currency": column("order_currency"),
             "event_id": column("order_id"),
             "discount": column("discount_total"),

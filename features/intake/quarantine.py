@@ -15,10 +15,11 @@ import pyarrow.parquet as pq
 
 from stagecast.features.errors import DataRefusedError
 from stagecast.features.files import atomic_write
+from stagecast.features.intake.amount_hints import amount_hint
 from stagecast.features.intake.line_items import line_items_hint
 from stagecast.features.intake.reading import LINE_BITS
 from stagecast.features.intake.reasons import HINTS, RULE_HINT
-from stagecast.features.intake.time_hints import time_hint, unit_hint
+from stagecast.features.intake.time_hints import calendar_hint, time_hint, unit_hint
 
 _TEXT_LIST = pa.list_(pa.field("element", pa.string()))
 
@@ -177,10 +178,13 @@ def rejected_examples(
         ]
         if examples and reason in ("unreadable_time", "unreadable_recorded_at"):
             hint = time_hint(con, _refused_values(con, reason)) or hint
+        elif examples and reason == "unreadable_amount":
+            hint = amount_hint(_refused_values(con, reason)) or hint
         elif examples and reason == "missing_amount":
             hint = line_items_hint(con, str(examples[0]["column"])) or hint
         elif examples and reason == "absurd_time":
-            hint = unit_hint(_refused_values(con, reason)) or hint
+            values = _refused_values(con, reason)
+            hint = unit_hint(values) or calendar_hint(values) or hint
         if examples:
             by_reason[reason] = {"hint": hint, "examples": examples}
     return by_reason

@@ -137,7 +137,9 @@ def summary_lines(report: DataReport) -> list[str]:
     elif len(report.currencies) > 1:
         lines.append(
             f"amounts in {report.currency}, turned from "
-            + ", ".join(f"{code} ({count:,} rows)" for code, count in report.currencies.items())
+            + ", ".join(
+                f"{code} ({counted(count, 'row')})" for code, count in report.currencies.items()
+            )
         )
     elif report.currency is not None:
         lines.append(f"amounts in {report.currency}")

@@ -15,9 +15,14 @@ import duckdb
 
 from stagecast.features.clock import from_microseconds, iso
 from stagecast.features.errors import DataRefusedError, UsageError
-from stagecast.features.intake.identity import similar_ids_warning
+from stagecast.features.intake.identity import (
+    FLOAT_ID,
+    float_ids_warning,
+    similar_ids_warning,
+)
 from stagecast.features.intake.mapping import MONEY_PARTS
 from stagecast.features.intake.not_a_log import not_a_log_warning
+from stagecast.features.intake.options import ReadOptions
 from stagecast.features.intake.preset_options import describe_preset
 from stagecast.features.intake.profit import check_no_profit
 from stagecast.features.intake.quarantine import (
@@ -51,9 +56,6 @@ They are described in :class:`stagecast.features.events.EventLog`.
 
 NOT_NULL_COLUMNS = ("customer_id", "timestamp", "event", "customer")
 """The columns that are never NULL."""
-
-FLOAT_ID = r"\d+\.0"
-"""Regular expression of an id that may be a whole number read as a float."""
 
 
 @dataclass(frozen=True)
@@ -113,9 +115,7 @@ def build_events(
     rules = {name: text for plan in plans for name, text in plan.options.refuse.items()}
     rejections = Rejections(*count_by_reason(con), rejected_examples(con, rules))
     if not rows_in and sum(skipped) > 0:
-        raise DataRefusedError(
-            f"{', '.join(labels[:3])}: --where holds for none of {sum(skipped):,} rows"
-        )
+        raise _no_row_read_error(labels, sum(skipped), options)
     check_no_profit(
         [plan.parts["amount"] for plan in plans if "amount" in plan.parts],
         rows_in,
@@ -216,6 +216,19 @@ def _too_many_rejected_error(
     return DataRefusedError("\n".join(lines))
 
 
+def _no_row_read_error(
+    labels: Sequence[str], skipped: int, options: ReadOptions
+) -> DataRefusedError:
+    where = f"{', '.join(labels[:3])}: --where holds for none of {skipped:,} rows"
+    if options.preset is None:
+        return DataRefusedError(where)
+    return DataRefusedError(
+        f"{where}: of its rows --preset {options.preset} reads those for which {options.where}. If "
+        "the states of the export have other names, such as those of another language, leave the "
+        "preset out: map its columns, and name the states with --where"
+    )
+
+
 def _count_by_currency(con: duckdb.DuckDBPyConnection, plans: Sequence[ReadPlan]) -> dict[str, int]:
     """Return the number of valid rows with money by currency, most frequent first.
 
@@ -275,19 +288,8 @@ def _customer_id_sql(con: duckdb.DuckDBPyConnection, label: str, warnings: list[
             FROM typed_rows
         WHERE faults IS NULL""",
     )
-    if not float_count:
-        return "customer_id"
-    if float_count == id_count:
-        warnings.append(
-            f"every customer id of {label!r} ends in .0 and was read without it, as a whole number"
-        )
-        return "left(customer_id, -2)"
-    warnings.append(
-        f"{float_count:,} of {id_count:,} customer ids of {label!r} end in .0 and were left as "
-        "they are, for the "
-        f"others do not: is 17850.0 the same customer as 17850?"
-    )
-    return "customer_id"
+    warnings += float_ids_warning(label, float_count, id_count)
+    return "left(customer_id, -2)" if 0 < float_count == id_count else "customer_id"
 
 
 def _find_duplicates(

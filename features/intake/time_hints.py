@@ -17,13 +17,16 @@ from stagecast.features.intake.zones import FIRST_YEAR, LAST_YEAR
 
 _DATES = ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y %m %d")
 _CLOCKS = (" %H:%M", " %H:%M:%S", "T%H:%M", "T%H:%M:%S", " %H:%M:%S %z", " %I:%M:%S %p")
+_ZONED_CLOCKS = (" %H:%M:%S %Z", " %H:%M %Z", "T%H:%M:%S %Z", " %H:%M:%S,%g", "T%H:%M:%S,%g")
 _WORDS = ("%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%d/%b/%Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y")
 CERTAIN = (
     *_DATES,
-    *(date + clock for date in _DATES for clock in _CLOCKS),
+    *(date + clock for date in _DATES for clock in (*_CLOCKS, *_ZONED_CLOCKS)),
+    *("%Y:%m:%d %H:%M:%S", "%Y:%m:%d"),
     *("%Y-%m", "%Y/%m", "%Y.%m", "%Y%m"),
     *("%m-%Y", "%m/%Y", "%m.%Y"),
-    *("%Y%m%d", "%Y%m%d%H%M", "%Y%m%d%H%M%S", "%Y%m%dT%H%M%S"),
+    *("%Y%m%d", "%Y%m%d%H%M", "%Y%m%d%H%M%S", "%Y%m%dT%H%M%S", "%Y%m%dT%H%M%SZ"),
+    *("%Y%m%d %H:%M", "%Y%m%d %H:%M:%S"),
     *_WORDS,
     *(
         date + clock
@@ -38,7 +41,7 @@ _DAY_FIRST = tuple(f"%d{sign}%m{sign}{year}" for year in ("%Y", "%y") for sign i
 _MORE_CLOCKS = ("", *_CLOCKS, " %I:%M %p", ", %H:%M", ", %H:%M:%S")
 DAY_FIRST = tuple(date + clock for date in _DAY_FIRST for clock in _MORE_CLOCKS)
 """Formats with the day before the month; each has a twin with the month before the day."""
-_UNITS = {10: "unix", 13: "unix-ms", 16: "unix-us"}
+_UNITS = {10: "unix", 13: "unix-ms", 16: "unix-us", 19: "unix-ns"}
 """Digits of a time since 1970 -> its format, from 2001-09-09 to 2286-11-20."""
 _EXCEL_DAYS = (10_000, 80_000)
 """Day numbers of Excel from 1927 to 2119."""
@@ -47,7 +50,7 @@ _SHARE = 0.9
 
 
 def time_hint(con: duckdb.DuckDBPyConnection, values: Sequence[str]) -> str | None:
-    """Return what to try for refused times; None where no known form fits them.
+    """Return what to try for refused times; None without any.
 
     Parameters
     ----------
@@ -55,7 +58,7 @@ def time_hint(con: duckdb.DuckDBPyConnection, values: Sequence[str]) -> str | No
         Any connection; formats are tried by its ``strptime``, which reads the log.
     values
         Refused texts of times, in the order of their rows. A form is proposed that fits nearly all
-        of them, else one that fits the first.
+        of them, else one that fits the first. Where none does, it is said how a form is declared.
 
     >>> con = duckdb.connect()
     >>> time_hint(con, ["1691996191"])
@@ -66,7 +69,7 @@ def time_hint(con: duckdb.DuckDBPyConnection, values: Sequence[str]) -> str | No
     texts = list(dict.fromkeys(value.strip() for value in values if value.strip()))
     if not texts:
         return None
-    return _hint_for(con, texts) or _hint_for(con, texts[:1])
+    return _hint_for(con, texts) or _hint_for(con, texts[:1]) or _no_form_hint(texts[0])
 
 
 def _hint_for(con: duckdb.DuckDBPyConnection, texts: Sequence[str]) -> str | None:
@@ -83,6 +86,16 @@ def _hint_for(con: duckdb.DuckDBPyConnection, texts: Sequence[str]) -> str | Non
     if certain is not None:
         return f"{first!r} is read by --time-format '{certain}'"
     return _ambiguous_hint(con, texts)
+
+
+def unit_of(values: Sequence[str]) -> str | None:
+    """Return the ``--time-format`` of times that are numbers; None where they are of no known unit.
+
+    >>> unit_of(["1691996191000", "1691996192000"])
+    'unix-ms'
+    """
+    number_format = _number_format(values) if values else None
+    return None if number_format is None else re.split(r"[ ,]", number_format)[0]
 
 
 def unit_hint(values: Sequence[str]) -> str | None:
@@ -102,7 +115,12 @@ def _number_format(texts: Sequence[str]) -> str | None:
     """Return the format of numbers that have one length or lie among Excel's days, and its unit."""
     wholes = [re.fullmatch(r"(\d+)(\.\d*)?", text) for text in texts]
     digits = [len(whole[1]) for whole in wholes if whole is not None]
-    meanings = {"unix": "seconds", "unix-ms": "milliseconds", "unix-us": "microseconds"}
+    meanings = {
+        "unix": "seconds",
+        "unix-ms": "milliseconds",
+        "unix-us": "microseconds",
+        "unix-ns": "nanoseconds",
+    }
     for length, name in _UNITS.items():
         if digits.count(length) >= _SHARE * len(texts):
             return f"{name} ({meanings[name]} since 1970)"
@@ -111,6 +129,30 @@ def _number_format(texts: Sequence[str]) -> str | None:
     if excel >= _SHARE * len(texts):
         return "excel (day numbers), or excel-1904 of old workbooks of a Mac"
     return None
+
+
+def calendar_hint(values: Sequence[str]) -> str | None:
+    """Return what to try for dates of another calendar; None where the first is of none.
+
+    >>> str(calendar_hint(["1402/05/17"]))[:74]
+    "'1402/05/17' has the year 1402: is it a date of another calendar, such as "
+    """
+    text = next((value.strip() for value in values if value.strip()), "")
+    year = re.match(r"(1[34]\d\d|25\d\d)[/.-]\d{1,2}[/.-]\d{1,2}\b", text)
+    if year is None:
+        return None
+    calendar = "Persian or the Islamic one" if year[1].startswith("1") else "Buddhist one"
+    return (
+        f"{text!r} has the year {year[1]}: is it a date of another calendar, such as the "
+        f"{calendar}? Times are read by the Gregorian calendar: convert them before"
+    )
+
+
+def _no_form_hint(text: str) -> str:
+    return calendar_hint([text]) or (
+        f"{text!r} has no form that is known here: say how it is written with --time-format, such "
+        "as '%d/%m/%Y %H:%M' (strptime), or mend the values"
+    )
 
 
 def _exists(con: duckdb.DuckDBPyConnection, texts: Sequence[str]) -> list[bool]:

@@ -12,7 +12,8 @@ from stagecast.features.errors import UsageError
 from stagecast.features.intake.expressions import Compiled, quote_text, whole_text
 from stagecast.features.intake.options import NUMERIC_TIME_FORMATS, THOUSANDS, ReadOptions
 
-_NUMBER_PATTERN = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
+NUMBER_PATTERN = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
+"""Regular expression of a plain number."""
 _LOCAL_PATTERN = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?"
 _ZONED_PATTERN = (
     r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?"
@@ -30,13 +31,13 @@ _EXCEL_1900, _EXCEL_1904 = -25569, -24107
 """Day 0 of Excel's two calendars (for the first, from March 1900 on), in days since 1970."""
 _EXCEL_END = 2_958_466
 """Excel's day number of 10000-01-01, the first day that it cannot hold."""
-_UNIX_UNIT_MICROSECONDS = {"unix": 1_000_000, "unix-ms": 1_000, "unix-us": 1}
+_UNIX_UNIT_MICROSECONDS = {"unix": 1_000_000, "unix-ms": 1_000, "unix-us": 1, "unix-ns": 0.001}
 
 _MACROS = f"""
 CREATE OR REPLACE MACRO as_number(t) AS CASE
     WHEN contains(t, '_') OR contains(t, '+-') THEN NULL
     WHEN isfinite(TRY_CAST(t AS DOUBLE)) THEN TRY_CAST(t AS DOUBLE)
-    WHEN regexp_full_match(trim(t), {quote_text(_NUMBER_PATTERN)}) THEN TRY_CAST(t AS DOUBLE) END;
+    WHEN regexp_full_match(trim(t), {quote_text(NUMBER_PATTERN)}) THEN TRY_CAST(t AS DOUBLE) END;
 CREATE OR REPLACE MACRO as_iso_local(t) AS CASE
     WHEN regexp_full_match(t, {quote_text(_PLAIN_PATTERN)}) THEN TRY_CAST(t AS TIMESTAMP)
     WHEN regexp_full_match(t, {quote_text(_LOCAL_PATTERN)}) THEN TRY_CAST(t AS TIMESTAMP) END;

@@ -98,7 +98,8 @@ def is_none_of(column: str, states: str) -> tuple[Alternatives, str]:
 
 
 def is_won(column: str) -> tuple[Alternatives, str]:
-    return (column,), f"lower(\"{column}\") LIKE '%won%'"
+    state = f'lower("{column}")'
+    return (column,), f"{state} LIKE '%won%' AND NOT {state} LIKE '%not won%'"
 
 
 def columns_beside(preset: Preset) -> list[str]:

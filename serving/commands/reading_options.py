@@ -81,7 +81,7 @@ def _values() -> list[Callable[[F], F]]:
             metavar="FMT",
             help=(
                 "strptime format of the times, or excel, excel-1904, unix, unix-ms, "
-                "unix-us; default ISO 8601."
+                "unix-us, unix-ns; default ISO 8601."
             ),
         ),
         click.option(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stagecast.features.clock import iso, parse_instant
+from stagecast.features.intake.counted import counted
 from stagecast.features.shop.clock import clock_named
 from stagecast.serving.commands.console import table
 from stagecast.serving.jobs.written import Written
@@ -101,30 +102,45 @@ def _conversion_lines(conversion: ConversionFigures | None) -> list[str]:
         f"First purchase: of {conversion.leads:,} without an order "
         f"{conversion.converted:,} bought "
         f"({ENGLISH.expected_count(conversion.expected)} were expected); AUC {auc}, "
-        f"log loss {conversion.log_loss:.4f}, all alike {conversion.log_loss_share:.4f}."
+        f"log loss {conversion.log_loss:.4f}, with one chance for all "
+        f"{conversion.log_loss_share:.4f}."
     ]
 
 
-def risk_lines(scores: pa.Table, currency: str | None = None) -> list[str]:
-    """Return the customers with the most value at risk, with their reasons."""
+def risk_lines(scores: pa.Table, days: int, currency: str | None = None) -> list[str]:
+    """Return the active customers with the most at stake, with their reasons.
+
+    Parameters
+    ----------
+    scores
+        One row per customer.
+    days
+        Days that the value at risk looks ahead.
+    currency
+        Code of the currency of the amounts; None: not known.
+    """
     from stagecast.features.shop.money import in_currency
-    from stagecast.serving.reports.summary import most_at_risk
+    from stagecast.serving.reports.summary import Stake, most_at_risk, stake_known
     from stagecast.training.reasons.sentences import because_but
 
-    rows = [["customer", "stage", "churn", "at risk", "reasons"]]
+    stake = stake_known(scores)
+    titles = {
+        Stake.VALUE_AT_RISK: f"the most value at risk in the next {days} days",
+        Stake.SPEND_OF_YEAR: "the most at stake (the churn probability times the spend of a year)",
+        Stake.PROBABILITY: "the highest churn probability",
+    }
+    column = {Stake.VALUE_AT_RISK: ["at risk"], Stake.SPEND_OF_YEAR: ["at stake"]}.get(stake, [])
+    rows = [["customer", "stage", "churn", *column, "reasons"]]
     for row in most_at_risk(scores, TOP):
-        money = (
-            "-"
-            if row["value_at_risk"] is None
-            else in_currency(f"{row['value_at_risk']:,.0f}", currency)
-        )
+        money = [in_currency(f"{row['at_stake']:,.0f}", currency)] if column else []
         why = because_but(row["reasons"], currency=currency)
         rows.append(
-            [row["customer_id"], row["stage"], f"{row['churn_probability']:.0%}", money, why]
+            [row["customer_id"], row["stage"], f"{row['churn_probability']:.0%}", *money, why]
         )
     if len(rows) == 1:
         return ["Nobody is active: there is no churn risk to rank."]
-    return table(rows, {2, 3})
+    shown = counted(len(rows) - 1, "customer")
+    return [f"The {shown} with {titles[stake]}:", *table(rows, {2, 3} if column else {2})]
 
 
 def run_lines(run: Run, next_steps: Sequence[str]) -> list[str]:
@@ -157,14 +173,10 @@ def horizon_lines(note: str | None) -> list[str]:
 
 
 def _ranked_lines(run: Run) -> list[str]:
-    """Return the customers with the most value at risk, or why nobody is ranked."""
+    """Return the customers with the most at stake, or why nobody is ranked."""
     if run.summary.not_ranked is not None:
         return [run.summary.not_ranked]
-    days = run.summary.value_horizon_days
-    return [
-        f"The {TOP} customers with the most value at risk in the next {days} days:",
-        *risk_lines(run.scores, run.bundle.money.currency),
-    ]
+    return risk_lines(run.scores, run.summary.value_horizon_days, run.bundle.money.currency)
 
 
 def file_lines(folder: Path) -> list[str]:
@@ -220,7 +232,7 @@ def score_lines(written: Scored | Written) -> list[str]:
 
 
 def written_lines(written: Written) -> list[str]:
-    """Return how many customers are in a table, and what was refused by Spark."""
+    """Return how many customers are in a table, and what Spark refused or warns of."""
     lines = [
         f"{written.what} of {written.customers:,} customers at {iso(written.as_of)} "
         f"written: {written.out}"
@@ -230,7 +242,7 @@ def written_lines(written: Written) -> list[str]:
             f"{refused:,} of {written.counts['rows_in']:,} rows refused: "
             f"{written.out / REJECTED_ON_SPARK}"
         )
-    return lines
+    return [*lines, *(f"warning: {warning}" for warning in written.warnings)]
 
 
 def catalog_lines(catalog: Catalog) -> list[str]:

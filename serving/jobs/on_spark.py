@@ -129,7 +129,7 @@ def sampled_log(
         temp_dir=reading.options.temp_dir,
     )
     with from_frame(sample.events, options, reading.customers) as local:
-        yield local, as_of, sample.notes
+        yield local, as_of, (*sample.notes, *log.warnings)
 
 
 def _attributes(log: SparkLog, reading: Reading) -> SparkAttributes | None:
@@ -152,4 +152,4 @@ def _write(what: str, log: SparkLog, rows: DataFrame, as_of: datetime, out: Path
     if log.counts["rows_rejected"]:
         log.rejected.write.parquet(str(out / REJECTED_ON_SPARK))
     customers = log.events.sparkSession.read.parquet(str(out)).count()
-    return Written(what, out, as_of, customers, log.counts)
+    return Written(what, out, as_of, customers, log.counts, log.warnings)

@@ -27,6 +27,8 @@ class Written:
         Its number of rows.
     counts
         Of a log on Spark: rows that were read, loaded and refused, by name.
+    warnings
+        Of a log on Spark: sentences about what changes numbers.
     """
 
     what: str
@@ -34,6 +36,7 @@ class Written:
     as_of: datetime
     customers: int
     counts: Mapping[str, int] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -42,4 +45,5 @@ class Written:
             "as_of": iso(self.as_of),
             "customers": self.customers,
             **self.counts,
+            **({"warnings": list(self.warnings)} if self.warnings else {}),
         }

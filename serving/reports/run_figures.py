@@ -24,7 +24,7 @@ from stagecast.serving.reports.columns import (
     share_of,
     total,
 )
-from stagecast.serving.reports.summary import SchemeSummary, stakes
+from stagecast.serving.reports.summary import SchemeSummary, Stake, stake_known, stakes
 
 FIRST_CUSTOMERS = 20
 TOP_SHARE = 0.8
@@ -163,6 +163,8 @@ def expected_stages(stages: Sequence[Mapping[str, Any]], scores: pa.Table) -> di
 
 def holders(scores: pa.Table) -> dict[str, Any] | None:
     """Return how many of the active hold ``TOP_SHARE`` of the value at risk; None without any."""
+    if stake_known(scores) is not Stake.VALUE_AT_RISK:
+        return None
     value = stakes(scores)
     value = np.sort(value[~np.isnan(value)])[::-1]
     whole = float(value.sum())

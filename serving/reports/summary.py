@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -184,19 +185,36 @@ def summary(
     )
 
 
-def most_at_risk(scores: pa.Table, count: int) -> list[dict[str, Any]]:
-    """Return the active rows with the most at stake, see :func:`stakes`.
+class Stake(Enum):
+    """What the active customers of a run are ranked by."""
 
-    In a log without amounts they are those with the highest churn probability.
-    """
-    at_stake = stakes(scores)
-    if np.isnan(at_stake).all():
+    VALUE_AT_RISK = "value_at_risk"
+    SPEND_OF_YEAR = "spend_of_year"
+    """Churn probability times the spend of a year, where no customer base tells the first."""
+    PROBABILITY = "probability"
+    """Churn probability, in a log without amounts."""
+
+
+def stake_known(scores: pa.Table) -> Stake:
+    """Return what the active customers can be ranked by."""
+    active = scores["state"].to_numpy(zero_copy_only=False) == "active"
+    if not np.isnan(numbers(scores, "value_at_risk")[active]).all():
+        return Stake.VALUE_AT_RISK
+    has_spend = not np.isnan(numbers(scores, "spend")[active]).all()
+    return Stake.SPEND_OF_YEAR if has_spend else Stake.PROBABILITY
+
+
+def most_at_risk(scores: pa.Table, count: int) -> list[dict[str, Any]]:
+    """Return the active rows with the most at stake, with ``at_stake``; see :func:`stake_known`."""
+    if stake_known(scores) is Stake.PROBABILITY:
         at_stake = numbers(scores, "churn_probability")
+    else:
+        at_stake = stakes(scores)
     known = np.flatnonzero(~np.isnan(at_stake))
     ids = scores["customer_id"].to_numpy(zero_copy_only=False)[known].astype(str)
     first = known[np.lexsort((ids, -at_stake[known]))[:count]]
-    rows: list[dict[str, Any]] = scores.take(pa.array(first)).to_pylist()
-    return rows
+    rows = scores.take(pa.array(first)).append_column("at_stake", pa.array(at_stake[first]))
+    return list(rows.to_pylist())
 
 
 def stakes(scores: pa.Table) -> Array:
@@ -210,5 +228,5 @@ def stakes(scores: pa.Table) -> Array:
     if np.isnan(at_risk[active]).all():
         days = np.maximum(numbers(scores, "tenure_days"), LEAST_TENURE_DAYS)
         spend_of_year = numbers(scores, "spend") / days * DAYS_PER_YEAR
-        return numbers(scores, "churn_probability") * spend_of_year
+        return np.where(active, numbers(scores, "churn_probability") * spend_of_year, np.nan)
     return np.where(active, at_risk, np.nan)

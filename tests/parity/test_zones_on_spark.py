@@ -76,7 +76,7 @@ def test_local_times_are_read_as_duckdb_reads_them(
     times = pd.Series(texts) if as_text else pd.to_datetime(pd.Series(texts), format="ISO8601")
     frame = pd.DataFrame({"customer_id": ["a", "a", "b", "c"], "timestamp": times})
     frame.to_parquet(tmp_path / "events.parquet", coerce_timestamps="us")
-    log = read(spark, [str(tmp_path / "events.parquet")], {}, zone=zone)
+    log = read(spark, [str(tmp_path / "events.parquet")], {}, ReadOptions(zone=zone))
     ours = [
         row[0]
         for row in log.events.orderBy("timestamp").selectExpr("unix_micros(timestamp)").collect()

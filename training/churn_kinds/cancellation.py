@@ -219,7 +219,7 @@ class Cancellation:
             rows,
             later.cancelled[rows],
             predicted.p_cancel[rows],
-            _model(models).method,
+            self.method(models),
             predictions,
         )
 

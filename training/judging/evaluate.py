@@ -249,7 +249,8 @@ def _spend_figures(
         return None
     buyers = predicted.buyers
     observed = later.spend[buyers]
-    methods = [(OURS, "stagecast (blend)", predicted.expected_spend[buyers])]
+    method = kind_of(models.config.churn).method(models)
+    methods = [(OURS, f"stagecast ({method})", predicted.expected_spend[buyers])]
     per_order = None if models.base is None else models.base.spend_per_order(predicted.columns)
     if per_order is not None:
         expected = predicted.columns["btyd_orders"] * per_order

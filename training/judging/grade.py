@@ -104,6 +104,25 @@ def grade(
     return Grade(max(letter, best_allowed), sentence)
 
 
+def _against(difference: float, label: str) -> str:
+    """Return how a figure lies to that of the best of the others, in the digits that are shown.
+
+    >>> _against(-0.012, "recency rule")
+    '1.2% below that of recency rule, the best of the others'
+    >>> _against(0.0004, "recency rule")
+    'the same as that of recency rule, the best of the others'
+    """
+    share = f"{abs(difference):.1%}"
+    side = "above" if difference > 0 else "below"
+    distance = "the same as" if share == "0.0%" else f"{share} {side}"
+    return f"{distance} that of {label}, the best of the others"
+
+
+def _of_total(off: float) -> str:
+    share = f"{abs(off):.0%}"
+    return "what came" if share == "0%" else f"{share} {'above' if off > 0 else 'below'} what came"
+
+
 def _by_log_loss(
     ours: Figures, best: Figures, against: Sequence[Difference], period: str, asked: str
 ) -> tuple[Letter, str]:
@@ -111,10 +130,7 @@ def _by_log_loss(
     from_best = next(difference for difference in against if difference.name == best.name)
     all_beyond_chance = all(_is_below_zero(difference) for difference in against)
     worse_beyond_chance = from_best.low is not None and from_best.low > 0
-    distance = (
-        f"the log loss{asked} is {abs(gain):.1%} {'below' if gain >= 0 else 'above'} that of "
-        f"{best.label}, the best of the others"
-    )
+    distance = f"the log loss{asked} is {_against(-gain, best.label)}"
     if gain >= CLEAR_GAIN and all_beyond_chance:
         return "A", f"Clearly better than every baseline: {distance}, beyond chance."
     if gain > 0 and _is_below_zero(from_best):
@@ -180,9 +196,7 @@ def grade_value(figures: Sequence[SpendFigures]) -> Grade:
     off = ours.predicted_total / ours.actual_total - 1.0 if ours.actual_total > 0 else 0.0
     better, near = error <= 0, abs(off) <= VALUE_TOTAL
     sentence = (
-        f"The total was {abs(off):.0%} {'above' if off >= 0 else 'below'} what came; the mean "
-        f"absolute error is {abs(error):.1%} {'below' if better else 'above'} that of "
-        f"{best.label}, the best of the others."
+        f"The total was {_of_total(off)}; the mean absolute error is {_against(error, best.label)}."
     )
     if better and near:
         return Grade("A", sentence)

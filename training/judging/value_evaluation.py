@@ -94,7 +94,8 @@ def evaluate_value(
     intervals = value_intervals(panel, models, purchases)
     buyers = predicted.buyers
     clv = predicted.clv[buyers]
-    methods = [(OURS, "stagecast (blend)", clv), *_baselines(panel, models, predicted)]
+    method = kind_of(config.churn).method(models)
+    methods = [(OURS, f"stagecast ({method})", clv), *_baselines(panel, models, predicted)]
     figures = tuple(_figures(name, label, expected, observed) for name, label, expected in methods)
     coverage = None
     if intervals is not None:

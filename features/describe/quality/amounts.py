@@ -82,9 +82,9 @@ class Amounts:
     def lines(self) -> list[str]:
         """Return the description as lines of text."""
         refunds = f", of which {self.refunded:,.2f} was refunded" if self.refunded else ""
+        sizes = f"; {self._sizes()}" if self.purchases > 1 else ""
         lines = [
-            f"{counted(self.purchases, 'purchase')} of {self.total:,.2f} in all{refunds}; "
-            f"{self._sizes()}"
+            f"{counted(self.purchases, 'purchase')} of {self.total:,.2f} in all{refunds}{sizes}"
         ]
         if self.total > 0:
             buyers = ", ".join(
@@ -142,7 +142,7 @@ def describe_amounts(con: duckdb.DuckDBPyConnection) -> Amounts | None:
         low,
         high,
         float(refunded),
-        _customers(con, float(total - refunded)),
+        _customers(con),
         _events(con, float(total)),
     )
 
@@ -160,18 +160,20 @@ def _of_rank(con: duckdb.DuckDBPyConnection, ranks: Sequence[int]) -> list[float
     return [float(amount) for amount in rows[0]]
 
 
-def _customers(con: duckdb.DuckDBPyConnection, net: float) -> tuple[HeavyBuyer, ...]:
-    rows = con.execute(
-        f"""SELECT customer, sum(CASE event WHEN 'purchase' THEN amount WHEN 'refund' THEN -amount
-            END) AS spend, count(*) FILTER (event = 'purchase')
-        FROM events GROUP BY customer HAVING spend > 0 ORDER BY spend DESC, customer LIMIT {MOST}"""
+def _customers(con: duckdb.DuckDBPyConnection) -> tuple[HeavyBuyer, ...]:
+    # a customer with more refunds than purchases in the log has no spend, not one below 0
+    ((net, rows),) = con.execute(
+        f"""SELECT sum(spend), max(row(spend, -customer, purchases), {MOST})
+        FROM (SELECT customer, sum(CASE event WHEN 'purchase' THEN amount WHEN 'refund' THEN
+            -amount END) AS spend, count(*) FILTER (event = 'purchase') AS purchases
+        FROM events GROUP BY customer HAVING spend > 0)"""
     ).fetchall()
     buyers = []
-    for customer, spend, purchases in rows:
+    for spend, minus_customer, purchases in rows or ():
         ((customer_id,),) = con.execute(
-            "SELECT customer_id FROM events WHERE customer = ? LIMIT 1", [customer]
+            "SELECT customer_id FROM events WHERE customer = ? LIMIT 1", [-minus_customer]
         ).fetchall()
-        share = float(spend) / net if net > 0 else 0.0
+        share = float(spend) / float(net)
         buyers.append(HeavyBuyer(customer_id, float(spend), share, purchases))
     return tuple(buyers)
 

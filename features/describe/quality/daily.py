@@ -131,7 +131,19 @@ def split_far_days(con: duckdb.DuckDBPyConnection) -> tuple[Calendar, list[FarDa
         "SELECT day, sum(events), count(*), max(events) FROM customer_days GROUP BY day "
         "ORDER BY day"
     ).fetchall()
-    day, events, *_ = columns = np.array(rows, dtype=np.int64).T
+    return split_days(np.array(rows, dtype=np.int64).T)
+
+
+def split_days(columns: NDArray[np.int64]) -> tuple[Calendar, list[FarDay]]:
+    """Return the calendar of days with events, and the days far from it.
+
+    Parameters
+    ----------
+    columns
+        Day number (days since 1970, ascending), events, customers, and events of the customer with
+        most, of each day with events; shape (4, n_days).
+    """
+    day, events, *_ = columns
     is_far = _is_far(day, events)
     calendar_days = day[~is_far]
     counts = np.zeros((3, int(calendar_days[-1] - calendar_days[0]) + 1))

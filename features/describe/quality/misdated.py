@@ -72,11 +72,15 @@ def _far_sentence(calendar: Calendar, days: Sequence[FarDay], side: str) -> str:
 
 def _other_unit(first: int, last: int, earliest: int, latest: int) -> str:
     """Return which unit would put days from 1970 between two others, in days since 1970."""
-    for power, units in ((1, "seconds that are read as milliseconds"), (2, "seconds as us")):
+    units = {
+        1: "seconds that are read as milliseconds lie there; is it --time-format unix? (Or "
+        "unix-ms, if milliseconds are read as microseconds)",
+        2: "seconds that are read as microseconds lie there; is it --time-format unix?",
+    }
+    for power, cause in units.items():
         scale = UNIT**power
         if scale * (last + 1) > earliest and scale * max(first, 0) < latest:
-            fits = "--time-format unix" if power == 1 else "--time-format unix or unix-ms"
-            return f"times in {units} lie there; is it {fits}?"
+            return f"times in {cause}"
     return "are these times since 1970 at all?"
 
 

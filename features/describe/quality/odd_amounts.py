@@ -72,19 +72,46 @@ def _huge_orders(
     customers_noted: set[str],
     currency: str | None,
 ) -> str | None:
-    """Return the sentence about purchases of a hundred times the median, unless they are usual."""
-    if amounts.median <= 0 or amounts.largest < HUGE_TIMES * amounts.median:
+    """Return the sentence about huge purchases; None where the largest was noted already."""
+    if not has_huge(amounts):
         return None
     ((count, money),) = con.execute(
         "SELECT CAST(sum(n) AS BIGINT), sum(amount * CAST(n AS DOUBLE)) FROM amount_counts "
         "WHERE amount >= ?",
         [HUGE_TIMES * amounts.median],
     ).fetchall()
+    if count == 1 and amounts.events[0].customer_id in customers_noted:
+        return None
+    return huge_orders_sentence(amounts, count, money, currency)
+
+
+def has_huge(amounts: Amounts) -> bool:
+    """Return whether the largest purchase is a hundred times the median or more.
+
+    The median of fewer than :data:`FEWEST_PURCHASES` says little.
+    """
+    return (
+        amounts.purchases >= FEWEST_PURCHASES and 0 < HUGE_TIMES * amounts.median <= amounts.largest
+    )
+
+
+def huge_orders_sentence(
+    amounts: Amounts, count: int, money: float, currency: str | None = None
+) -> str | None:
+    """Return the sentence about purchases of a hundred times the median; None: they are usual.
+
+    Parameters
+    ----------
+    amounts
+        The money of the log.
+    count, money
+        Number and sum of the purchases of a hundred times the median or more.
+    currency
+        Code of the currency of the amounts; None: not known.
+    """
     if count > max(HABIT, HABIT_SHARE * amounts.purchases):
         return None
     first = amounts.events[0]
-    if count == 1 and first.customer_id in customers_noted:
-        return None
     times = first.amount / amounts.median
     low, high = SLIP_TIMES
     is_slip = low <= times <= high and amounts.low <= first.amount / 1_000 <= amounts.high
@@ -109,6 +136,22 @@ def _unit_change(con: duckdb.DuckDBPyConnection, currency: str | None) -> str | 
         FROM {events_of(con)} WHERE event = 'purchase' AND amount > 0 GROUP BY month)
         WHERE purchases >= {FEWEST_PURCHASES} ORDER BY month"""
     ).fetchall()
+    return unit_change_sentence(months, currency)
+
+
+def unit_change_sentence(
+    months: Sequence[tuple[int, float]], currency: str | None = None
+) -> str | None:
+    """Return the sentence about the month from which the usual amount is of another size.
+
+    Parameters
+    ----------
+    months
+        (Number of a month, 12 for each year, and the mean logarithm of its amounts), in order;
+        those with at least :data:`FEWEST_PURCHASES` purchases.
+    currency
+        Code of the currency of the amounts; None: not known.
+    """
     changes = [
         (abs(after - before), month, before, after)
         for (_, before), (month, after) in pairwise(months)

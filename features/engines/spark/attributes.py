@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from stagecast.features.engines.spark.reading import SparkLog
 from stagecast.features.events import CustomersTable, ReadOptions, read_customers
-from stagecast.features.intake.settling import FLOAT_ID
+from stagecast.features.intake.identity import FLOAT_ID
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

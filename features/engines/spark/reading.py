@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stagecast.features.clock import day_after, from_microseconds
-from stagecast.features.errors import DataRefusedError, UsageError, did_you_mean
-from stagecast.features.intake.identity import EXACT_DOUBLE, EXACT_FLOAT, SCIENTIFIC_ID
+from stagecast.features.engines.spark.columns import (
+    COLUMNS,
+    kinds_of,
+    source_expressions,
+    typed_columns,
+)
+from stagecast.features.engines.spark.findings import warnings_of
+from stagecast.features.engines.spark.rules import rejection_reason
+from stagecast.features.errors import DataRefusedError, UsageError
+from stagecast.features.intake.identity import FLOAT_ID, float_ids_warning
+from stagecast.features.intake.options import ReadOptions
 from stagecast.features.shop.clock import UTC_CLOCK, ShopClock, clock_named
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
-
-# column of the event contract -> its Spark type
-_COLUMNS = {
-    "customer_id": "string",
-    "timestamp": "timestamp",
-    "event": "string",
-    "amount": "decimal(18,6)",
-    "channel": "string",
-    "recorded_at": "timestamp",
-    "category": "string",
-    "discount": "decimal(18,6)",
-}
-# column of the event contract -> its option of the command line, where the two differ
-_OPTIONS = {"customer_id": "customer", "timestamp": "time"}
 
 
 @dataclass(frozen=True)
@@ -50,6 +45,9 @@ class SparkLog:
         Whether the log has amounts.
     clock
         Clock of the shop, whose days are counted.
+    warnings
+        Sentences about what changes numbers; see
+        :mod:`stagecast.features.engines.spark.findings`.
     """
 
     events: DataFrame
@@ -58,6 +56,7 @@ class SparkLog:
     last_event: datetime
     has_amounts: bool = True
     clock: ShopClock = UTC_CLOCK
+    warnings: tuple[str, ...] = ()
 
     def choose_as_of(self, as_of: datetime | None) -> datetime:
         """Return the given as_of, or the midnight after the last event; in shop time."""
@@ -89,10 +88,7 @@ def read(
     spark: SparkSession,
     sources: Sequence[str],
     mapping: Mapping[str, str | None],
-    *,
-    duplicates: str = "drop",
-    zone: str = "UTC",
-    day_zone: str | None = None,
+    options: ReadOptions | None = None,
 ) -> SparkLog:
     """Read events from Parquet or Delta folders, or Hive tables.
 
@@ -106,12 +102,9 @@ def read(
     mapping
         Option of the command line -> column of the source, or a Spark SQL expression; None: the
         column with the name of the event contract, if there is one.
-    duplicates
-        Whether to ``drop`` or ``keep`` rows that are equal in every column.
-    zone
-        Zone of times without one.
-    day_zone
-        Zone whose days are counted; None: that of the times.
+    options
+        Its ``duplicates``, ``negative_amounts``, ``zone``, ``day_zone``, ``as_of`` and ``skew`` are
+        used; None: the defaults.
 
     Raises
     ------
@@ -120,24 +113,16 @@ def read(
     """
     from pyspark.sql import functions as sf
 
+    options = ReadOptions() if options is None else options
     frames = [_open(spark, source) for source in sources]
     rows = frames[0]
     for frame in frames[1:]:
         rows = rows.unionByName(frame, allowMissingColumns=True)
     rows_in = rows.count()
-    if duplicates == "drop":
+    if options.duplicates == "drop":
         rows = rows.dropDuplicates()
-    expressions = _source_expressions(rows, mapping)
-    columns = _typed_columns(expressions, _exact_limit(rows, expressions["customer_id"]))
-    # Spark reads times without a zone in the zone that the session has while a query is made
-    spark.conf.set("spark.sql.session.timeZone", zone)
-    try:
-        typed = rows.select(
-            sf.struct("*").alias("raw"), *(column.alias(name) for name, column in columns.items())
-        )
-    finally:
-        spark.conf.set("spark.sql.session.timeZone", "UTC")
-    checked = typed.withColumn("reason", _rejection_reason("amount" in expressions)).persist()
+    expressions = source_expressions(rows, mapping)
+    checked = _checked(spark, rows, expressions, options).persist()
     rows_by_reason = {
         row["reason"]: row["count"] for row in checked.groupBy("reason").count().collect()
     }
@@ -153,19 +138,59 @@ def read(
         raise DataRefusedError(
             f"{', '.join(sources[:3])}: not one sound row of {rows_in:,} ({rows_by_reason})"
         )
+    customer_id, id_warnings = _customer_id(checked, expressions["customer_id"], rows_loaded)
     events = checked.filter("reason is null").select(
-        *_COLUMNS, sf.col("customer_id").alias("customer")
+        customer_id.alias("customer_id"),
+        *(name for name in COLUMNS if name != "customer_id"),
+        customer_id.alias("customer"),
     )
     last = events.agg(sf.max(sf.expr("unix_micros(timestamp)"))).collect()[0][0]
-    rejected = checked.filter("reason is not null").select("reason", "raw.*")
-    return SparkLog(
+    log = SparkLog(
         events,
-        rejected,
+        checked.filter("reason is not null").select("reason", "raw.*"),
         counts,
         from_microseconds(int(last)),
         "amount" in expressions,
-        clock_named(day_zone or zone),
+        clock_named(options.day_zone or options.zone),
     )
+    return replace(log, warnings=(*id_warnings, *warnings_of(log.events_in_shop_time())))
+
+
+def _checked(
+    spark: SparkSession, rows: DataFrame, expressions: Mapping[str, str], options: ReadOptions
+) -> DataFrame:
+    """Return the rows with the columns of the event contract, ``reason`` and ``raw``."""
+    from pyspark.sql import functions as sf
+
+    columns = typed_columns(expressions, kinds_of(rows, expressions))
+    # Spark reads times without a zone in the zone that the session has while a query is made
+    spark.conf.set("spark.sql.session.timeZone", options.zone)
+    try:
+        typed = rows.select(
+            sf.struct("*").alias("raw"), *(column.alias(name) for name, column in columns.items())
+        )
+    finally:
+        spark.conf.set("spark.sql.session.timeZone", "UTC")
+    if options.negative_amounts == "refund":
+        is_refund = "event = 'purchase' AND amount < 0"
+        typed = typed.withColumn(
+            "event", sf.expr(f"CASE WHEN {is_refund} THEN 'refund' ELSE event END")
+        )
+    amount = sf.expr("CASE WHEN event = 'refund' THEN abs(amount) ELSE amount END")
+    typed = typed.withColumn("amount", amount.cast(COLUMNS["amount"]))
+    latest = options.latest_time(datetime.now(UTC))
+    return typed.withColumn("reason", rejection_reason(expressions, latest))
+
+
+def _customer_id(checked: DataFrame, label: str, loaded: int) -> tuple[Column, list[str]]:
+    """Return the id, without ``.0`` if every id ends in it, and what is to be said of it."""
+    from pyspark.sql import functions as sf
+
+    is_float = sf.col("customer_id").rlike(f"^{FLOAT_ID}$")
+    float_count = checked.filter("reason is null").filter(is_float).count()
+    warning = float_ids_warning(label, float_count, loaded)
+    customer_id = sf.expr("left(customer_id, length(customer_id) - 2)")
+    return customer_id if float_count == loaded else sf.col("customer_id"), warning
 
 
 def _open(spark: SparkSession, source: str) -> DataFrame:
@@ -199,89 +224,3 @@ _HINTS = {
         "; write the times in microseconds (pandas: to_parquet(..., coerce_timestamps='us'))"
     ),
 }
-
-
-def _source_expressions(rows: DataFrame, mapping: Mapping[str, str | None]) -> dict[str, str]:
-    """Return column of the event contract -> Spark SQL expression over the source's columns."""
-    expressions = {}
-    for name in _COLUMNS:
-        option = _OPTIONS.get(name, name)
-        expression = mapping.get(option)
-        if expression is not None:
-            expressions[name] = expression
-        elif name in rows.columns:
-            expressions[name] = f"`{name}`"
-    for name in ("customer_id", "timestamp"):
-        if name not in expressions:
-            option = _OPTIONS[name]
-            raise DataRefusedError(
-                f"no column '{name}' among {', '.join(rows.columns)}; name it with --{option} COL."
-                f"{did_you_mean(name, rows.columns)}"
-            )
-    return expressions
-
-
-def _exact_limit(rows: DataFrame, expression: str) -> int | None:
-    """Return the number from which ids of a column of floats are not exact; None: no floats."""
-    kind = rows.selectExpr(f"({expression}) AS id").schema["id"].dataType.simpleString()
-    return {"double": EXACT_DOUBLE, "float": EXACT_FLOAT}.get(kind)
-
-
-def _typed_columns(
-    expressions: Mapping[str, str], exact_limit: int | None = None
-) -> dict[str, Column]:
-    """Return the columns of the event contract; a value that cannot be cast is null.
-
-    Parameters
-    ----------
-    expressions
-        Column of the event contract -> Spark SQL expression.
-    exact_limit
-        As of :func:`_exact_limit`. Ids below it are written without an exponent, which Spark
-        writes from ten million on.
-    """
-    from pyspark.sql import functions as sf
-
-    columns = {}
-    for name, kind in _COLUMNS.items():
-        if name not in expressions:
-            columns[name] = sf.lit("purchase" if name == "event" else None).cast(kind)
-            continue
-        expression = f"try_cast(({expressions[name]}) as {kind})"
-        if kind == "string":
-            expression = f"nullif(trim(cast(({expressions[name]}) as string)), '')"
-        if name == "customer_id" and exact_limit is not None:
-            number = f"({expressions[name]})"
-            expression = (
-                f"CASE WHEN abs({number}) < {exact_limit} AND {number} = floor({number}) THEN "
-                f"concat(cast(cast({number} AS bigint) AS string), '.0') ELSE {expression} END"
-            )
-        if name == "event":
-            expression = f"lower({expression})"
-        elif name == "discount":
-            expression = f"abs({expression})"
-        columns[name] = sf.expr(expression)
-    if "event" in expressions:
-        amount = sf.when(columns["event"] == "refund", sf.abs(columns["amount"])).otherwise(
-            columns["amount"]
-        )
-        columns["amount"] = amount.cast(_COLUMNS["amount"])
-    return columns
-
-
-def _rejection_reason(has_amounts: bool) -> Column:
-    """Return the reason why a row is rejected; null: it is accepted."""
-    from pyspark.sql import functions as sf
-
-    reason = (
-        sf.when(sf.col("customer_id").isNull(), "missing_customer")
-        .when(sf.col("customer_id").rlike(f"^({SCIENTIFIC_ID})$"), "inexact_customer")
-        .when(sf.col("timestamp").isNull(), "unreadable_time")
-        .when(sf.col("event").isNull(), "missing_event")
-        .when((sf.col("event") == "purchase") & (sf.col("amount") < 0), "negative_amount")
-    )
-    if has_amounts:
-        reason = reason.when(
-            (sf.col("event") == "purchase") & sf.col("amount").isNull(), "missing_amount"
-        )
-    return reason

@@ -80,20 +80,20 @@ def shopify() -> Export:
 
 
 def woocommerce() -> Export:
-    """Return orders by state, one of them on two rows."""
+    """Return orders by state, one of them on two rows and refunded in part."""
     header = (
         "order_id|order_number|order_date|status|order_total|order_currency|customer_id|"
-        "customer_email|discount_total"
+        "customer_email|discount_total|refunded_total"
     )
     rows = [
-        "11|11|2025-01-05 09:30:00|completed|19.90|EUR|3|ada@x.com|2.00",
-        "11|11|2025-01-05 09:30:00|completed|19.90|EUR|3|ada@x.com|0.00",
-        "12|12|2025-01-06 09:30:00|wc-processing|10.00|EUR|3|ada@x.com|0",
-        "13|13|2025-01-07 09:30:00|cancelled|99.00|EUR|4|bob@x.com|0",
-        "14|14|2025-01-08 09:30:00|wc-refunded|99.00|EUR|4|bob@x.com|0",
-        "15|15|2025-01-09 09:30:00|on-hold|7.00|EUR|4|bob@x.com|0",
+        "11|11|2025-01-05 09:30:00|completed|19.90|EUR|3|ada@x.com|2.00|4.90",
+        "11|11|2025-01-05 09:30:00|completed|19.90|EUR|3|ada@x.com|0.00|4.90",
+        "12|12|2025-01-06 09:30:00|wc-processing|10.00|EUR|3|ada@x.com|0|",
+        "13|13|2025-01-07 09:30:00|cancelled|99.00|EUR|4|bob@x.com|0|0",
+        "14|14|2025-01-08 09:30:00|wc-refunded|99.00|EUR|4|bob@x.com|0|0",
+        "15|15|2025-01-09 09:30:00|on-hold|7.00|EUR|4|bob@x.com|0|0",
     ]
-    return Export(_texts(header, rows), {"ada@x.com": 29.9, "bob@x.com": 7.0}, 3, "EUR")
+    return Export(_texts(header, rows), {"ada@x.com": 25.0, "bob@x.com": 7.0}, 3, "EUR")
 
 
 def stripe() -> Export:
@@ -208,6 +208,7 @@ def hubspot() -> Export:
         "7002|More|closedwon|2025-06-01 09:30|2500|EUR|Acme",
         "7003|Open|Proposal|2025-07-01 09:30|9000|EUR|Acme",
         "7004|Lost|Closed Lost|2025-07-01 09:30|9000|EUR|Bolt",
+        "7005|Lost|Not won|2025-07-02 09:30|9000|EUR|Bolt",
     ]
     return Export(_texts(header, rows), {"Acme": 17500.0}, 2, "EUR")
 

@@ -75,6 +75,14 @@ def test_what_the_user_declares_takes_the_place_of_the_preset() -> None:
         assert log.con.execute("SELECT customer_id FROM events").fetchall() == [("7417",)]
 
 
+def test_states_of_another_language_are_named() -> None:
+    frame = EXPORTS["hubspot"]().frame
+    frame["Deal Stage"] = "Cierre ganado"
+    refusal = "holds for none of 5 rows: of its rows --preset hubspot reads .*leave the preset out"
+    with pytest.raises(DataRefusedError, match=refusal):
+        from_frame(frame, ReadOptions(preset="hubspot"))
+
+
 def test_optional_columns_may_be_missing() -> None:
     frame = EXPORTS["shopify"]().frame.drop(
         columns=["Refunded Amount", "Cancelled at", "Source", "Discount Amount"]

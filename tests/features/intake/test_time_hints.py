@@ -49,9 +49,14 @@ def test_other_blanks_and_zones_stay_refused(text: str) -> None:
         (["1691996191", "1693807095.5"], "unix"),
         (["1691996191000"], "unix-ms"),
         (["1691996191000000"], "unix-us"),
+        (["1691996191000000000"], "unix-ns"),
         (["45321", "45322.75"], "excel"),
         (["20240404"], "'%Y%m%d'"),
         (["20240404101112"], "'%Y%m%d%H%M%S'"),
+        (["20240404T101112Z"], "'%Y%m%dT%H%M%SZ'"),
+        (["2024-04-04 10:11:12 GMT"], "'%Y-%m-%d %H:%M:%S %Z'"),
+        (["2024-04-04 10:11:12,250"], "'%Y-%m-%d %H:%M:%S,%g'"),
+        (["2024:04:04 10:11:12"], "'%Y:%m:%d %H:%M:%S'"),
         (["2016-2-01"], "'%Y-%m-%d'"),
         (["2016-2", "2016-11"], "'%Y-%m'"),
         (["2016/2/1 8:30"], "'%Y/%m/%d %H:%M'"),
@@ -74,9 +79,21 @@ def test_the_hint_names_the_form_that_reads_the_values(values: list[str], time_f
         assert 2000 < log.first_event.year < 2030
 
 
-@pytest.mark.parametrize("values", [["soon"], [" ", ""], [], ["12"], ["1.2.3.4"]])
-def test_no_form_is_made_up(values: list[str]) -> None:
-    assert time_hint(duckdb.connect(), values) is None
+@pytest.mark.parametrize("value", ["soon", "12", "1.2.3.4"])
+def test_no_form_is_made_up(value: str) -> None:
+    hint = time_hint(duckdb.connect(), [" ", value])
+    assert hint is not None
+    assert hint.startswith(f"{value!r} has no form that is known here: say how it is written with")
+    assert time_hint(duckdb.connect(), [" ", ""]) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [("1402/05/17", "Persian"), ("1402-05-17", "Persian"), ("2568-02-01", "Buddhist")],
+)
+def test_a_year_of_another_calendar_is_named(value: str, name: str) -> None:
+    with pytest.raises(DataRefusedError, match=f"another calendar, such as the {name}"):
+        from_frame(log_of([value]))
 
 
 def test_day_and_month_that_nothing_tells_apart_are_left_to_the_user() -> None:

@@ -20,12 +20,14 @@ import pytest
 
 from bench.simulation import simulate
 from stagecast.serving.cli import main
+from stagecast.training.bundle import load_bundle
 from tests.serving.calling import Stagecast
 from tests.serving.test_attributes import CONFIGURED
 from tests.spark import SETTINGS, needs_spark, quiet_spark
 
 pytestmark = [needs_spark, *quiet_spark, pytest.mark.slow]
 CUSTOMERS = 900
+ZONE = "America/Los_Angeles"
 # compiled queries pay on many rows alone; tests/parity has them
 ON_SPARK = (
     "--engine",
@@ -42,7 +44,7 @@ ON_SPARK = (
 @dataclass(frozen=True)
 class Shop:
     """A simulated log as two Parquet files, with rows that no engine may take, and a model trained
-    on Spark.
+    on Spark by the days of a shop in Los Angeles.
 
     ``config`` names a table of customers, and features of one's own that ask for its columns.
     """
@@ -86,7 +88,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     model = folder / "model"
     asked = (
         *("train", str(events), *ON_SPARK, "--config", str(config), "--sample", "700"),
-        *("--no-track", "--json", "--out", str(model)),
+        *("--no-track", "--json", "--zone", ZONE, "--out", str(model)),
     )
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()) as printed:
         patch.setattr(sys, "argv", ["stagecast", *asked])
@@ -103,7 +105,7 @@ def test_features_are_those_of_one_machine(
     shop: Shop, tmp_path: Path, stagecast: Stagecast
 ) -> None:
     on_spark, here = tmp_path / "spark", tmp_path / "here.parquet"
-    asked = ("features", str(shop.events), "--config", str(shop.config))
+    asked = ("features", str(shop.events), "--config", str(shop.config), "--zone", ZONE)
     result = stagecast(*asked, *ON_SPARK, "--out", str(on_spark), "--json")
     assert result.code == 0, result.err
     report = json.loads(result.out.strip().splitlines()[-1])
@@ -139,6 +141,7 @@ def test_scores_are_those_of_one_machine(shop: Shop, tmp_path: Path, stagecast: 
     assert result.code == 0, result.err
     assert stagecast(*asked, "--out", str(here)).code == 0
     assert "on_pro" in (shop.model / "churn.lightgbm.txt").read_text()
+    assert load_bundle(shop.model).clock.zone == ZONE
     ours = pq.read_table(here)
     theirs = (
         dataset.dataset(on_spark, format="parquet")
