@@ -186,10 +186,14 @@ def said(context: Context, english: str) -> str:
 @pass_context
 def segment_words(context: Context, definition: str) -> str:
     """Return the definition of an RFM segment in the language of the page."""
-    display, texts = _display(context), texts_of(context["language"])["segment"]
+    display = _display(context)
+    if display.language == "en":
+        return definition
+    texts = texts_of(display.language)
     for english in ("to", "or"):
-        definition = definition.replace(f" {english} ", f" {texts[english]} ")
-    return display.written(definition) if display.language != "en" else definition
+        definition = definition.replace(f" {english} ", f" {texts['segment'][english]} ")
+    comma: str = texts["changes"]["comma"]
+    return comma.join(display.written(part) for part in definition.split(", "))
 
 
 @pass_context
