@@ -12,11 +12,13 @@ from functools import cache
 from markupsafe import Markup
 
 from stagecast.serving.languages.display import Display
+from stagecast.serving.languages.scheme_words import scheme_texts
 from stagecast.serving.languages.texts import label_of, texts_of
 
 _FIELD = re.compile(r"\\\{(\w+)\\\}")
 # what is filled in ends before the next sentence
 _FILLED = r"(?P<\1>(?:(?!\. [A-Z]).)+?)"
+_COUNTED = r"(?P<n>[\d.,]+)"
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _WEIGHT = re.compile(r"(?P<member>[a-z]+) (?P<share>[\d.,]+%)")
 _Patterns = tuple[tuple[re.Pattern[str], str], ...]
@@ -27,8 +29,12 @@ def _patterns(table: str, language: str) -> _Patterns:
     """Return the pattern of each English text of a table, and the text of the language."""
     english, own = texts_of("en")[table], texts_of(language)[table]
     end = r"(?= |$)" if table == "sentences" else "$"
+    counted = re.escape("{n}")
     return tuple(
-        (re.compile(_FIELD.sub(_FILLED, re.escape(text)) + end), own[key])
+        (
+            re.compile(_FIELD.sub(_FILLED, re.escape(text).replace(counted, _COUNTED)) + end),
+            own[key],
+        )
         for key, text in english.items()
     )
 
@@ -74,8 +80,18 @@ def _filled(match: re.Match[str], text: str, display: Display) -> str:
     return text.format(**values)
 
 
+def phrase_in_language(text: str, display: Display) -> str:
+    """Return what fills a sentence, or stands alone in a table, in the language of a display.
+
+    A name of somebody else stays as it is.
+
+    >>> phrase_in_language("6,514 active", Display("ru"))
+    '6\\xa0514 активных'
+    """
+    return text if display.language == "en" else _value(text, display)
+
+
 def _value(text: str, display: Display) -> str:
-    """Return what fills a sentence in the language; a name of somebody else stays as it is."""
     texts = texts_of(display.language)
     word = texts["words"].get(text)
     if word is not None:
@@ -95,7 +111,8 @@ def _value(text: str, display: Display) -> str:
     if weight is not None:
         member = texts["members"].get(weight["member"], weight["member"])
         return f"{member} {_number(weight['share'], display)}"
-    return _number(text, display)
+    stage = scheme_texts({}, display.language).get(text)
+    return _number(text, display) if stage is None else stage
 
 
 def _number(text: str, display: Display) -> str:

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from stagecast.features.shop.clock import clock_named
 from stagecast.features.shop.money import NOTHING
 from stagecast.serving.languages.display import Display
-from stagecast.serving.languages.sentences import in_language
+from stagecast.serving.languages.sentences import in_language, phrase_in_language
 from stagecast.serving.languages.texts import label_of, texts_of
 from stagecast.serving.reports.rule_words import rule_words
 from stagecast.serving.reports.shop_days import day, day_on, order_day
@@ -184,12 +184,22 @@ def said(context: Context, english: str) -> str:
 
 
 @pass_context
+def phrase(context: Context, english: str) -> str:
+    """Return a name or a phrase of another part in the language of the page."""
+    return phrase_in_language(english, _display(context))
+
+
+@pass_context
 def segment_words(context: Context, definition: str) -> str:
     """Return the definition of an RFM segment in the language of the page."""
-    display, texts = _display(context), texts_of(context["language"])["segment"]
+    display = _display(context)
+    if display.language == "en":
+        return definition
+    texts = texts_of(display.language)
     for english in ("to", "or"):
-        definition = definition.replace(f" {english} ", f" {texts[english]} ")
-    return display.written(definition) if display.language != "en" else definition
+        definition = definition.replace(f" {english} ", f" {texts['segment'][english]} ")
+    comma: str = texts["changes"]["comma"]
+    return comma.join(display.written(part) for part in definition.split(", "))
 
 
 @pass_context
@@ -201,7 +211,7 @@ BY_NAME: Mapping[str, Callable[..., Any]] = {
     function.__name__.removeprefix("_"): function
     for function in (
         *(money, because_but, clause_of, reason_number, shop_day, shop_iso_day, counted, shown),
-        *(digits, signed, moved, said, segment_words, expected_count, figures, label, own),
+        *(digits, signed, moved, said, phrase, segment_words, expected_count, figures, label, own),
         *(_percent, _day, _days, _number, _order_day, _rule_words),
     )
 }

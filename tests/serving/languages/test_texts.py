@@ -68,7 +68,8 @@ def test_every_text_is_there_with_the_same_values_and_all_plural_forms(language:
 @pytest.mark.parametrize("language", OTHERS)
 def test_no_text_is_left_in_english(language: str) -> None:
     technical = re.compile(
-        r"\{\w*\}|stagecast( plan( readout)?)?|--\w+|[\w-]+\.(json|parquet)|API|AUC|RFM|CSV|JSON|"
+        r"\{\w*\}|stagecast( plan( readout)?)?|--effects assumed|--\w+|"
+        r"[\w-]+\.(json|parquet)|API|AUC|RFM|CSV|JSON|"
         r"MQL|SQL|HTTP|BTYD|SHA-256|JavaScript|problem details|RFC 9457|Authorization: Bearer KEY|"
         r"X-API-Key: KEY|EVENTS|XLSX|COL|LightGBM|Gamma-Gamma|Kaplan-Meier|Holm|"
         r"\bclv\b|\bchannel\b|\bfrom\b|\bto\b|\bcost\b|\b[AD]\b"
