@@ -23,7 +23,6 @@ from stagecast.training.card import EqualEvents
 WAITING_MAX, RETRY_SECONDS = 3, 30
 PORTION = 200
 """Customers that are scored at a time, so that requests have their turn between."""
-BEAT_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -115,8 +114,10 @@ class JobQueue:
         self._asked.set()
 
     def _run(self) -> None:
+        with suppress(sa.exc.SQLAlchemyError):
+            jobs.drop_old(self._engine)  # also what a server that was killed left
         while not self._stopped.is_set():
-            self._asked.wait(BEAT_SECONDS)
+            self._asked.wait()
             self._asked.clear()
             with suppress(sa.exc.SQLAlchemyError):
                 while self._waiting and not self._stopped.is_set():

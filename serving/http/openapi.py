@@ -180,6 +180,8 @@ def complete_document(document: dict[str, Any]) -> dict[str, Any]:
                 # a field that pydantic knows as deprecated warns whoever reads it
                 if parameter["schema"].pop("deprecated", False):
                     parameter["deprecated"] = True
+            for part in (operation.get("requestBody", {}), *operation["responses"].values()):
+                _restore_examples(part.get("content", {}))
             # FastAPI describes its own format of a 422, which the error handlers replace
             if "422" in operation["responses"]:
                 operation["responses"]["422"] = problem_responses(422)[422]
@@ -197,6 +199,14 @@ def complete_document(document: dict[str, Any]) -> dict[str, Any]:
     # a key is optional because a server without API keys does not check it
     document["security"] = [{}, {"bearer": []}, {"key": []}]
     return document
+
+
+def _restore_examples(content: dict[str, Any]) -> None:
+    """Put the examples in once more, of which FastAPI leaves out what is null."""
+    for form in content.values():
+        name = form["schema"].get("$ref", "").rpartition("/")[2]
+        if "example" in form and name in _EXAMPLES:
+            form["example"] = _EXAMPLES[name]
 
 
 def _object(

@@ -72,6 +72,13 @@ def score_properties(ref_template: str) -> dict[str, Any]:
             }
             item = {"type": "object", "properties": fields}
             properties["reasons"] = {"type": "array", "items": item, "description": column.meaning}
+        elif pa.types.is_list(column.type):
+            properties[column.name] = {
+                "type": ["array", "null"] if column.nullable else "array",
+                "items": {"type": ["number", "null"]},
+                **_limits(column),
+                "description": column.meaning,
+            }
         else:
             type_name, extra = _json_type(column.type)
             json_type = [type_name, "null"] if column.nullable else type_name

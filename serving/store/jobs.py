@@ -118,10 +118,21 @@ def jobs_of(engine: sa.Engine, key_id: str) -> list[Job]:
 
 
 def _jobs(engine: sa.Engine, *conditions: sa.ColumnElement[bool]) -> list[Job]:
-    drop_old(engine)
-    query = sa.select(*_COLUMNS).where(*conditions).order_by(jobs.c.created_at.desc(), jobs.c.id)
+    """Return jobs as they are now; what is lost or old is not written, only said."""
+    now = datetime.now(UTC)
+    is_old = sa.and_(jobs.c.finished_at.is_not(None), jobs.c.finished_at < now - STORED)
+    query = (
+        sa.select(*_COLUMNS, jobs.c.beat_at)
+        .where(*conditions, ~is_old)
+        .order_by(jobs.c.created_at.desc(), jobs.c.id)
+    )
     with engine.connect() as connection:
-        return [Job(**row) for row in connection.execute(query).mappings()]
+        rows = [dict(row) for row in connection.execute(query).mappings()]
+    for row in rows:
+        beat_at = row.pop("beat_at")
+        if row["state"] in UNFINISHED and beat_at < now - LOST_AFTER:
+            row |= {"state": "lost", "finished_at": beat_at, "problem": LOST}
+    return [Job(**row) for row in rows]
 
 
 def beat(engine: sa.Engine, worker: str) -> None:

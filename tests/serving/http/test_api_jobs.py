@@ -149,28 +149,38 @@ def test_a_job_of_a_server_that_stopped_is_lost_and_says_so(tmp_path: Path, stor
             lambda: api.get(f"/v1/jobs/{sent[0]['id']}").json()["state"] == "running", "the start"
         )
         threading.Timer(0.2, scorer.go_on.set).start()
-    # killed, it could not say so: then it is lost once it has been silent for a while
-    jobs.insert_job(
-        store.engine, "f" * 32, "local", "dead", as_of=datetime.now(UTC), model_version="x",
-        stages=[], customers=1,
-    )  # fmt: skip
-    with store.engine.begin() as connection:
-        silent = datetime.now(UTC) - 2 * jobs.LOST_AFTER
-        table = jobs.jobs
-        connection.execute(table.update().where(table.c.worker == "dead").values(beat_at=silent))
     with web.client(web.app_with(tmp_path, store=store, scorer=scorer)) as api:
-        key = jobs.jobs.c.key_id
-        with store.engine.connect() as connection:
-            owner = connection.execute(jobs.jobs.select().where(key != "x")).first()
-        assert owner is not None
         states = {job["id"]: job for job in api.get("/v1/jobs").json()["jobs"]}
         for job in sent:
             assert states[job["id"]]["state"] == "lost"
             assert "send it again" in states[job["id"]]["problem"]
             assert api.get(f"/v1/jobs/{job['id']}/scores").status_code == 409
-        dead = jobs.job_of(store.engine, "f" * 32, "local")
-        assert dead is not None
-        assert dead.state == "lost"
+
+
+def test_a_job_of_a_server_that_was_killed_is_lost_once_it_is_silent(store: Store) -> None:
+    engine, job_id = store.engine, "f" * 32
+    jobs.insert_job(
+        engine, job_id, "key", "dead", as_of=datetime.now(UTC), model_version="x", stages=[],
+        customers=1,
+    )  # fmt: skip
+
+    def state() -> str | None:
+        job = jobs.job_of(engine, job_id, "key")
+        return None if job is None else job.state
+
+    assert state() == "waiting"
+    with engine.begin() as connection:
+        silent = datetime.now(UTC) - 2 * jobs.LOST_AFTER
+        connection.execute(jobs.jobs.update().values(beat_at=silent))
+    assert state() == "lost"
+    jobs.beat(engine, "dead")
+    assert state() == "waiting"
+    with engine.begin() as connection:
+        connection.execute(jobs.jobs.update().values(beat_at=silent))
+    jobs.drop_old(engine)
+    jobs.beat(engine, "dead")
+    assert state() == "lost"
+    assert not jobs.start_job(engine, job_id)
 
 
 def test_a_fault_of_the_server_fails_the_job_and_tells_nothing(
@@ -193,6 +203,8 @@ def test_old_jobs_are_deleted_with_their_scores(api: web.Client, store: Store) -
         old = datetime.now(UTC) - jobs.STORED - timedelta(minutes=1)
         connection.execute(jobs.jobs.update().values(finished_at=old))
     assert api.get(f"/v1/jobs/{job['id']}").status_code == 404
+    assert len(list(jobs.rows_of(store.engine, job["id"], "score"))) == 2
+    api.post("/v1/jobs", json=batch(1))
     assert list(jobs.rows_of(store.engine, job["id"], "score")) == []
 
 

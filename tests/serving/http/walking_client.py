@@ -48,7 +48,7 @@ class WalkingClient:
         _, _, operation = self.operations[name]
         return operation["requestBody"]["content"]["application/json"]["example"]
 
-    def call(self, name: str, body: Any = None, **parameters: Any) -> httpx.Response:
+    def call(self, name: str, body: Any = None, /, **parameters: Any) -> httpx.Response:
         """Call an operation, and return its answer, which the document declares."""
         method, path, operation = self.operations[name]
         declared = {parameter["name"]: parameter for parameter in operation.get("parameters", ())}
@@ -80,5 +80,5 @@ class WalkingClient:
             return
         kind = answer.headers["content-type"].partition(";")[0]
         assert kind in declared["content"], (name, kind)
-        if kind.endswith("json"):
+        if kind in ("application/json", "application/problem+json"):
             self.check(answer.json(), declared["content"][kind]["schema"])
