@@ -25,7 +25,7 @@ def proposal_lines(made: MadePlan) -> list[str]:
         lines += [f"  {_printable(id_)}  {gain:,.2f}" for id_, gain in made.first]
     if made.plan:
         lines += ["", f"To fix the list: stagecast plan freeze {made.plan.name}"]
-    else:
+    elif made.first:
         lines += ["", "To store it, give it a name: --name autumn"]
     return lines
 

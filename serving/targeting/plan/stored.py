@@ -128,9 +128,12 @@ def change_state(
     )
     if changed.rowcount != 1:
         plan = plan_named(connection, name)
+        if plan.state == after:
+            raise PlanStateError(f"plan '{name}' is {after} already")
+        wanted = " or ".join("a draft" if state == "draft" else state for state in before)
         raise PlanStateError(
-            f"plan '{name}' is {plan.state}; only a plan that is {' or '.join(before)} can become "
-            f"{after}"
+            f"plan '{name}' is {'a draft' if plan.state == 'draft' else plan.state}; only a plan "
+            f"that is {wanted} can become {after}"
         )
 
 

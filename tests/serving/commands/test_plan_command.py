@@ -114,6 +114,7 @@ def test_nobody_worth_it_is_said_in_words(shop):
     assert "None of the 329 customers would be contacted:" in said.out
     assert "Nobody is worth a contact" in said.out
     assert "0 customers" not in said.out
+    assert "--name" not in said.out
 
 
 def test_a_filter_that_nobody_passes_is_said_in_words(shop):

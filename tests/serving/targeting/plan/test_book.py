@@ -75,7 +75,7 @@ def test_freezing_writes_the_list_that_was_proposed(store, book):
 def test_a_frozen_plan_is_neither_frozen_again_nor_dropped_nor_replaced(store):
     book = frozen(store)
     before = (book.plan("autumn"), arms(book))
-    with pytest.raises(PlanStateError, match="is frozen; only a plan that is draft"):
+    with pytest.raises(PlanStateError, match="is frozen already"):
         book.freeze("autumn")
     with pytest.raises(PlanStateError, match="is frozen, and stays"):
         book.drop("autumn")
@@ -372,7 +372,7 @@ def test_a_contact_after_the_window_is_none_of_the_plan(store):
 
 def test_a_draft_is_not_sent_and_a_sent_plan_not_cancelled(store, book):
     book.create("autumn", store.current_run(), TERMS)
-    with pytest.raises(PlanStateError, match="is draft"):
+    with pytest.raises(PlanStateError, match="is a draft; only a plan that is frozen"):
         confirm_sent(store.engine, "autumn", AS_OF + DAY)
     book.freeze("autumn")
     confirm_sent(store.engine, "autumn", AS_OF + DAY)

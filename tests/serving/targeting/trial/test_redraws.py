@@ -161,3 +161,17 @@ def test_with_heavy_tails_the_looks_hold_together_where_nobody_was_contacted() -
         held += all(look.per_customer.low <= 0 <= look.per_customer.high for look in sequence)
     # a standard error is 0.024
     assert held / draws > 0.88
+
+
+def test_what_is_contained_lies_between_the_ends() -> None:
+    random = np.random.default_rng(8)
+    outcome = random.lognormal(3, 1.5, 200) * (random.random(200) < 0.2)
+    contacted, stratum = random.random(200) < 0.8, np.zeros(200, dtype=np.int64)
+    measured = measure(outcome[:, None], contacted, stratum)
+    assert measured.redrawn[0] is not None
+    for tail in (0.025, 0.002):
+        interval = measured.interval(0, tail)
+        step = interval.width / 100
+        for end, inwards in ((interval.low, step), (interval.high, -step)):
+            assert measured.contains(0, tail, end + inwards)
+            assert not measured.contains(0, tail, end - inwards)
