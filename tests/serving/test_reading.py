@@ -102,11 +102,14 @@ def test_what_cannot_be_opened_is_said() -> None:
         (ReadOptions(refuse={"free": "amount = 0"}), "--refuse"),
         (ReadOptions(mapping=EventMapping(event_id="id")), "--event-id"),
         (ReadOptions(mapping=EventMapping(product="sku"), not_products="x"), "--product"),
+        (ReadOptions(decimal=","), "--decimal"),
+        (ReadOptions(header_line=4), "--header-line"),
     ],
 )
 def test_spark_refuses_what_it_does_not_know(options: ReadOptions, option: str) -> None:
+    refusal = f"{option} (is not known to --engine spark|is for text files, which --engine spark)"
     with (
-        pytest.raises(UsageError, match=f"{option} is not known to --engine spark"),
+        pytest.raises(UsageError, match=refusal),
         Reading(("events",), options=options, spark=Spark()).open_on_spark(),
     ):
         pass
