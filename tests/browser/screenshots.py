@@ -12,24 +12,25 @@ from pathlib import Path
 
 from tests.browser.conftest import SWITCHES, chromium
 
-WIDTH, HEIGHT = 1180, 800
+WIDTH, HEIGHT, COLOURS = 1180, 800, 64
+PLAN = "/plans/new?play=loyal_going_quiet&contacts=300&contact_cost=1&holdout_percent=20"
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture: the name of its file, the page, its language, and what of it is shown."""
+    """A picture: the name of its file, the page, its language, and what is at its top."""
 
     name: str
     path: str
     language: str = "en"
-    height: int = HEIGHT
+    top: str = "body"
 
 
 PICTURES = (
     Picture("home.png", "/"),
-    Picture("customers.png", "/customers?play=loyal_going_quiet"),
-    Picture("plan.png", "/plans/new?play=loyal_going_quiet&contacts=200&holdout_percent=20"),
-    Picture("customers-ru.png", "/customers", "ru"),
+    Picture("customers.png", "/customers?play=loyal_going_quiet", top=".above"),
+    Picture("plan.png", PLAN, top=".tiles"),
+    Picture("customers-ru.png", "/customers", "ru", ".above"),
     Picture("home-fa.png", "/", "fa"),
 )
 
@@ -44,6 +45,7 @@ def take(address: str, folder: Path) -> None:
     folder
         Where the files are written.
     """
+    from PIL import Image
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -51,14 +53,18 @@ def take(address: str, folder: Path) -> None:
         for picture in PICTURES:
             context = browser.new_context(
                 base_url=address,
-                viewport={"width": WIDTH, "height": picture.height},
+                viewport={"width": WIDTH, "height": HEIGHT},
                 locale=picture.language,
                 extra_http_headers={"Accept-Language": picture.language},
             )
             page = context.new_page()
             page.goto(picture.path)
+            page.locator(picture.top).first.evaluate("e => e.scrollIntoView()")
             page.screenshot(path=folder / picture.name)
             context.close()
+            with Image.open(folder / picture.name) as drawn:
+                small = drawn.convert("RGB").quantize(COLOURS)
+            small.save(folder / picture.name, optimize=True)
         browser.close()
 
 
