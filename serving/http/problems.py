@@ -18,7 +18,7 @@ from starlette.responses import Response
 from stagecast.serving.http.request_ids import request_instance
 from stagecast.serving.quoting import quote
 
-FAULTS_LISTED_MAX, BYTES_MAX, DETAIL_MAX, PROBLEM_MAX = 20, 2048, 800, 300
+FAULTS_LISTED_MAX, BYTES_MAX, DETAIL_MAX, PROBLEM_MAX = 20, 2048, 800, 400
 _QUOTED = re.compile("'.*'", re.DOTALL)
 MEDIA_TYPE = "application/problem+json"
 

@@ -215,7 +215,7 @@ def outcomes_by_customer(
     for id_, orders, spend in rows:
         if id_ not in known:
             raise DataRefusedError(
-                f"customer '{quote(id_)}' is not on the list of plan '{name}'; give the outcomes "
+                f"customer '{quote(id_)}' is not on the list of plan {name}; give the outcomes "
                 "of its customers alone"
             )
         if id_ in outcomes_of_customers:

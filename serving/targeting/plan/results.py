@@ -86,7 +86,7 @@ def confirm_sent(
             if arms.get(id_) != CONTACT:
                 problem = "is held out" if id_ in arms else "is not on the list"
                 raise DataRefusedError(
-                    f"customer '{quote(id_)}' {problem} of plan '{name}', and is said to have been "
+                    f"customer '{quote(id_)}' {problem} of plan {name}, and is said to have been "
                     "contacted; nothing was noted"
                 )
         for start in range(0, len(wanted), _ROWS):

@@ -101,7 +101,7 @@ def test_counted_outcomes_of_an_open_window_are_refused():
 @pytest.mark.parametrize(
     ("rows", "says"),
     [
-        ([("x", 1, None)], "'x' is not on the list of plan 'p'"),
+        ([("x", 1, None)], "'x' is not on the list of plan p"),
         ([("a", 1, None), ("a", 1, None)], "more than once"),
         ([("a", -1, None)], "-1 orders"),
         ([("a", 1, 5.0), ("b", 1, None)], "no spend"),
