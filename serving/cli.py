@@ -56,7 +56,7 @@ COMMANDS = {
     ),
     "models": "Registered models: who is champion, whether a challenger is better, and back again.",
     "serve": "The API and the pages.",
-    "mcp": "Tools for an assistant on this machine, which speaks over stdin and stdout.",
+    "mcp": "Tools for an MCP client on this machine, which speaks over stdin and stdout.",
     "keys": "API keys of the server: who may do what, and until when.",
     "erase": "Remove one customer everywhere, and prove it byte by byte.",
 }

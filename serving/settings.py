@@ -74,7 +74,7 @@ class Settings(BaseSettings):
     access_log
         Whether each request is a line on stderr, with the template of its route for the path.
     mcp
-        Whether assistants may call tools at /mcp.
+        Whether MCP clients may call tools at /mcp.
     telemetry_url
         Address of a collector of OpenTelemetry (OTLP over HTTP) that gets a span for each request;
         None: nothing is sent.

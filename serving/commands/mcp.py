@@ -1,4 +1,4 @@
-"""``stagecast mcp``: the published scores as tools of an assistant on this machine, over stdio."""
+"""``stagecast mcp``: the published scores as tools of an MCP client on this machine, over stdio."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from stagecast.serving.commands.store_option import store_option
 @click.command()
 @store_option
 def mcp(store: str | None) -> None:
-    """Tools for an assistant on this machine, which speaks over stdin and stdout.
+    """Tools for an MCP client on this machine, which speaks over stdin and stdout.
 
-    The assistant starts this command. The tools only read: the store is opened so that nothing can
+    The client starts this command. The tools only read: the store is opened so that nothing can
     be written. A server answers the same tools at /mcp where STAGECAST_MCP is set. Needs:
     pip install 'stagecast[mcp]'.
     """

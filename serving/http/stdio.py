@@ -1,4 +1,4 @@
-"""The tools for an assistant on this machine, over stdin and stdout."""
+"""the tools for an MCP client on this machine, over stdin and stdout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``POST /mcp``: the tools for assistants, behind the keys and limits of any other route.
+"""``POST /mcp``: the tools for MCP clients, behind the keys and limits of any other route.
 
 The package ``mcp`` is imported where the setting says so, and not else: without it, the route says
 how to switch it on.

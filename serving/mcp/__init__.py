@@ -1,4 +1,4 @@
-"""Tools by which an assistant reads what the API answers (Model Context Protocol).
+"""Tools by which an MCP client reads what the API answers (Model Context Protocol).
 
     a tool's arguments -> a request to the API in this process -> its answer as the tool's result
 

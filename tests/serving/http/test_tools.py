@@ -1,4 +1,4 @@
-"""The tools of assistants, called with the client of the package itself."""
+"""The tools for MCP clients, called with the client of the package itself."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ def test_tools_are_off_without_the_setting_and_need_the_package(store, monkeypat
 
 @pytest.mark.slow
 @pytest.mark.long
-def test_a_local_assistant_speaks_over_stdio_and_writes_nothing(tmp_path):
+def test_a_local_client_speaks_over_stdio_and_writes_nothing(tmp_path):
     store = published.open_store(tmp_path)
     published.publish(store, published.scores(5, extra=[HOSTILE]))
     KeyBook(store.engine).create("shop", ("read",), datetime.now(UTC), None)
