@@ -21,12 +21,13 @@ NAMES = {
     "XLSX",
     "RFM",
     "AUC",
+    "BTYD",
     "JavaScript",
     "English",
     "SHA-256",
 }
 FILES = re.compile(
-    r"data-report\.json|rejected\.parquet|stagecast plan|--publish"
+    r"data-report\.json|rejected\.parquet|stagecast plan|--publish|--horizon"
     r"|channel, from, to|channel، from، to|\bcost\b"
 )
 VOID = {"img", "input", "meta", "link", "br", "rect", "line", "circle", "path", "polyline"}
