@@ -179,13 +179,16 @@ class Reading:
             raise UsageError(
                 "--engine spark needs EVENTS: folders of Parquet or Delta, or table:NAME"
             )
+        from stagecast.features.describe.quality.on_spark import warnings_of
         from stagecast.features.engines.spark.reading import read
         from stagecast.features.engines.spark.table import session, spark_error
 
         chosen = self.spark or Spark()
         spark = session(chosen.master, dict(chosen.settings))
         try:
-            yield read(spark, list(self.sources), asdict(self.options.mapping), self.options)
+            log = read(spark, list(self.sources), asdict(self.options.mapping), self.options)
+            warnings = (*log.warnings, *warnings_of(log.events_in_shop_time()))
+            yield replace(log, warnings=warnings)
         except Exception as error:
             if type(error).__module__.startswith(("pyspark.", "py4j.")):
                 raise spark_error(error) from error

@@ -14,7 +14,8 @@ out in :mod:`stagecast.features.describe.quality.odd`, customers in
 :mod:`stagecast.features.describe.quality.misdated`, day and month swapped in
 :mod:`stagecast.features.describe.quality.swapped`, money in
 :mod:`stagecast.features.describe.quality.amounts` and
-:mod:`stagecast.features.describe.quality.odd_amounts`.
+:mod:`stagecast.features.describe.quality.odd_amounts`; what is warned of on Spark in
+:mod:`stagecast.features.describe.quality.on_spark`.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,6 @@ from stagecast.features.engines.spark.columns import (
     source_expressions,
     typed_columns,
 )
-from stagecast.features.engines.spark.findings import warnings_of
 from stagecast.features.engines.spark.rules import rejection_reason
 from stagecast.features.errors import DataRefusedError, UsageError
 from stagecast.features.intake.identity import FLOAT_ID, float_ids_warning
@@ -46,8 +45,7 @@ class SparkLog:
     clock
         Clock of the shop, whose days are counted.
     warnings
-        Sentences about what changes numbers; see
-        :mod:`stagecast.features.engines.spark.findings`.
+        Sentences about the ids of customers.
     """
 
     events: DataFrame
@@ -145,15 +143,15 @@ def read(
         customer_id.alias("customer"),
     )
     last = events.agg(sf.max(sf.expr("unix_micros(timestamp)"))).collect()[0][0]
-    log = SparkLog(
+    return SparkLog(
         events,
         checked.filter("reason is not null").select("reason", "raw.*"),
         counts,
         from_microseconds(int(last)),
         "amount" in expressions,
         clock_named(options.day_zone or options.zone),
+        tuple(id_warnings),
     )
-    return replace(log, warnings=(*id_warnings, *warnings_of(log.events_in_shop_time())))
 
 
 def _checked(
