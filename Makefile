@@ -56,6 +56,8 @@ notebooks: $(VENV)/.dev  ## execute the notebooks in place, with their outputs
 prove: $(VENV)/.dev  ## accuracy out of time on several logs and dates, against what a data scientist would pick; then the long variants of tests, and the property tests on many examples (minutes)
 	$(BIN)/python -m bench.accuracy
 	$(BIN)/python -m bench.next_stage
+	$(BIN)/python -m bench.at_risk --seeds 1
+	$(BIN)/python -m bench.ranges
 	$(BIN)/python -m bench.leads
 	$(BIN)/python -m bench.campaigns
 	$(BIN)/python -m bench.pooling

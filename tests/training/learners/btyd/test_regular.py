@@ -249,8 +249,10 @@ def test_regularity_is_stored_where_it_is_above_one() -> None:
     for wrong in (0, 1.5, 101, "2"):
         with pytest.raises(ValueError, match=r"^regularity is"):
             Model.from_json({**MONTHLY.to_json(), "regularity": wrong})
-    with pytest.raises(ValueError, match="pareto_nbd has random gaps"):
-        Model.from_json({**PARETO.to_json(), "regularity": 2})
+    two = Model.from_json({**PARETO.to_json(), "regularity": 2})
+    assert Model.from_json(two.to_json()).regularity == 2
+    with pytest.raises(ValueError, match="bg_nbd has random gaps"):
+        Model("bg_nbd", RANDOM.params, 0.0, 9, 2)
 
 
 def by_tenth(expected: Array, came: Array) -> Array:
