@@ -31,7 +31,8 @@ pytestmark = pytest.mark.slow
 RENAMED = {"subscribe": "joined", "cancel": "left", "purchase": "purchase", "visit": "visit"}
 TERMS = ("--churn", "cancellation", "--contract-start", "Joined", "--contract-end", "left")
 AS_OF = iso(day(DAYS))
-HORIZON = "150d"  # four past dates: each costs a fit of the customer-base models
+HORIZON_DAYS = 150  # four past dates: each costs a fit of the customer-base models
+HORIZON = f"{HORIZON_DAYS}d"
 
 
 @pytest.fixture(scope="module")
@@ -209,7 +210,11 @@ def test_a_plan_about_contracts_goes_all_its_way(
         }
         for who, arm in members.items()
     ]
-    end = {"customer_id": "c0009", "timestamp": day(DAYS + 31).isoformat(), "event": "visit"}
+    end = {
+        "customer_id": "c0009",
+        "timestamp": day(DAYS + HORIZON_DAYS + 1).isoformat(),
+        "event": "visit",
+    }
     pd.concat([events, pd.DataFrame([*later, end])]).to_csv("later.csv", index=False)
     body = json.loads(plan("readout", "stay", "later.csv", "--json").out)
     adjusted = body["buyers"]["comparison"]["adjusted"]["per_customer"]
@@ -220,7 +225,7 @@ def test_a_plan_about_contracts_goes_all_its_way(
 
     store = Store.open(f"sqlite:///{tmp_path / 'stagecast.db'}")
     with from_frame(pd.read_csv("later.csv")) as log:
-        (entry,) = settle_due(store.engine, log, day(DAYS + 31))
+        (entry,) = settle_due(store.engine, log, day(DAYS + HORIZON_DAYS + 1))
     store.close()
     active = entry.result["active"]
     assert active["left"] == (members == "holdout").sum()
