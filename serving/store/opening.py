@@ -10,7 +10,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from stagecast.features.errors import UsageError
-from stagecast.serving.store import evidence as evidence  # its tables belong to the metadata
+from stagecast.serving.store import erased as erased  # its tables belong to the metadata
+from stagecast.serving.store import evidence as evidence
 from stagecast.serving.store import idempotency_tables as idempotency_tables
 from stagecast.serving.store import job_tables as job_tables
 from stagecast.serving.store import key_tables as key_tables

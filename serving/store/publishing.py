@@ -236,15 +236,20 @@ def _insert_run(
 
 
 def _delete_unpublished(engine: sa.Engine, run_id: int | None = None) -> None:
+    with engine.begin() as connection:
+        delete_unpublished(connection, run_id)
+
+
+def delete_unpublished(connection: sa.Connection, run_id: int | None = None) -> None:
+    """Delete a run that is not published in the transaction of a connection; None: all of them."""
     unpublished = sa.select(runs.c.id).where(runs.c.published_at.is_(None))
     if run_id is not None:
         unpublished = unpublished.where(runs.c.id == run_id)
-    with engine.begin() as connection:
-        # locks the rows, if the database can: the run must not be published between the deletions
-        connection.execute(unpublished.with_for_update())
-        for table in (documents, scores):
-            connection.execute(table.delete().where(table.c.run_id.in_(unpublished)))
-        connection.execute(runs.delete().where(runs.c.id.in_(unpublished)))
+    # locks the rows, if the database can: the run must not be published between the deletions
+    connection.execute(unpublished.with_for_update())
+    for table in (documents, scores):
+        connection.execute(table.delete().where(table.c.run_id.in_(unpublished)))
+    connection.execute(runs.delete().where(runs.c.id.in_(unpublished)))
 
 
 def _write(engine: sa.Engine, run_id: int, chunk: pa.Table, first_row: dict[str, Any]) -> None:
