@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -31,11 +30,13 @@ from stagecast.features.shop.customer_ids import (
 )
 from stagecast.serving.quoting import quote
 from stagecast.serving.scoring import score_schema
-from stagecast.serving.store.documents import without_sentences
 from stagecast.serving.store.protocols import SchemeLike
+from stagecast.serving.store.rows import store_rows
 from stagecast.serving.store.tables import SCORE_COLUMNS, documents, runs, scores
 
 CHUNK_ROWS = 5_000
+_MARKS = {"qmark": "?", "format": "%s", "pyformat": "%s"}
+"""Style of a driver -> how a parameter by place stands in a statement."""
 _RUN_COLUMNS = ("as_of", "horizon_days", "data_cutoff", "model_version")
 
 
@@ -264,33 +265,28 @@ def _write(engine: sa.Engine, run_id: int, chunk: pa.Table, first_row: dict[str,
             raise DataRefusedError(
                 f"the scores are of more than one run: {name} is {texts[0]} and {texts[1]}"
             )
-    score_rows, document_rows = [], []
-    for row in score_schema.json_rows(chunk):
-        customer_id = row["customer_id"]
-        flat_row = {
-            **row,
-            "next_stage": row["next_stage_likeliest"],
-            "value_gone": row.get("value_gone"),
-            "win_back": _win_back(row),
-        }
-        score_rows.append({"run_id": run_id, **{name: flat_row[name] for name in SCORE_COLUMNS}})
-        document = msgspec.json.encode(without_sentences(row)).decode("utf-8")
-        document_rows.append({"run_id": run_id, "customer_id": customer_id, "score": document})
+    score_rows, document_rows = store_rows(run_id, chunk)
     try:
         with engine.begin() as connection:
-            connection.execute(scores.insert(), score_rows)
-            connection.execute(documents.insert(), document_rows)
+            _insert(connection, scores, ("run_id", *SCORE_COLUMNS), score_rows)
+            _insert(connection, documents, ("run_id", "customer_id", "score"), document_rows)
     except sa.exc.IntegrityError as error:
-        customer_ids = [row["customer_id"] for row in score_rows]
+        customer_ids = chunk["customer_id"].to_pylist()
         raise _integrity_error(engine, run_id, customer_ids, error) from None
 
 
-def _win_back(row: Mapping[str, Any]) -> float | None:
-    """Return the value gone of a lapsed customer times the chance to return; else None."""
-    gone, p_return = row.get("value_gone"), row["p_return"]
-    if row["state"] != "lapsed" or gone is None or p_return is None:
-        return None
-    return float(gone * p_return)
+def _insert(
+    connection: sa.Connection, table: sa.Table, names: Sequence[str], rows: list[tuple[Any, ...]]
+) -> None:
+    """Insert rows whose values are as the database has them, past what SQLAlchemy does for each."""
+    mark = _MARKS.get(connection.dialect.paramstyle)
+    if mark is None:
+        connection.execute(table.insert(), [dict(zip(names, row, strict=True)) for row in rows])
+        return
+    marks = ", ".join([mark] * len(names))
+    connection.exec_driver_sql(
+        f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({marks})", rows
+    )
 
 
 def _integrity_error(

@@ -88,7 +88,7 @@ def backup(url: str, file: Path) -> Backup:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        os.replace(part, file)
+        part.replace(file)
     return made
 
 

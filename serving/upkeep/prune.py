@@ -175,7 +175,7 @@ def run_fates(connection: sa.Connection, retention: Retention, now: datetime) ->
 def _planned(connection: sa.Connection) -> dict[int, str]:
     """Return run -> name of a plan that was made of it and not cancelled."""
     query = sa.select(plans.c.run_id, plans.c.name).where(plans.c.state != "cancelled")
-    return {run: name for run, name in connection.execute(query)}
+    return {row.run_id: row.name for row in connection.execute(query)}
 
 
 def _announced(connection: sa.Connection) -> set[int]:
