@@ -69,6 +69,11 @@ def note_erasures(connection: sa.Connection, ids: Sequence[str]) -> None:
     )
 
 
+def erasure_count(connection: sa.Connection) -> int:
+    """Return how many erasures were noted: what was worked out before the last one is outdated."""
+    return int(connection.scalar(sa.select(sa.func.count()).select_from(erasure_notes)) or 0)
+
+
 def read_notes(connection: sa.Connection) -> Notes:
     """Return the notes of a store."""
     secret = connection.scalar(

@@ -32,9 +32,12 @@ from stagecast.serving.quoting import quote
 from stagecast.serving.scoring import score_schema
 from stagecast.serving.store.protocols import SchemeLike
 from stagecast.serving.store.rows import store_rows
+from stagecast.serving.store.space import RESERVE_BYTES, check_space, give_back, move_log
 from stagecast.serving.store.tables import SCORE_COLUMNS, documents, runs, scores
 
-CHUNK_ROWS = 5_000
+CHUNK_ROWS = 20_000
+CACHE_KIB = 256_000
+"""What SQLite may have in memory while it inserts into several indices."""
 _MARKS = {"qmark": "?", "format": "%s", "pyformat": "%s"}
 """Style of a driver -> how a parameter by place stands in a statement."""
 _RUN_COLUMNS = ("as_of", "horizon_days", "data_cutoff", "model_version")
@@ -89,6 +92,7 @@ def publish(
     if first is None:
         raise DataRefusedError("there is no score to publish: the table has no rows")
     first_row = first.slice(0, 1).to_pylist()[0]
+    check_space(engine, total)
     try:
         run_id = _insert_run(
             engine,
@@ -100,15 +104,17 @@ def publish(
             currency=currency,
         )
         try:
-            for chunk in _chain(first, chunks):
-                _write(engine, run_id, chunk, first_row)
-                if progress is not None:
-                    progress(chunk.num_rows)
+            with _large_cache(engine) as connection:
+                for chunk in _chain(first, chunks):
+                    check_space(engine, chunk.num_rows, RESERVE_BYTES)
+                    _write(connection, run_id, chunk, first_row)
+                    if progress is not None:
+                        progress(chunk.num_rows)
             _make_current(engine, run_id)
         except BaseException:
             # if this fails, the next publication deletes the rows; the first error is raised
             with contextlib.suppress(sa.exc.SQLAlchemyError):
-                _delete_unpublished(engine, run_id)
+                discard_run(engine, run_id)
             raise
     except sa.exc.OperationalError as error:
         raise UsageError(
@@ -236,24 +242,60 @@ def _insert_run(
     return int(key[0])
 
 
-def _delete_unpublished(engine: sa.Engine, run_id: int | None = None) -> None:
-    with engine.begin() as connection:
-        delete_unpublished(connection, run_id)
-
-
-def delete_unpublished(connection: sa.Connection, run_id: int | None = None) -> None:
-    """Delete a run that is not published in the transaction of a connection; None: all of them."""
+def _delete_unpublished(engine: sa.Engine) -> None:
+    """Delete the runs that are not published, in one transaction."""
     unpublished = sa.select(runs.c.id).where(runs.c.published_at.is_(None))
-    if run_id is not None:
-        unpublished = unpublished.where(runs.c.id == run_id)
-    # locks the rows, if the database can: the run must not be published between the deletions
-    connection.execute(unpublished.with_for_update())
+    with engine.begin() as connection:
+        # locks the rows, if the database can: the run must not be published between the deletions
+        connection.execute(unpublished.with_for_update())
+        for table in (documents, scores):
+            connection.execute(table.delete().where(table.c.run_id.in_(unpublished)))
+        connection.execute(runs.delete().where(runs.c.id.in_(unpublished)))
+
+
+def discard_run(engine: sa.Engine, run_id: int) -> None:
+    """Delete a run that is not published and that nobody writes any more.
+
+    The rows go in portions, each in its own transaction, which needs no more space than its
+    insertion did: so a full disk is no reason to fail.
+    """
     for table in (documents, scores):
-        connection.execute(table.delete().where(table.c.run_id.in_(unpublished)))
-    connection.execute(runs.delete().where(runs.c.id.in_(unpublished)))
+        portion = sa.select(table.c.customer_id).where(table.c.run_id == run_id).limit(CHUNK_ROWS)
+        # MySQL selects from the table that it deletes from only within another query
+        names = sa.select(portion.subquery().c.customer_id)
+        remaining = table.delete().where(table.c.run_id == run_id, table.c.customer_id.in_(names))
+        deleted = 1
+        while deleted:
+            move_log(engine)
+            with engine.begin() as connection:
+                deleted = connection.execute(remaining).rowcount
+    with engine.begin() as connection:
+        unpublished = runs.c.published_at.is_(None)
+        connection.execute(runs.delete().where(runs.c.id == run_id, unpublished))
+    give_back(engine)
 
 
-def _write(engine: sa.Engine, run_id: int, chunk: pa.Table, first_row: dict[str, Any]) -> None:
+@contextlib.contextmanager
+def _large_cache(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """Yield a connection without a transaction, which in SQLite has the indices in memory."""
+    with engine.connect() as connection:
+        if engine.dialect.name != "sqlite":
+            yield connection
+            return
+        usual = connection.exec_driver_sql("PRAGMA cache_size").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA cache_size=-{CACHE_KIB}")
+        connection.rollback()
+        try:
+            yield connection
+        finally:
+            connection.rollback()
+            connection.exec_driver_sql(f"PRAGMA cache_size={usual}")
+            connection.exec_driver_sql("PRAGMA shrink_memory")
+
+
+def _write(
+    connection: sa.Connection, run_id: int, chunk: pa.Table, first_row: dict[str, Any]
+) -> None:
     for name in _RUN_COLUMNS:
         expected = first_row[name]
         other_values = [value for value in chunk[name].unique().to_pylist() if value != expected]
@@ -267,12 +309,12 @@ def _write(engine: sa.Engine, run_id: int, chunk: pa.Table, first_row: dict[str,
             )
     score_rows, document_rows = store_rows(run_id, chunk)
     try:
-        with engine.begin() as connection:
+        with connection.begin():
             _insert(connection, scores, ("run_id", *SCORE_COLUMNS), score_rows)
             _insert(connection, documents, ("run_id", "customer_id", "score"), document_rows)
     except sa.exc.IntegrityError as error:
         customer_ids = chunk["customer_id"].to_pylist()
-        raise _integrity_error(engine, run_id, customer_ids, error) from None
+        raise _integrity_error(connection.engine, run_id, customer_ids, error) from None
 
 
 def _insert(

@@ -14,7 +14,7 @@ from stagecast.features.errors import UsageError
 from stagecast.serving.store.deleting import purge
 from stagecast.serving.store.evidence import evidence
 from stagecast.serving.store.plan_tables import channels, plans, settled
-from stagecast.serving.store.publishing import delete_unpublished
+from stagecast.serving.store.publishing import discard_run
 from stagecast.serving.store.tables import runs
 from stagecast.serving.store.webhook_tables import webhooks
 
@@ -99,8 +99,8 @@ def prune(
     """Delete the runs that are older than a retention and that nothing needs.
 
     Never deleted are the current run, the run of a plan (whose read-out asks for it), a run that is
-    not settled yet (unless the retention says so), and one of which a webhook is to be sent. Each
-    run goes in one transaction, and the rows of the ledger stay.
+    not settled yet (unless the retention says so), and one of which a webhook is to be sent. A run
+    disappears in one transaction, and the rows of the ledger stay.
 
     Parameters
     ----------
@@ -191,12 +191,16 @@ def _announced(connection: sa.Connection) -> set[int]:
 
 
 def _delete_run(engine: sa.Engine, run_id: int) -> None:
-    """Delete a run and what is stored of it in one transaction."""
+    """Take a run out of the published ones in one step, then delete what is stored of it.
+
+    If the second is interrupted, the next publication deletes the remaining rows, which nobody
+    sees.
+    """
     with engine.begin() as connection:
+        connection.execute(runs.update().where(runs.c.id == run_id).values(published_at=None))
         for table in (evidence, channels):
             connection.execute(table.delete().where(table.c.run_id == run_id))
-        connection.execute(runs.update().where(runs.c.id == run_id).values(published_at=None))
-        delete_unpublished(connection, run_id)
+    discard_run(engine, run_id)
 
 
 def _size(connection: sa.Connection) -> int | None:
