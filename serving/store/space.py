@@ -52,7 +52,7 @@ def check_space(engine: sa.Engine, customers: int, reserve: int = 0) -> None:
 
 
 def move_log(engine: sa.Engine) -> None:
-    """Move what SQLite's write-ahead log holds into the file, so that the log's space is used again.
+    """Move what SQLite's write-ahead log holds into the file, so that its space is used again.
 
     What others read of it stays. A file that cannot grow is no error: the next writing says so.
     """

@@ -28,7 +28,7 @@ published.publish(store, published.scores(40))
 large = published.scores(2_500)
 file = Path(sys.argv[1], "stagecast.db")
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-limit = file.stat().st_size + 6_000_000
+limit = file.stat().st_size + 3_000_000
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 publishing.CHUNK_ROWS = 100
 written = []
