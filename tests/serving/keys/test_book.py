@@ -144,7 +144,7 @@ def test_a_name_that_cannot_be_used_is_refused(engine, name):  # noqa: F811
 
 @pytest.mark.parametrize("text", ["", ",", "red", "read,everything", "read;score"])
 def test_unknown_scopes_are_refused(text):
-    with pytest.raises(UsageError, match="score, read, plan, export, admin"):
+    with pytest.raises(UsageError, match="score, read, plan, export, metrics, admin"):
         parse_scopes(text)
 
 
