@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from stagecast.features.clock import microseconds
-from stagecast.features.events import EventLog
 from stagecast.serving.store.plan_tables import contacts, plan_customers
 from stagecast.serving.targeting.plan.logged_contacts import CONTACT_EVENTS
 from stagecast.serving.targeting.plan.member_rows import CONTACT
 from stagecast.serving.targeting.plan.observed import Observed
 from stagecast.serving.targeting.plan.stored import Plan
+
+if TYPE_CHECKING:
+    from stagecast.features.events import EventLog
 
 
 def contacted_in_log(log: EventLog, plan: Plan, observed: Observed) -> frozenset[str]:
