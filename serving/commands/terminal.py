@@ -133,7 +133,7 @@ def risk_lines(scores: pa.Table, days: int, currency: str | None = None) -> list
     rows = [["customer", "stage", "churn", *column, "reasons"]]
     for row in most_at_risk(scores, TOP):
         money = [in_currency(f"{row['at_stake']:,.0f}", currency)] if column else []
-        why = because_but(row["reasons"], currency=currency)
+        why = because_but(row["reasons"], currency=currency, band=row.get("churn_band"))
         rows.append(
             [row["customer_id"], row["stage"], f"{row['churn_probability']:.0%}", *money, why]
         )

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from stagecast.serving.http.cookies import SIGN_IN, SIGN_OUT
 from stagecast.serving.http.problems import ProblemError
 from stagecast.serving.keys.ring import Caller
 from stagecast.serving.keys.scopes import SCOPES
@@ -23,6 +24,10 @@ from stagecast.serving.keys.scopes import SCOPES
 OPEN_PATHS = frozenset({"/livez", "/readyz"})
 """Paths that need no key."""
 STATIC = "/static"
+PUBLIC_ROUTES = frozenset(
+    {("GET", STATIC), ("GET", SIGN_IN), ("POST", SIGN_IN), ("POST", SIGN_OUT)}
+)
+"""Routes that need no key, and show nothing of a customer: the sign-in, and what it looks like."""
 _ANY = tuple(SCOPES)
 _READ, _PLAN, _EXPORT = ("read",), ("plan",), ("export",)
 
@@ -77,7 +82,6 @@ ROUTE_SCOPES: dict[tuple[str, str], tuple[str, ...]] = {
     ("GET", "/metrics"): ("metrics",),
     ("GET", "/docs"): _ANY,
     ("GET", "/openapi.json"): _ANY,
-    ("GET", STATIC): _ANY,
 }
 """Method and template of a route -> scopes, one of which a key needs."""
 
@@ -97,12 +101,24 @@ class Access:
     shed
         Why the request was refused without a look at it: ``overloaded`` or ``limited``; None: it
         was not.
+    is_signed_in
+        Whether the caller is known by a session instead of a key.
     """
 
     caller: Caller | None
     template: str | None = None
     scope: str | None = None
     shed: str | None = None
+    is_signed_in: bool = False
+
+
+def is_public(scope: Scope) -> bool:
+    """Return whether a request may be for one of :data:`PUBLIC_ROUTES`, by its path.
+
+    The route that is chosen for it decides (:func:`check_route`).
+    """
+    path = scope["path"]
+    return path in (SIGN_IN, SIGN_OUT) or path.startswith(f"{STATIC}/")
 
 
 def access_of(scope: Scope) -> Access:
@@ -151,6 +167,9 @@ def check_route(scope: Scope, method: str, template: str) -> None:
     access = access_of(scope)
     access.template = template
     if template in OPEN_PATHS:
+        return
+    if (method, template) in PUBLIC_ROUTES:
+        access.scope = "any"
         return
     _use(access, ROUTE_SCOPES.get((method, template), ()))
 
@@ -210,7 +229,9 @@ def undeclared(app: FastAPI) -> list[str]:
     return [
         f"{method} {path}"
         for method, path in routes_of(app)
-        if path not in OPEN_PATHS and (method, path) not in ROUTE_SCOPES
+        if path not in OPEN_PATHS
+        and (method, path) not in PUBLIC_ROUTES
+        and (method, path) not in ROUTE_SCOPES
     ]
 
 

@@ -47,6 +47,7 @@ from stagecast.serving.http.routes import (
     results,
     runs,
     score,
+    sign_in,
     stages,
     totals,
     trust,
@@ -215,7 +216,7 @@ def create_app(
         # a trailing slash can be part of a customer's id, so paths must not be redirected
         redirect_slashes=False,
     )
-    app.state.stagecast = state
+    app.state.stagecast, app.state.entrance = state, entrance
     for module in (
         score,
         jobs,
@@ -230,6 +231,7 @@ def create_app(
         model,
         health,
         metrics,
+        sign_in,
         home,
         plan_pages,
         channel_page,

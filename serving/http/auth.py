@@ -9,20 +9,27 @@ from __future__ import annotations
 
 import base64
 import binascii
-import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from urllib.parse import urlencode
 
-import anyio.to_thread
 from starlette.datastructures import Headers
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stagecast.features.errors import UsageError
-from stagecast.serving.http.access import OPEN_PATHS, Access, access_of
+from stagecast.serving.http.access import OPEN_PATHS, Access, access_of, is_public
+from stagecast.serving.http.callers import Callers, key_needed, keys_unreadable
+from stagecast.serving.http.cookies import (
+    SAFE_METHODS,
+    SIGN_IN,
+    SIGN_OUT,
+    check_same_origin,
+    session_token,
+)
 from stagecast.serving.http.door import Door
 from stagecast.serving.http.hosts import LOCAL_NAMES, host_name, is_loopback, requested_host
 from stagecast.serving.http.problems import ProblemError
-from stagecast.serving.keys.ring import LOCAL, Caller, KeysUnreadableError
+from stagecast.serving.keys.ring import LOCAL, Caller
 from stagecast.serving.keys.weak import LENGTH_MIN
 
 BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
@@ -89,10 +96,15 @@ class Entrance:
     """
 
     def __init__(self, door: Door, allowed_hosts: Iterable[str] = ()) -> None:
-        self._door = door
+        self._door, self.callers = door, Callers(door)
         self._extra_hosts = frozenset(
             name for name in map(host_name, allowed_hosts) if name is not None
         )
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether a request needs a key."""
+        return self._door.needs_key
 
     async def check(self, scope: Scope, access: Access) -> None:
         """Refuse a request, or note who calls.
@@ -101,6 +113,8 @@ class Entrance:
         ------
         ProblemError
             The request is refused.
+        SignInNeededError
+            A browser asks for a page, and nobody has signed in.
         """
         headers, method = Headers(scope=scope), scope["method"]
         if scope["path"] not in OPEN_PATHS:
@@ -112,12 +126,11 @@ class Entrance:
                     "host-malformed",
                     "the request must have one header 'Host' with a name, and at most a port",
                 )
-            # a request without a key can only be refused or be that of this machine
-            has_key = request_key(headers) is not None
             await self._door.refresh(request_key(headers))
             self._check_host(host, headers)
-            access.caller = await self._caller(scope, headers, has_key=has_key)
-        if method in BODY_METHODS:
+            access.caller = await self._caller(scope, headers, access)
+        # forms of these two say where they come from
+        if method in BODY_METHODS and scope["path"] not in (SIGN_IN, SIGN_OUT):
             content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
             if content_type != "application/json":
                 raise ProblemError(
@@ -140,47 +153,57 @@ class Entrance:
                 "call it by localhost, or name the host in STAGECAST_ALLOWED_HOSTS",
             )
 
-    async def _caller(self, scope: Scope, headers: Headers, *, has_key: bool) -> Caller:
-        door, now = self._door, self._door.clock()
-        seconds = now.timestamp()
+    async def caller_of(self, key: str, scope: Scope) -> Caller:
+        """Return who has a key that somebody signs in with, within the limits of wrong keys.
+
+        Raises
+        ------
+        ProblemError
+            See :meth:`Callers.by_key`.
+        """
+        await self._door.refresh(key)
+        return await self.callers.by_key(key, scope)
+
+    async def _caller(self, scope: Scope, headers: Headers, access: Access) -> Caller | None:
+        door, key = self._door, request_key(headers)
         if not door.needs_key:
             return LOCAL
-        if not has_key:
-            if door.ring.is_unreadable and not door.ring.has_plain:
-                raise _unreadable()
-            raise _key_needed(scope["path"])
-        text, address = request_key(headers), door.proxies.client(scope)
-        wait = door.failures.before(address, seconds)
-        if wait:
-            raise _too_many("wrong keys from this address", "keys-tried", wait)
-        try:
-            caller = door.ring.check(text, now)
-        except KeysUnreadableError:
-            door.failures.right(address, seconds)
-            raise _unreadable() from None
-        if caller is None:
-            shared = await anyio.to_thread.run_sync(door.failures.wrong, address, seconds)
-            if shared:
-                door.failures.block(address, seconds, shared)
-                raise _too_many("wrong keys from this address", "keys-tried", shared)
-            raise _key_needed(scope["path"])
-        door.failures.right(address, seconds)
-        if door.ring.is_use_due(caller, now):
-            await anyio.to_thread.run_sync(door.ring.write_use, caller, now)
-        await self._count(caller, seconds)
-        return caller
+        if is_public(scope):
+            return None
+        if key is not None:
+            return await self.callers.by_key(key, scope)
+        if (token := session_token(scope)) is not None:
+            caller = await self.callers.by_session(token)
+            if caller is not None:
+                if scope["method"] not in SAFE_METHODS:
+                    check_same_origin(scope)
+                access.is_signed_in = True
+                return caller
+        if door.ring.is_unreadable and not door.ring.has_plain:
+            raise keys_unreadable()
+        if door.can_sign_in and _asks_for_a_page(scope, headers):
+            raise SignInNeededError(_address(scope))
+        raise key_needed(scope["path"])
 
-    async def _count(self, caller: Caller, seconds: float) -> None:
-        limit = self._door.requests
-        if limit is None:
-            return
-        wait = limit.take(caller.key_id, seconds)
-        if not wait and limit.needs_lease(caller.key_id):
-            wait = await anyio.to_thread.run_sync(limit.lease, caller.key_id, seconds)
-            if wait:
-                limit.block(caller.key_id, seconds, wait)
-        if wait:
-            raise _too_many("requests of this key", "requests-limited", wait)
+
+class SignInNeededError(Exception):
+    """A browser asks for a page, and nobody has signed in.
+
+    Parameters
+    ----------
+    address
+        Path and query of the page.
+    """
+
+    def __init__(self, address: str) -> None:
+        super().__init__(address)
+        self.address = address
+
+    def response(self) -> Response:
+        """Return the way to the sign-in, and from there to the page."""
+        query = urlencode({"next": self.address}) if self.address != "/" else ""
+        headers = {"Vary": "Cookie, Accept"}
+        return RedirectResponse(f"{SIGN_IN}{'?' if query else ''}{query}", 303, headers)
 
 
 class Guard:
@@ -208,6 +231,9 @@ class Guard:
         access = access_of(scope)
         try:
             await self._entrance.check(scope, access)
+        except SignInNeededError as needed:
+            await needed.response()(scope, receive, send)
+            return
         except ProblemError as problem:
             if problem.status == 429:
                 access.shed = "limited"
@@ -244,26 +270,18 @@ async def _no_more() -> Message:
     return {"type": "http.disconnect"}
 
 
-def _key_needed(path: str) -> ProblemError:
-    for_browser = not path.startswith("/v1/")
-    return ProblemError(
-        401,
-        "key-needed",
-        "an API key is needed: send it as 'Authorization: Bearer KEY' or 'X-API-Key: KEY', "
-        "or log in with any user name and the key as the password",
-        headers={
-            "WWW-Authenticate": 'Basic realm="stagecast", charset="UTF-8"'
-            if for_browser
-            else 'Bearer realm="stagecast"'
-        },
+def _asks_for_a_page(scope: Scope, headers: Headers) -> bool:
+    """Return whether a browser, or who reads HTML, asks for a page of people."""
+    return (
+        scope["method"] in ("GET", "HEAD")
+        and not scope["path"].startswith("/v1/")
+        and "text/html" in headers.get("accept", "")
     )
 
 
-def _too_many(what: str, slug: str, wait: float) -> ProblemError:
-    seconds = max(1, math.ceil(wait))
-    headers: dict[str, Any] = {"Retry-After": str(seconds)}
-    return ProblemError(429, slug, f"too many {what}; try again in {seconds} s", headers=headers)
-
-
-def _unreadable() -> ProblemError:
-    return ProblemError(503, "keys-unreadable", "the keys in the store cannot be read")
+def _address(scope: Scope) -> str:
+    """Return path and query of a request, as they were sent."""
+    path = scope.get("raw_path") or scope["path"].encode()
+    query = scope.get("query_string", b"")
+    address = path.partition(b"?")[0] + (b"?" + query if query else b"")
+    return bytes(address).decode("latin-1")

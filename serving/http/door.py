@@ -18,6 +18,7 @@ from stagecast.serving.keys.book import KeyBook
 from stagecast.serving.keys.limits import FailureLimit, RequestLimit
 from stagecast.serving.keys.ring import KeyRing
 from stagecast.serving.keys.server_secret import keyed_hash, server_secret
+from stagecast.serving.keys.sessions import SessionBook
 from stagecast.serving.settings import Settings
 from stagecast.serving.store.store import Store
 
@@ -54,11 +55,14 @@ class Door:
         self.proxies = Proxies(settings.trusted_proxies)
         self.audit = AuditLog(settings.audit_log)
         self._is_public = not is_loopback(settings.host)
+        self._is_read_only = settings.read_only
         self._secret = os.urandom(32)
+        self.sessions: SessionBook | None = None
 
     def attach(self, engine: sa.Engine) -> None:
         """Use the keys of a store, and count over all workers in it."""
         self.ring.attach(engine)
+        self.sessions = SessionBook(engine)
         try:
             self._secret = server_secret(engine)
         except sa.exc.SQLAlchemyError:
@@ -71,6 +75,11 @@ class Door:
     def needs_key(self) -> bool:
         """Whether a request needs a key: other machines can connect, or a key was ever made."""
         return self._is_public or not self.ring.is_empty
+
+    @property
+    def can_sign_in(self) -> bool:
+        """Whether a browser can open a session here: the store keeps it."""
+        return self.sessions is not None and not self._is_read_only
 
     async def refresh(self, text: str | None) -> None:
         """Read the keys of the store again if it is time.

@@ -141,7 +141,9 @@ class Sheet:
             reasons = score.get("reasons") or ()
             if not reasons:
                 return None
-            text = because_but(reasons, self.display.language, self.run.currency)
+            text = because_but(
+                reasons, self.display.language, self.run.currency, score.get("churn_band")
+            )
             return self.display.said(text)
         if column == "action":
             texts = scheme_texts(self.run.scheme, self.display.language)

@@ -8,6 +8,7 @@ from typing import Any
 from starlette.requests import Request
 
 from stagecast.features.shop.clock import UTC_CLOCK
+from stagecast.serving.http.access import access_of
 from stagecast.serving.http.languages import display_of, page_address
 from stagecast.serving.languages.scheme_words import scheme_texts, translation
 from stagecast.serving.store.store import Run
@@ -38,7 +39,11 @@ def shop_of(run: Run | None, request: Request) -> dict[str, Any]:
 
     Dates and amounts are written with them.
     """
-    page = {"display": display_of(request), "address": page_address(request)}
+    page = {
+        "display": display_of(request),
+        "address": page_address(request),
+        "is_signed_in": access_of(request.scope).is_signed_in,
+    }
     if run is None:
         return {"run": None, "clock": UTC_CLOCK, "currency": None, "scheme_texts": {}, **page}
     texts = scheme_texts(run.scheme, display_of(request).language)

@@ -22,8 +22,8 @@ from stagecast.serving.http.problems import ProblemError
 from stagecast.serving.http.request_ids import id_of, request_id, with_id
 from stagecast.serving.metrics.meter import Meter
 
-AUDITED = frozenset({"plan", "export", "admin"})
-"""Scopes whose use is a line of the audit log."""
+AUDITED = frozenset({"plan", "export", "admin", "sign-in", "sign-out"})
+"""What is a line of the audit log."""
 CLIENT_GONE = 499
 """Status in the log of a request whose client went away, as other servers write it."""
 FRAMES_MAX = 12

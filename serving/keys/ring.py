@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -29,6 +30,7 @@ USE_SECONDS = 60.0
 """The last use of a key is written this often at most."""
 TEXT_LENGTH_MAX = 512
 _NOTHING = digest("")
+_PLAIN = "settings."
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,13 @@ class Caller:
 
 
 LOCAL = Caller("local", ALL_SCOPES)
+
+
+class Holder(NamedTuple):
+    """Who has a key, and the SHA-256 by which it is known: of the key, or of its secret."""
+
+    caller: Caller
+    digest: bytes
 
 
 class KeysUnreadableError(Exception):
@@ -160,7 +169,7 @@ class KeyRing:
         matches = [hmac.compare_digest(whole, key) for key in self._plain]
         parts = split_key(text)
         if any(matches):
-            return Caller(f"settings.{matches.index(True) + 1}", ALL_SCOPES)
+            return Caller(f"{_PLAIN}{matches.index(True) + 1}", ALL_SCOPES)
         if parts is None:
             return None
         if self._stored is None:
@@ -170,6 +179,26 @@ class KeyRing:
         if key is None or not is_right or not key.is_live(now):
             return None
         return Caller(key.id, frozenset(key.scopes))
+
+    def holder(self, key_id: str, now: datetime) -> Holder | None:
+        """Return who has the key with an id, or None where it opens nothing any more.
+
+        Raises
+        ------
+        KeysUnreadableError
+            It is no key of the settings, and those of the store are not known.
+        """
+        if key_id.startswith(_PLAIN):
+            number = int(key_id.removeprefix(_PLAIN))
+            if number > len(self._plain):
+                return None
+            return Holder(Caller(key_id, ALL_SCOPES), self._plain[number - 1])
+        if self._stored is None:
+            raise KeysUnreadableError
+        key, key_digest = self._stored.get(key_id, (None, _NOTHING))
+        if key is None or not key.is_live(now):
+            return None
+        return Holder(Caller(key.id, frozenset(key.scopes)), key_digest)
 
     def is_use_due(self, caller: Caller, now: datetime) -> bool:
         """Return whether the use of a key is to be written, and take note that it will be."""

@@ -33,11 +33,16 @@ def money(context: Context, value: float | None) -> str:
 
 
 @pass_context
-def because_but(context: Context, reasons: Sequence[Mapping[str, Any]]) -> str:
-    """Return reasons in one sentence, in the language and the currency of the page."""
+def because_but(
+    context: Context, reasons: Sequence[Mapping[str, Any]], band: str | None = None
+) -> str:
+    """Return reasons in one sentence, in the language and the currency of the page; the first are
+    those that fit the band of the risk.
+    """
     display = _display(context)
     local = [_local(context, reason) for reason in reasons]
-    return display.said(sentences.because_but(local, display.language, context["currency"]))
+    text = sentences.because_but(local, display.language, context["currency"], band)
+    return display.said(text)
 
 
 @pass_context
@@ -212,7 +217,7 @@ BY_NAME: Mapping[str, Callable[..., Any]] = {
     for function in (
         *(money, because_but, clause_of, reason_number, shop_day, shop_iso_day, counted, shown),
         *(digits, signed, moved, said, phrase, segment_words, expected_count, figures, label, own),
-        *(_percent, _day, _days, _number, _order_day, _rule_words),
+        *(_percent, _day, _days, _number, _order_day, _rule_words, sentences.main_reason),
     )
 }
 """Name in templates -> filter."""

@@ -143,7 +143,13 @@ def render(
     **context: Any,
 ) -> HTMLResponse:
     """Return a page; ``now`` is the present, unless the context has another one."""
-    filled = {"now": datetime.now(UTC), "run": None, "address": "", **context}
+    filled = {
+        "now": datetime.now(UTC),
+        "run": None,
+        "address": "",
+        "is_signed_in": False,
+        **context,
+    }
     page = environment(display).get_template(template).render(filled)
     return HTMLResponse(page, status, {"Content-Language": display.language, **(headers or {})})
 

@@ -24,7 +24,13 @@ from stagecast.serving.reports.columns import (
     share_of,
     total,
 )
-from stagecast.serving.reports.summary import SchemeSummary, Stake, stake_known, stakes
+from stagecast.serving.reports.summary import (
+    SchemeSummary,
+    Stake,
+    first_by,
+    stake_known,
+    stakes,
+)
 
 FIRST_CUSTOMERS = 20
 TOP_SHARE = 0.8
@@ -73,25 +79,14 @@ def has_money(scores: pa.Table) -> bool:
     return any(total(numbers(scores, name)) is not None for name in MONEY_COLUMNS)
 
 
-def first_customers(scores: pa.Table, *, by_money: bool) -> list[dict[str, Any]]:
-    """Return the active customers with most value at risk or, without amounts, orders at risk."""
-    at_stake = (
-        stakes(scores)
-        if by_money
-        else numbers(scores, "churn_probability") * numbers(scores, "orders")
-    )
-    known = at_stake[~np.isnan(at_stake)]
-    if not len(known):
-        return []
-    # only those who can be among the first are sorted and copied
-    count = min(FIRST_CUSTOMERS, len(known))
-    candidates = at_stake >= np.partition(known, len(known) - count)[len(known) - count]
-    ranked = scores.filter(pa.array(candidates)).append_column(
-        "at_stake", pa.array(at_stake[candidates])
-    )
-    ranked = ranked.sort_by([("at_stake", "descending"), ("customer_id", "ascending")])
-    rows: list[dict[str, Any]] = ranked.slice(0, count).to_pylist()
-    return rows
+def first_customers(scores: pa.Table) -> list[dict[str, Any]]:
+    """Return the active customers with most at stake, with ``at_stake``: money or, where no amount
+    can rank them, the orders so far times the churn probability.
+    """
+    at_stake = stakes(scores)
+    if stake_known(scores) is Stake.PROBABILITY:
+        at_stake = at_stake * numbers(scores, "orders")
+    return first_by(scores, at_stake, FIRST_CUSTOMERS)
 
 
 def stage_rows(scheme: SchemeSummary, scores: pa.Table, language: str) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ from stagecast.serving.reports.lifecycle_report import MovementFigures, inks
 from stagecast.serving.reports.quality import quality
 from stagecast.serving.reports.rendering import environment
 from stagecast.serving.reports.rfm_words import scale_sentences
-from stagecast.serving.reports.summary import Summary
+from stagecast.serving.reports.summary import Summary, stake_known
 from stagecast.serving.reports.value_grid import grid_cells, grid_rows
 
 
@@ -91,7 +91,8 @@ def render_report(
             scheme_texts=scheme_texts(scheme, language),
             titles={stage["id"]: stage["title"] for stage in stages},
             headline=figures.headline(scores),
-            first=figures.first_customers(scores, by_money=by_money),
+            first=figures.first_customers(scores),
+            stake=stake_known(scores).value,
             stages=stages,
             plays=figures.play_rows(
                 summary.scheme, scores, language, texts_of(language)["report"]["as_stage"]

@@ -190,43 +190,72 @@ class Stake(Enum):
 
     VALUE_AT_RISK = "value_at_risk"
     SPEND_OF_YEAR = "spend_of_year"
-    """Churn probability times the spend of a year, where no customer base tells the first."""
+    """Churn probability times the spend of a year, where the first is not known, or 0 for all."""
     PROBABILITY = "probability"
-    """Churn probability, in a log without amounts."""
+    """Churn probability, where no amount can rank them."""
 
 
 def stake_known(scores: pa.Table) -> Stake:
-    """Return what the active customers can be ranked by."""
-    active = scores["state"].to_numpy(zero_copy_only=False) == "active"
-    if not np.isnan(numbers(scores, "value_at_risk")[active]).all():
+    """Return what the active customers can be ranked by: of what is above 0 for any of them."""
+    if _is_above_zero(_active(scores, numbers(scores, "value_at_risk"))):
         return Stake.VALUE_AT_RISK
-    has_spend = not np.isnan(numbers(scores, "spend")[active]).all()
-    return Stake.SPEND_OF_YEAR if has_spend else Stake.PROBABILITY
+    if _is_above_zero(_spend_of_year(scores)):
+        return Stake.SPEND_OF_YEAR
+    return Stake.PROBABILITY
 
 
 def most_at_risk(scores: pa.Table, count: int) -> list[dict[str, Any]]:
-    """Return the active rows with the most at stake, with ``at_stake``; see :func:`stake_known`."""
-    if stake_known(scores) is Stake.PROBABILITY:
-        at_stake = numbers(scores, "churn_probability")
-    else:
-        at_stake = stakes(scores)
-    known = np.flatnonzero(~np.isnan(at_stake))
-    ids = scores["customer_id"].to_numpy(zero_copy_only=False)[known].astype(str)
-    first = known[np.lexsort((ids, -at_stake[known]))[:count]]
-    rows = scores.take(pa.array(first)).append_column("at_stake", pa.array(at_stake[first]))
-    return list(rows.to_pylist())
+    """Return the active rows with the most at stake, with ``at_stake``; see :func:`stakes`."""
+    return first_by(scores, stakes(scores), count)
+
+
+def first_by(scores: pa.Table, at_stake: Array, count: int) -> list[dict[str, Any]]:
+    """Return the rows with the largest stakes, those of one stake by id; NaN are left out.
+
+    Parameters
+    ----------
+    scores
+        One row per customer.
+    at_stake
+        What is at stake with each, shape (n_customers,).
+    count
+        Rows to return, at most.
+    """
+    known = at_stake[~np.isnan(at_stake)]
+    if not len(known):
+        return []
+    # only those who can be among the first are sorted and copied
+    count = min(count, len(known))
+    candidates = at_stake >= np.partition(known, len(known) - count)[len(known) - count]
+    rows = scores.filter(pa.array(candidates)).append_column(
+        "at_stake", pa.array(at_stake[candidates])
+    )
+    rows = rows.sort_by([("at_stake", "descending"), ("customer_id", "ascending")])
+    return list(rows.slice(0, count).to_pylist())
 
 
 def stakes(scores: pa.Table) -> Array:
-    """Return what is at stake with each active customer, in money, NaN for others.
+    """Return what the active customers are ranked by, NaN for others; see :func:`stake_known`.
 
-    It is the value at risk. Where no customer base tells it, it is the churn probability times the
-    spend of a year.
+    Value at risk and the spend of a year are money, the churn probability is not.
     """
-    active = scores["state"].to_numpy(zero_copy_only=False) == "active"
-    at_risk = numbers(scores, "value_at_risk")
-    if np.isnan(at_risk[active]).all():
-        days = np.maximum(numbers(scores, "tenure_days"), LEAST_TENURE_DAYS)
-        spend_of_year = numbers(scores, "spend") / days * DAYS_PER_YEAR
-        return np.where(active, numbers(scores, "churn_probability") * spend_of_year, np.nan)
-    return np.where(active, at_risk, np.nan)
+    stake = stake_known(scores)
+    if stake is Stake.VALUE_AT_RISK:
+        return _active(scores, numbers(scores, "value_at_risk"))
+    if stake is Stake.SPEND_OF_YEAR:
+        return _spend_of_year(scores)
+    return _active(scores, numbers(scores, "churn_probability"))
+
+
+def _active(scores: pa.Table, values: Array) -> Array:
+    return np.where(scores["state"].to_numpy(zero_copy_only=False) == "active", values, np.nan)
+
+
+def _spend_of_year(scores: pa.Table) -> Array:
+    days = np.maximum(numbers(scores, "tenure_days"), LEAST_TENURE_DAYS)
+    spend_of_year = numbers(scores, "spend") / days * DAYS_PER_YEAR
+    return _active(scores, numbers(scores, "churn_probability") * spend_of_year)
+
+
+def _is_above_zero(values: Array) -> bool:
+    return bool((np.nan_to_num(values) > 0).any())

@@ -3,6 +3,7 @@
     api_keys          who may do what, until when; of a key its id and the hash of its secret
     rates             token buckets; their names are keyed hashes of addresses, or ids of keys
     server_secrets    what keys the hashes of the audit log
+    sessions          browsers that signed in with a key; of a token its hash
 
 None of them holds the id of a customer.
 """
@@ -44,3 +45,14 @@ server_secrets = sa.Table(
     sa.Column("name", sa.String(40), primary_key=True),
     sa.Column("value", sa.String(64), nullable=False),
 )
+
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    sa.Column("token_sha256", sa.String(64), primary_key=True),
+    sa.Column("key_id", sa.String(40), nullable=False),
+    # HMAC of the key's digest under the token, which stands nowhere
+    sa.Column("seal", sa.String(64), nullable=False),
+    sa.Column("expires_at", Instant, nullable=False),
+)
+sa.Index("sessions_by_end", sessions.c.expires_at)

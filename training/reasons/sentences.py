@@ -6,7 +6,7 @@ or read from the store. The texts are those of :mod:`stagecast.training.reasons.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Any
 
@@ -209,18 +209,40 @@ def direction_of(reason: Mapping[str, Any]) -> str:
     return LOWERS if (reason.get("effect") or 0.0) < 0 else RAISES
 
 
+def main_reason(
+    reasons: Sequence[Mapping[str, Any]], band: str | None = None
+) -> Sequence[Mapping[str, Any]]:
+    """Return the first reason: of a customer whose risk is low the first that lowers it, if any.
+
+    >>> late, loyal = {"direction": "raises"}, {"direction": "lowers"}
+    >>> main_reason([late, loyal]), main_reason([late, loyal], "low"), main_reason([late], "low")
+    ([{'direction': 'raises'}], [{'direction': 'lowers'}], [{'direction': 'raises'}])
+    """
+    if band == "low":
+        lowering = [reason for reason in reasons if direction_of(reason) == LOWERS]
+        if lowering:
+            return lowering[:1]
+    return reasons[:1]
+
+
 def because_but(
-    reasons: Iterable[Mapping[str, Any]], language: str = "en", currency: str | None = None
+    reasons: Iterable[Mapping[str, Any]],
+    language: str = "en",
+    currency: str | None = None,
+    band: str | None = None,
 ) -> str:
     """Return the reasons of a score in one sentence without a full stop; empty without any.
 
-    What weighs more comes first: of a customer who is hardly at risk, what lowers the risk.
+    What lowers the risk comes first of a customer whose risk is low, and what raises it where it is
+    high; between these, and where the band is not known, what weighs more.
 
     >>> one_order = {"code": "orders.stage", "value": 1.0, "usual": 4.0, "direction": "raises"}
     >>> new = {"code": "T_days.plain", "value": 9.0, "direction": "lowers", "effect": -0.1}
     >>> because_but([{**one_order, "effect": 0.4}, new])
     'because 1 order so far (4 is usual on this stage), but first order 9 days ago'
     >>> because_but([{**one_order, "effect": 0.05}, new])
+    'lower because first order 9 days ago, but 1 order so far (4 is usual on this stage)'
+    >>> because_but([{**one_order, "effect": 0.4}, new], band="low")
     'lower because first order 9 days ago, but 1 order so far (4 is usual on this stage)'
     """
     words = wording(language).sentence
@@ -231,7 +253,8 @@ def because_but(
         net_effect += reason.get("effect") or 0.0
     raising, lowering = (words["separator"].join(clauses[side]) for side in (RAISES, LOWERS))
     if raising and lowering:
-        form = words["lower_because_but" if net_effect < 0 else "because_but"]
+        is_lower = {"low": True, "high": False}.get(band or "", net_effect < 0)
+        form = words["lower_because_but" if is_lower else "because_but"]
         return form.format(raising=raising, lowering=lowering)
     if raising:
         return words["because"].format(clauses=raising)

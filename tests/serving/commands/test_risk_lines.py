@@ -33,6 +33,13 @@ def scores(value_at_risk: list[float | None], spend: list[float | None]) -> pa.T
             "the most at stake (the churn probability times the spend of a year)",
             "b",
         ),
+        # a column of zeros would say nothing
+        (
+            [0.0, 0.0],
+            [10.0, 600.0],
+            "the most at stake (the churn probability times the spend of a year)",
+            "b",
+        ),
         ([None, None], [None, None], "the highest churn probability", "a"),
     ],
 )
@@ -43,5 +50,5 @@ def test_the_title_says_what_customers_are_ranked_by(
     assert lines[0] == f"The 2 customers with {title}:"
     assert lines[2].split()[0] == first
     assert ("€" in lines[2]) == (spend[0] is not None)
-    if value_at_risk[0] is None and spend[0] is not None:
+    if not value_at_risk[0] and spend[0] is not None:
         assert "€150" in lines[2]  # a quarter of 600 in a year

@@ -451,6 +451,9 @@ def test_money_is_shown_in_the_currency_of_the_log(scores):
     )
     parts = {"rfm": rfm, "evaluation": made_evaluation(value=value)}
     plain = read(scores, log=log, **parts)
+    unreturned = read(scores, log=log | {"amounts": {**amounts, "refunded": 0.0}}, **parts)
+    assert "net of refunds" in plain.text
+    assert "refund" not in unreturned.text.lower()
     pounds = read(scores, log=log | {"currency": "GBP"}, **parts)
     codes = read(scores, log=log | {"currency": "PLN"}, **parts)
     assert pounds.text.replace("£", "") == codes.text.replace(" PLN", "") == plain.text
@@ -626,6 +629,21 @@ def test_without_amounts_money_is_left_out_and_the_reason_given(scores):
     shown = [word for word in page.words if re.fullmatch(r"0\d{4}", word)]
     assert shown[:3] == [bare["customer_id"][int(row)].as_py() for row in np.argsort(-at_stake)[:3]]
     assert_no_leftovers(page)
+
+
+@pytest.mark.parametrize("at_risk", [None, "zero"])
+def test_where_no_value_is_at_risk_the_list_says_what_it_is_ranked_by(scores, at_risk):
+    values = None if at_risk is None else np.zeros(len(scores))
+    bare = replaced(scores, value_at_risk=values)
+    page = read(bare)
+    assert "the chance that they order nothing in the next 90 days, times their spend" in page.text
+    assert "Risk × spend of a year" in page.text
+    assert "most value at risk" not in page.text
+    assert "90% range" not in page.text
+    tenure = np.maximum(bare["tenure_days"].to_numpy(), 30)
+    stake = np.nan_to_num(bare["churn_probability"].to_numpy() * bare["spend"].to_numpy() / tenure)
+    shown = [word for word in page.words if re.fullmatch(r"0\d{4}", word)]
+    assert shown[:3] == [bare["customer_id"][int(row)].as_py() for row in np.argsort(-stake)[:3]]
 
 
 def test_with_nobody_active_no_churn_is_shown():

@@ -11,6 +11,7 @@ from stagecast.training.reasons.sentences import (
     clause,
     clause_of,
     direction_of,
+    main_reason,
     sentence_of,
 )
 
@@ -97,6 +98,15 @@ def test_reasons_are_joined_by_because_and_but() -> None:
     assert because_but([RAISING]) == "because 1 order so far (4 is usual on this stage)"
     assert because_but([LOWERING]) == "lower because first order 9 days ago (90 is usual)"
     assert because_but([]) == ""
+
+
+def test_of_a_customer_with_a_low_risk_what_lowers_it_comes_first() -> None:
+    reasons = [RAISING, LOWERING]
+    assert because_but(reasons).startswith("because 1 order")
+    assert because_but(reasons, band="low").startswith("lower because first order 9 days ago")
+    assert because_but([{**RAISING, "effect": 0.1}, LOWERING], band="high").startswith("because 1")
+    assert main_reason(reasons, "low") == [LOWERING]
+    assert main_reason(reasons, "medium") == main_reason([RAISING], "low") == [RAISING]
 
 
 def test_a_sentence_alone_says_if_it_lowers_the_risk() -> None:
