@@ -329,7 +329,7 @@ def test_what_a_killed_publication_left_is_invisible_and_deleted_by_the_next(sto
         killed.setattr(
             publishing, "_make_current", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
         )
-        killed.setattr(publishing, "_delete_unpublished", lambda *_: None)
+        killed.setattr(publishing, "discard_run", lambda *_: None)
         with pytest.raises(KeyboardInterrupt):
             published.publish(store, published.scores(40, as_of=LATER))
     assert rows_left(store)["scores"] == 70
