@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from stagecast.features.clock import microseconds
-from stagecast.features.events import EventLog
 from stagecast.serving.store.plan_tables import contacts, plan_customers, plans
 from stagecast.serving.targeting.plan.member_rows import CONTACT
+
+if TYPE_CHECKING:
+    from stagecast.features.events import EventLog
 
 CONTACT_EVENTS = ("contact", "email_sent", "sms_sent", "push_sent")
 """Types of events that are a contact; an advertisement that was shown is none."""
