@@ -58,6 +58,7 @@ COMMANDS = {
     "serve": "The API and the pages.",
     "mcp": "Tools for an MCP client on this machine, which speaks over stdin and stdout.",
     "keys": "API keys of the server: who may do what, and until when.",
+    "store": "The store: a backup, its restore, and how long runs are stored.",
     "erase": "Remove one customer everywhere, and prove it byte by byte.",
 }
 """Name -> first sentence of its help, so that the list of commands imports none of them."""

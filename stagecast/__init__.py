@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from stagecast.serving.python.plan import Plan
     from stagecast.serving.python.planning import plan
     from stagecast.serving.python.reading import from_frame, read_events
-    from stagecast.serving.python.schemes import schemes
+    from stagecast.serving.python.schemes import catalog, schemes
     from stagecast.serving.runs.run import Run
     from stagecast.serving.scoring.scorer import Scorer, load_scorer
     from stagecast.training import plot
@@ -78,6 +78,7 @@ __all__ = [
     "Trees",
     "__version__",
     "backtest",
+    "catalog",
     "datasets",
     "feature",
     "from_frame",
@@ -127,6 +128,7 @@ _MODULES = {
     "Trees": "stagecast.training.member_settings",
     "member": "stagecast.training.member_settings",
     "run": "stagecast.serving.pipeline",
+    "catalog": "stagecast.serving.python.schemes",
     "schemes": "stagecast.serving.python.schemes",
     "tracking_table": "stagecast.training.customer_base",
 }

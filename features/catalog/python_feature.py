@@ -108,7 +108,11 @@ class OwnFeature:
 
 
 def feature(
-    *, unit: str, name: str | None = None, meaning: str | None = None, predictor: bool = True
+    *bare: object,
+    unit: str = "",
+    name: str | None = None,
+    meaning: str | None = None,
+    predictor: bool = True,
 ) -> Callable[[Callable[[Any], object]], OwnFeature]:
     """Turn a function of features into a feature of the catalogue.
 
@@ -117,6 +121,8 @@ def feature(
 
     Parameters
     ----------
+    bare
+        Nothing; the decorator needs the unit.
     unit
         Such as ``days``, ``money``, ``events`` or ``ratio``.
     name
@@ -129,7 +135,8 @@ def feature(
     Raises
     ------
     UsageError
-        The function does something that formulas cannot express; the message says what.
+        There is no unit, or the function does something that formulas cannot express; the message
+        says what.
 
     Examples
     --------
@@ -139,6 +146,12 @@ def feature(
     >>> basket_trend
     Feature(basket_trend = spend_90d / spend_prev_90d, ratio)
     """
+
+    if bare or not unit:
+        raise UsageError(
+            "a feature needs its unit, such as days, money, events or ratio: put "
+            "@sc.feature(unit='ratio') above the function"
+        )
 
     def of_function(function: Callable[[Any], object]) -> OwnFeature:
         own_name = str(name or getattr(function, "__name__", ""))

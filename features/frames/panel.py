@@ -35,7 +35,8 @@ class Panel:
     Parameters
     ----------
     X
-        Features known at the date, shape (n_rows, n_features); null is NaN.
+        Features known at the date, shape (n_rows, n_features); null is NaN. Those that are null in
+        every row are left out.
     y
         1: no purchase in ``[as_of, as_of + horizon)``, which is churn by inactivity; else 0. Shape
         (n_rows,).
@@ -87,10 +88,12 @@ class Panel:
 
     def __repr__(self) -> str:
         dates = self.X.index.get_level_values("as_of").unique()
+        span = f"{dates.min():%Y-%m-%d}"
+        if len(dates) > 1:
+            span = f"{len(dates)} dates {span} to {dates.max():%Y-%m-%d}"
         return (
-            f"Panel({len(self):,} rows, {self.X.shape[1]} features, {len(dates)} dates "
-            f"{dates.min():%Y-%m-%d} to {dates.max():%Y-%m-%d}, horizon {self.horizon_days}d, "
-            f"{self.y.mean():.1%} inactive)"
+            f"Panel({len(self):,} rows, {self.X.shape[1]} features, {span}, "
+            f"horizon {self.horizon_days}d, {self.y.mean():.1%} inactive)"
         )
 
     def _repr_html_(self) -> str:
@@ -109,7 +112,8 @@ def take_panel(
     horizon_days
         Length of the horizon, which must be over for each date when the log ends.
     catalog
-        Those of its features that models may learn from are the columns of ``X``.
+        Those of its features that models may learn from are the columns of ``X``, but for those
+        that are null in every row, which some learners refuse.
 
     Raises
     ------
@@ -135,7 +139,7 @@ def take_panel(
     outcomes = ["inactive", "orders_ahead", "spend_ahead"]
     y, orders, spend = (rows[name] for name in outcomes)
     return Panel(
-        rows.drop(columns=outcomes),
+        rows.drop(columns=outcomes).dropna(axis="columns", how="all"),
         y,
         orders.rename("orders"),
         spend.rename("spend"),

@@ -18,7 +18,8 @@
       time_hints, date_parts,     what to try, made from the refused values and from the columns
       line_items
       number_forms, not_a_log     warnings about the log as a whole
-    profiles, proposal            what columns hold, and the mapping that is proposed for them
+    profiles, proposal            what columns hold, and the mapping that is proposed for them,
+      header_proposal             also where the header stands below the first line
     attributes                    the table of customers
     scratch                       temporary folder of a log that is larger than the memory
 

@@ -251,10 +251,16 @@ class _Writer:
     ) -> UsageError:
         """Return the error for a node, without raising it."""
         node_text = node.sql(dialect="duckdb")[:80]
+        if isinstance(node, exp.Alias):  # two words, such as a mistyped name of a column
+            return UsageError(
+                f"{self.option} {self.source_text!r} is neither a column of {self.source} "
+                f"({self._column_list()}) nor an expression."
+                f"{did_you_mean(self.source_text, self.columns)}{_QUOTING_HINT}"
+            )
         return UsageError(
             f"{self.option} {self.source_text!r}: {node_text!r} {why}; "
             f"allowed are {_ALLOWED_SYNTAX}"
-            + (_QUOTING_HINT if isinstance(node, exp.Alias | exp.Anonymous) else "")
+            + (_QUOTING_HINT if isinstance(node, exp.Anonymous) else "")
         )
 
     def _check_arguments(self, node: exp.Expression, *allowed: str) -> None:

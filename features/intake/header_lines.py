@@ -112,15 +112,10 @@ def find_header_line(name: str, needed: Sequence[str], options: ReadOptions) -> 
         Its ``encoding`` and ``separator`` are those of the file, and its ``header_line`` is the
         line that is not looked at.
     """
-    if not needed or name.lower().endswith(PARQUET_ENDINGS) or not Path(name).is_file():
-        return None
-    try:
-        with open_text(name, options.encoding) as stream:
-            text = stream.read(BYTES_SEARCHED).decode("utf-8-sig", "replace")
-    except DataRefusedError:
+    if not needed or not Path(name).is_file():
         return None
     separators = SEPARATORS if options.field_separator is None else (options.field_separator,)
-    for number, line in enumerate(text.splitlines()[:LINES_SEARCHED], 1):
+    for number, line in enumerate(first_lines(name, options), 1):
         if number == options.header_line:
             continue
         for separator in separators:
@@ -128,3 +123,23 @@ def find_header_line(name: str, needed: Sequence[str], options: ReadOptions) -> 
             if columns >= set(needed):
                 return number
     return None
+
+
+def first_lines(name: str, options: ReadOptions) -> list[str]:
+    """Return the lines of a text file among which the header is looked for; of others: none.
+
+    Parameters
+    ----------
+    name
+        Path of a file.
+    options
+        Its ``encoding`` is that of the file.
+    """
+    if name.lower().endswith(PARQUET_ENDINGS):
+        return []
+    try:
+        with open_text(name, options.encoding) as stream:
+            text = stream.read(BYTES_SEARCHED).decode("utf-8-sig", "replace")
+    except DataRefusedError:
+        return []
+    return text.splitlines()[:LINES_SEARCHED]

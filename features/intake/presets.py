@@ -55,7 +55,7 @@ PRESETS: Mapping[str, Preset] = {
             "time": column("order_date"),
             "amount": less_refund("order_total", "refunded_total"),
             "currency": column("order_currency"),
-            "event_id": column("order_id"),
+            "event_id": column("order_id", "order_number"),
             "discount": column("discount_total"),
         },
         tuple(
@@ -230,6 +230,21 @@ def fitting_presets(columns: Collection[str]) -> list[str]:
     ['hubspot']
     """
     return [name for name, preset in PRESETS.items() if fits(preset, columns)]
+
+
+def presets_but_for_capitals(columns: Collection[str]) -> list[str]:
+    """Return the names of the presets whose export has such columns in other capitals.
+
+    >>> presets_but_for_capitals(["record id", "deal stage", "close date", "amount"])
+    ['hubspot']
+    """
+    lower = [column.lower() for column in columns]
+    return [
+        name
+        for name, preset in PRESETS.items()
+        if not fits(preset, columns)
+        and all(set(names.lower().split("|")) & set(lower) for names in preset.known_by)
+    ]
 
 
 def apply_preset(name: str, columns: Collection[str], source: str) -> Applied:

@@ -23,6 +23,7 @@ _CUSTOMER = (
     r"customer[ _-]?e?-?mail|e-?mail([ _-]?address)?|billing[ _-]?email",
     r"customer|client|user|member|account|buyer|shopper|visitor|subscriber|household(_key)?",
     r"(customer|client|account|buyer)[ _-]?name",
+    r"(associated[ _-]?)?(company|contact)([ _-]?(ids?|name))?",
 )
 _TIME = (
     r"(order|purchase|invoice|transaction|sale|sales|payment)[ _-]?(date|time|timestamp|day)"
@@ -70,6 +71,8 @@ class Proposal:
         Name of the preset whose export the table is; None: of no preset.
     doubts
         Sentences about what is not certain, or what is missing for a log of events.
+    header_line
+        Line that is proposed as the header; None: the one that was declared is.
     """
 
     label: str
@@ -77,6 +80,7 @@ class Proposal:
     time_format: str | None
     preset: str | None
     doubts: tuple[str, ...]
+    header_line: int | None = None
 
     @property
     def is_complete(self) -> bool:
@@ -87,9 +91,10 @@ class Proposal:
 
     def options(self) -> dict[str, str]:
         """Return the proposed options, by the names of their fields in a configuration."""
+        line = {} if self.header_line is None else {"header-line": str(self.header_line)}
         if self.preset is not None:
-            return {"preset": self.preset}
-        options = {
+            return line | {"preset": self.preset}
+        options = line | {
             option_of(choice.part).removeprefix("--"): choice.expression
             for choice in self.choices
             if choice.expression != DEFAULT_COLUMNS.get(choice.part)
@@ -99,6 +104,8 @@ class Proposal:
     def lines(self) -> list[str]:
         """Return the proposal as lines of text."""
         lines = [f"{self.label}: proposed from its columns and its first rows:"]
+        if self.header_line is not None:
+            lines.append(f"  --header-line {self.header_line}: names the columns of what follows")
         if self.preset is not None:
             title = PRESETS[self.preset].title
             lines.append(f"  --preset {self.preset}: its columns are those of the {title}")

@@ -108,8 +108,13 @@ def columns_beside(preset: Preset) -> list[str]:
 
 
 def fits(preset: Preset, columns: Collection[str]) -> bool:
-    """Return whether columns are those of the export of a preset."""
-    return not missing_columns(preset, columns)
+    """Return whether columns are those of the export of a preset, and one of them names customers.
+
+    An export without a customer, which its owner may have left out, is none that can be read.
+    """
+    readable = [*columns, *columns_beside(preset)]
+    has_customer = _first_fitting(preset.parts["customer"], readable) is not None
+    return has_customer and not missing_columns(preset, columns)
 
 
 def missing_columns(preset: Preset, columns: Collection[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,23 +45,26 @@ def check(
     reading: Reading, as_json: bool, horizon: int, churn: Churn, terms: Terms, out: Path | None
 ) -> None:
     """What is in the log, what is refused and why, and what the models can do with it."""
-    from stagecast.features.errors import NotMappedError
-    from stagecast.serving.jobs.proposal import options_of
+    from stagecast.features.errors import DataRefusedError, NotMappedError
+    from stagecast.serving.jobs.proposal import options_of, proposed
     from stagecast.serving.runs import inspection
     from stagecast.training.config import TrainConfig
 
     config = TrainConfig(horizon_days=horizon, churn=churn, terms=terms)
     try:
         report = inspection.check(reading, config, out)
-    except NotMappedError:
+    except DataRefusedError as error:
         if as_json or not reading.sources or reading.options.mapping != EventMapping():
             raise
-        proposal = _shown_proposal(reading)
+        proposal, _, options = proposed(reading.sources, reading.options)
+        if proposal.header_line is None and not isinstance(error, NotMappedError):
+            raise
+        _show_proposal(proposal, reading.sources)
         if not proposal.is_complete:
             raise
         if not (sys.stdin.isatty() and click.confirm(QUESTION, err=True)):
             return
-        mapped = replace(reading, options=options_of(proposal, reading.options))
+        mapped = replace(reading, options=options_of(proposal, options))
         report = inspection.check(mapped, config, out)
     if as_json:
         show_json(report.to_json())
@@ -68,15 +72,13 @@ def check(
         show(report.lines())
 
 
-def _shown_proposal(reading: Reading) -> Proposal:
-    """Show what is proposed for a log of which nothing is mapped, and return it."""
+def _show_proposal(proposal: Proposal, named: Sequence[str]) -> None:
+    """Show what is proposed for a log of which nothing is mapped."""
     from stagecast.features.intake.proposal import shell
-    from stagecast.serving.jobs.proposal import proposed
 
-    proposal, _ = proposed(reading.sources, reading.options)
     lines = proposal.lines()
     if proposal.is_complete:
-        sources = " ".join(map(shell, reading.sources))
+        sources = " ".join(map(shell, named))
         options = " ".join(f"--{name} {shell(value)}" for name, value in proposal.options().items())
         lines += [
             "",
@@ -85,4 +87,3 @@ def _shown_proposal(reading: Reading) -> Proposal:
             f"  stagecast init {sources}    # writes it into stagecast.toml, with comments",
         ]
     show(lines)
-    return proposal

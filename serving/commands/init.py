@@ -38,7 +38,7 @@ def init(
     options = ReadOptions(encoding=encoding, separator=separator, header_line=header_line)
     if out.exists() and not force:
         raise UsageError(f"--out {out} is there already; name another file, or give --force")
-    proposal, table = proposed(events, options)
+    proposal, table, options = proposed(events, options)
     write_text(out, configuration_text(proposal, table, options))
     show(
         [

@@ -12,12 +12,11 @@ from importlib.metadata import version
 from typing import Any
 
 import msgspec
-import sqlalchemy as sa
 from starlette.requests import Request
 from starlette.responses import Response
 
 from stagecast.serving.http.languages import display_of
-from stagecast.serving.store.purge_tables import purges
+from stagecast.serving.store.erased import erasure_count
 from stagecast.serving.store.store import Run, Store
 
 TAGS_MAX = 100
@@ -40,7 +39,7 @@ def tag_of(request: Request, store: Store, run: Run, form: str = "json", *, newe
         Id of the newest run, where the answer depends on other runs too.
     """
     with store.engine.connect() as connection:
-        erased = connection.scalar(sa.select(sa.func.max(purges.c.id))) or 0
+        erased = erasure_count(connection)
     display = display_of(request)
     parameters = sorted(request.query_params.multi_items())
     parts = (

@@ -6,12 +6,15 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
+from stagecast.features.errors import DataRefusedError
+from stagecast.features.intake.header_proposal import named_columns, propose_below
 from stagecast.features.intake.mapping import DEFAULT_COLUMNS, EventMapping, option_of
 from stagecast.features.intake.opening import open_sources
 from stagecast.features.intake.options import ReadOptions
 from stagecast.features.intake.presets import PRESETS, apply_preset
 from stagecast.features.intake.profiles import Table, profile
 from stagecast.features.intake.proposal import Proposal, propose
+from stagecast.features.intake.sources import find_files, is_database
 from stagecast.features.intake.vendor_export import columns_beside
 
 _MORE = """
@@ -35,8 +38,10 @@ _MORE = """
 """
 
 
-def proposed(sources: Sequence[str], options: ReadOptions) -> tuple[Proposal, Table]:
-    """Return what is proposed for a log, and the profile of its first source.
+def proposed(sources: Sequence[str], options: ReadOptions) -> tuple[Proposal, Table, ReadOptions]:
+    """Return what is proposed for a log, the profile of its first source, and how it is read.
+
+    The last are the options with the line that is proposed as header, where the first line is none.
 
     Parameters
     ----------
@@ -50,8 +55,31 @@ def proposed(sources: Sequence[str], options: ReadOptions) -> tuple[Proposal, Ta
     stagecast.features.errors.StagecastError
         The first source cannot be read.
     """
-    table = profile(open_sources(sources, options)[0])
-    return propose(table), table
+    try:
+        table = profile(open_sources(sources, options)[0])
+    except DataRefusedError:
+        below = _below(sources, options)
+        if below is None:
+            raise
+        return below
+    proposal = propose(table)
+    if not proposal.is_complete:
+        below = _below(sources, options)
+        if below is not None and (
+            below[0].is_complete or named_columns(below[1]) > named_columns(table)
+        ):
+            return below
+    return proposal, table, options
+
+
+def _below(
+    sources: Sequence[str], options: ReadOptions
+) -> tuple[Proposal, Table, ReadOptions] | None:
+    """Return what is proposed for a log whose first file has its header further below."""
+    if is_database(sources[0]):
+        return None
+    below = propose_below(find_files(sources)[0], options)
+    return None if below is None else (below[1], below[0], below[2])
 
 
 def options_of(proposal: Proposal, options: ReadOptions) -> ReadOptions:

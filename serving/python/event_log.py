@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from stagecast.features.catalog.catalog import Catalog
+    from stagecast.features.catalog.python_feature import OwnFeature
     from stagecast.features.frames.panel import Panel
     from stagecast.serving.python.log_check import LogCheck
     from stagecast.serving.python.movement import Comparison, LogFlows
@@ -79,21 +81,28 @@ class EventLog(CheckedLog):
         return LogCheck(inspect(self, self.at(as_of), config), self.rejected())
 
     @speaks_python
-    def features(self, as_of: Instant | None = None, *, horizon: Span = "90d") -> pd.DataFrame:
+    def features(
+        self,
+        as_of: Instant | None = None,
+        *,
+        horizon: Span = "90d",
+        features: Sequence[OwnFeature] = (),
+    ) -> pd.DataFrame:
         """Return the features of every customer known before the as_of, as a DataFrame.
 
-        Index ``customer_id``; a column for each feature; null is NaN. They are those of
-        ``stagecast features``.
+        Index ``customer_id``; a column for each feature, which :func:`stagecast.catalog` describes;
+        null is NaN. They are those of ``stagecast features``.
 
         Parameters
         ----------
         horizon
             Span that features with the word "ahead" in their names look at, one year earlier.
+        features
+            Features of your own, which become the last columns.
         """
         from stagecast.features.frames.tables import feature_frame
 
-        catalog = self.reading.own.catalog(as_days(horizon))
-        return feature_frame(self, self.at(as_of), catalog)
+        return feature_frame(self, self.at(as_of), self._catalog(as_days(horizon), features))
 
     @speaks_python
     def stages(self, as_of: Instant | None = None, *, scheme: str = "retail") -> pd.DataFrame:
@@ -190,7 +199,13 @@ class EventLog(CheckedLog):
         return history_frame(self, customer_id)
 
     @speaks_python
-    def snapshots(self, as_ofs: Instant | Iterable[Instant], horizon: Span = "90d") -> Panel:
+    def snapshots(
+        self,
+        as_ofs: Instant | Iterable[Instant],
+        horizon: Span = "90d",
+        *,
+        features: Sequence[OwnFeature] = (),
+    ) -> Panel:
         """Return the buyers at past dates with their features, and what came after each date.
 
         Parameters
@@ -199,6 +214,8 @@ class EventLog(CheckedLog):
             One date or several, whose horizons are over when the log ends.
         horizon
             Span in which outcomes are observed.
+        features
+            Features of your own, in addition to those that models learn from.
 
         Examples
         --------
@@ -215,7 +232,12 @@ class EventLog(CheckedLog):
         times: Sequence[Instant] = list(as_ofs) if several else [as_ofs]  # type: ignore[arg-type,list-item]
         days = as_days(horizon)
         dates = [self.choose_as_of(as_datetime(time, "as_ofs")) for time in times]
-        return take_panel(self, dates, days, self.reading.own.catalog(days))
+        return take_panel(self, dates, days, self._catalog(days, features))
+
+    def _catalog(self, horizon_days: int, features: Sequence[OwnFeature]) -> Catalog:
+        from stagecast.features.catalog.python_feature import own_features
+
+        return own_features(features, self.reading.own).catalog(horizon_days)
 
     def rejected(self) -> pd.DataFrame:
         """Return the refused rows: their place, column, value, reasons, and the row as JSON."""

@@ -1,9 +1,11 @@
-"""``schemes``: the schemes of stages that come along, and the stages of one."""
+"""What comes along, as tables: ``schemes`` of stages, and the ``catalog`` of features."""
 
 from __future__ import annotations
 
 import pandas as pd
 
+from stagecast.features.catalog.own import OwnFeatures
+from stagecast.features.frames.instants import Span, as_days
 from stagecast.features.stages.scheme_files import known_schemes, load_scheme
 from stagecast.serving.python.words import speaks_python
 
@@ -41,3 +43,36 @@ def schemes(scheme: str | None = None) -> pd.DataFrame:
     lines = [(s.id, s.state, s.rule_text, s.meaning["en"], s.action["en"]) for s in stages]
     columns = ["stage", "state", "rule", "meaning", "action"]
     return pd.DataFrame(lines, columns=columns).set_index("stage")
+
+
+@speaks_python
+def catalog(horizon: Span = "90d") -> pd.DataFrame:
+    """Return what each feature of :meth:`stagecast.EventLog.features` is.
+
+    It is what ``stagecast features --list`` prints.
+
+    Parameters
+    ----------
+    horizon
+        Span that features with the word "ahead" in their names look at, one year earlier.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index ``feature``; ``unit``, ``meaning``, ``definition`` (formula or aggregate) and
+        ``predictor`` (whether models learn from it).
+
+    Raises
+    ------
+    UsageError
+        The horizon is no span.
+
+    Examples
+    --------
+    >>> catalog().loc["recency_days", ["unit", "predictor"]].tolist()
+    ['days', True]
+    """
+    features = OwnFeatures().catalog(as_days(horizon)).features
+    rows = [(f.name, f.unit, f.meaning, f.definition, f.predictor) for f in features]
+    columns = ["feature", "unit", "meaning", "definition", "predictor"]
+    return pd.DataFrame(rows, columns=columns).set_index("feature")

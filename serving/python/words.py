@@ -22,8 +22,6 @@ ARGUMENTS = {
     "pin": "pins",
     "out": "folder",
     "model": "folder",
-    "effect": "keep_effect",
-    "start": "starts_at",
 }
 """Option -> argument, where they are not called alike."""
 

@@ -257,7 +257,8 @@ def _schema(stages: tuple[str, ...]) -> pa.Schema:
     )
 
 
-def _json_value(value: Any) -> Any:
+def json_value(value: Any) -> Any:
+    """Return a value of a column as JSON has it: instants and dates as texts."""
     if isinstance(value, datetime):
         return to_utc(value).isoformat().replace("+00:00", "Z")
     return value.isoformat() if isinstance(value, date) else value
@@ -282,7 +283,7 @@ def json_rows(table: pa.Table) -> Iterator[dict[str, Any]]:
                 score["next_stage"] = {stage: row[column] for column, stage in stages}
                 score["next_stage_likeliest"] = row[name]
             else:
-                score[name] = _json_value(row[name])
+                score[name] = json_value(row[name])
         yield score
 
 

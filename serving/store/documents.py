@@ -17,13 +17,11 @@ _SCORE = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _REASONS = msgspec.json.Decoder(list[dict[str, Any]])
 
 
-def without_sentences(score: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a score of the API without the sentences of those reasons that have a code."""
-    reasons = [
-        {name: value for name, value in reason.items() if name != "sentence" or not _coded(reason)}
-        for reason in score["reasons"]
-    ]
-    return {**score, "reasons": reasons}
+def without_sentence(reason: dict[str, Any]) -> dict[str, Any]:
+    """Take the sentence out of a reason that has a code, and return the reason."""
+    if _coded(reason):
+        reason.pop("sentence", None)
+    return reason
 
 
 def with_sentences(

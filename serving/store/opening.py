@@ -10,7 +10,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from stagecast.features.errors import UsageError
-from stagecast.serving.store import evidence as evidence  # its tables belong to the metadata
+from stagecast.serving.store import erased as erased  # its tables belong to the metadata
+from stagecast.serving.store import evidence as evidence
 from stagecast.serving.store import idempotency_tables as idempotency_tables
 from stagecast.serving.store import job_tables as job_tables
 from stagecast.serving.store import key_tables as key_tables
@@ -29,6 +30,8 @@ TABLES = tuple(table for table in metadata.sorted_tables if table is not store_v
 def _tune_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
+    # of a new file: space can be given back without copying the file
+    cursor.execute("PRAGMA auto_vacuum=INCREMENTAL")
     cursor.execute("PRAGMA journal_mode=WAL")  # readers do not wait while a run is written
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.execute("PRAGMA foreign_keys=ON")

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -31,11 +30,16 @@ from stagecast.features.shop.customer_ids import (
 )
 from stagecast.serving.quoting import quote
 from stagecast.serving.scoring import score_schema
-from stagecast.serving.store.documents import without_sentences
 from stagecast.serving.store.protocols import SchemeLike
+from stagecast.serving.store.rows import store_rows
+from stagecast.serving.store.space import RESERVE_BYTES, check_space, give_back, move_log
 from stagecast.serving.store.tables import SCORE_COLUMNS, documents, runs, scores
 
-CHUNK_ROWS = 5_000
+CHUNK_ROWS = 20_000
+CACHE_KIB = 256_000
+"""What SQLite may have in memory while it inserts into several indices."""
+_MARKS = {"qmark": "?", "format": "%s", "pyformat": "%s"}
+"""Style of a driver -> how a parameter by place stands in a statement."""
 _RUN_COLUMNS = ("as_of", "horizon_days", "data_cutoff", "model_version")
 
 
@@ -88,6 +92,7 @@ def publish(
     if first is None:
         raise DataRefusedError("there is no score to publish: the table has no rows")
     first_row = first.slice(0, 1).to_pylist()[0]
+    check_space(engine, total)
     try:
         run_id = _insert_run(
             engine,
@@ -99,15 +104,17 @@ def publish(
             currency=currency,
         )
         try:
-            for chunk in _chain(first, chunks):
-                _write(engine, run_id, chunk, first_row)
-                if progress is not None:
-                    progress(chunk.num_rows)
+            with _large_cache(engine) as connection:
+                for chunk in _chain(first, chunks):
+                    check_space(engine, chunk.num_rows, RESERVE_BYTES)
+                    _write(connection, run_id, chunk, first_row)
+                    if progress is not None:
+                        progress(chunk.num_rows)
             _make_current(engine, run_id)
         except BaseException:
             # if this fails, the next publication deletes the rows; the first error is raised
             with contextlib.suppress(sa.exc.SQLAlchemyError):
-                _delete_unpublished(engine, run_id)
+                discard_run(engine, run_id)
             raise
     except sa.exc.OperationalError as error:
         raise UsageError(
@@ -235,10 +242,9 @@ def _insert_run(
     return int(key[0])
 
 
-def _delete_unpublished(engine: sa.Engine, run_id: int | None = None) -> None:
+def _delete_unpublished(engine: sa.Engine) -> None:
+    """Delete the runs that are not published, in one transaction."""
     unpublished = sa.select(runs.c.id).where(runs.c.published_at.is_(None))
-    if run_id is not None:
-        unpublished = unpublished.where(runs.c.id == run_id)
     with engine.begin() as connection:
         # locks the rows, if the database can: the run must not be published between the deletions
         connection.execute(unpublished.with_for_update())
@@ -247,7 +253,49 @@ def _delete_unpublished(engine: sa.Engine, run_id: int | None = None) -> None:
         connection.execute(runs.delete().where(runs.c.id.in_(unpublished)))
 
 
-def _write(engine: sa.Engine, run_id: int, chunk: pa.Table, first_row: dict[str, Any]) -> None:
+def discard_run(engine: sa.Engine, run_id: int) -> None:
+    """Delete a run that is not published and that nobody writes any more.
+
+    The rows go in portions, each in its own transaction, which needs no more space than its
+    insertion did: so a full disk is no reason to fail.
+    """
+    for table in (documents, scores):
+        portion = sa.select(table.c.customer_id).where(table.c.run_id == run_id).limit(CHUNK_ROWS)
+        # MySQL selects from the table that it deletes from only within another query
+        names = sa.select(portion.subquery().c.customer_id)
+        remaining = table.delete().where(table.c.run_id == run_id, table.c.customer_id.in_(names))
+        deleted = 1
+        while deleted:
+            move_log(engine)
+            with engine.begin() as connection:
+                deleted = connection.execute(remaining).rowcount
+    with engine.begin() as connection:
+        unpublished = runs.c.published_at.is_(None)
+        connection.execute(runs.delete().where(runs.c.id == run_id, unpublished))
+    give_back(engine)
+
+
+@contextlib.contextmanager
+def _large_cache(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """Yield a connection without a transaction, which in SQLite has the indices in memory."""
+    with engine.connect() as connection:
+        if engine.dialect.name != "sqlite":
+            yield connection
+            return
+        usual = connection.exec_driver_sql("PRAGMA cache_size").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA cache_size=-{CACHE_KIB}")
+        connection.rollback()
+        try:
+            yield connection
+        finally:
+            connection.rollback()
+            connection.exec_driver_sql(f"PRAGMA cache_size={usual}")
+            connection.exec_driver_sql("PRAGMA shrink_memory")
+
+
+def _write(
+    connection: sa.Connection, run_id: int, chunk: pa.Table, first_row: dict[str, Any]
+) -> None:
     for name in _RUN_COLUMNS:
         expected = first_row[name]
         other_values = [value for value in chunk[name].unique().to_pylist() if value != expected]
@@ -259,33 +307,28 @@ def _write(engine: sa.Engine, run_id: int, chunk: pa.Table, first_row: dict[str,
             raise DataRefusedError(
                 f"the scores are of more than one run: {name} is {texts[0]} and {texts[1]}"
             )
-    score_rows, document_rows = [], []
-    for row in score_schema.json_rows(chunk):
-        customer_id = row["customer_id"]
-        flat_row = {
-            **row,
-            "next_stage": row["next_stage_likeliest"],
-            "value_gone": row.get("value_gone"),
-            "win_back": _win_back(row),
-        }
-        score_rows.append({"run_id": run_id, **{name: flat_row[name] for name in SCORE_COLUMNS}})
-        document = msgspec.json.encode(without_sentences(row)).decode("utf-8")
-        document_rows.append({"run_id": run_id, "customer_id": customer_id, "score": document})
+    score_rows, document_rows = store_rows(run_id, chunk)
     try:
-        with engine.begin() as connection:
-            connection.execute(scores.insert(), score_rows)
-            connection.execute(documents.insert(), document_rows)
+        with connection.begin():
+            _insert(connection, scores, ("run_id", *SCORE_COLUMNS), score_rows)
+            _insert(connection, documents, ("run_id", "customer_id", "score"), document_rows)
     except sa.exc.IntegrityError as error:
-        customer_ids = [row["customer_id"] for row in score_rows]
-        raise _integrity_error(engine, run_id, customer_ids, error) from None
+        customer_ids = chunk["customer_id"].to_pylist()
+        raise _integrity_error(connection.engine, run_id, customer_ids, error) from None
 
 
-def _win_back(row: Mapping[str, Any]) -> float | None:
-    """Return the value gone of a lapsed customer times the chance to return; else None."""
-    gone, p_return = row.get("value_gone"), row["p_return"]
-    if row["state"] != "lapsed" or gone is None or p_return is None:
-        return None
-    return float(gone * p_return)
+def _insert(
+    connection: sa.Connection, table: sa.Table, names: Sequence[str], rows: list[tuple[Any, ...]]
+) -> None:
+    """Insert rows whose values are as the database has them, past what SQLAlchemy does for each."""
+    mark = _MARKS.get(connection.dialect.paramstyle)
+    if mark is None:
+        connection.execute(table.insert(), [dict(zip(names, row, strict=True)) for row in rows])
+        return
+    marks = ", ".join([mark] * len(names))
+    connection.exec_driver_sql(
+        f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({marks})", rows
+    )
 
 
 def _integrity_error(

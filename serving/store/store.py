@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,6 +18,7 @@ import sqlalchemy as sa
 
 from stagecast.features.shop.clock import ShopClock, clock_named
 from stagecast.serving.store import deleting
+from stagecast.serving.store.erased import erasure_count
 from stagecast.serving.store.opening import open_engine
 from stagecast.serving.store.overview import RunKey, overview
 from stagecast.serving.store.protocols import SchemeLike
@@ -24,6 +26,10 @@ from stagecast.serving.store.publishing import publish
 from stagecast.serving.store.purging import forget
 from stagecast.serving.store.queries import LIMIT_DEFAULT, LIMIT_MAX, Cursor, Filters, Order
 from stagecast.serving.store.tables import documents, runs, scores
+from stagecast.serving.store.totals import Totals, totals
+
+COUNTS = 1_000
+"""Counts of lists that a process remembers."""
 
 
 @dataclass(frozen=True)
@@ -187,6 +193,9 @@ class Store:
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
+        # a run changes only by erasures, whose number is part of what these are asked for
+        self._count = lru_cache(maxsize=COUNTS)(self._count_now)
+        self._totals = lru_cache(maxsize=COUNTS)(self._totals_now)
 
     @classmethod
     def open(cls, url: str, *, read_only: bool = False) -> Self:
@@ -342,14 +351,28 @@ class Store:
                 return
 
     def count(self, run: Run, filters: Filters) -> int:
-        """Return how many customers pass the filters."""
+        """Return how many customers pass the filters; counted once until somebody is erased."""
+        return self._count(run.id, filters, self._erasures())
+
+    def totals(self, run: Run, filters: Filters) -> Totals:
+        """Return how many customers pass the filters, and the sums of their money."""
+        return self._totals(run.id, filters, self._erasures())
+
+    def _erasures(self) -> int:
+        with self._engine.connect() as connection:
+            return erasure_count(connection)
+
+    def _count_now(self, run_id: int, filters: Filters, _: int) -> int:
         query = (
             sa.select(sa.func.count())
             .select_from(scores)
-            .where(scores.c.run_id == run.id, *filters.conditions())
+            .where(scores.c.run_id == run_id, *filters.conditions())
         )
         with self._engine.connect() as connection:
             return int(connection.scalar(query) or 0)
+
+    def _totals_now(self, run_id: int, filters: Filters, _: int) -> Totals:
+        return totals(self._engine, run_id, filters)
 
     def stages(self, run: Run) -> list[StageTotal]:
         """Return the totals of every stage of the run's scheme, in order."""

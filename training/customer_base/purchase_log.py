@@ -8,13 +8,15 @@ import numpy as np
 import pandas as pd
 
 from stagecast.features.errors import UsageError
+from stagecast.features.events import EventLog
+from stagecast.features.shop.events import events_of
 from stagecast.training.learners.btyd.gaps import LogGaps
 
 _DAY = pd.Timedelta(days=1)
 
 
 def purchase_summary(
-    purchases: pd.DataFrame,
+    purchases: pd.DataFrame | EventLog,
     as_of: Any = None,
     *,
     customer: str = "customer_id",
@@ -25,13 +27,13 @@ def purchase_summary(
 
     Parameters
     ----------
-    purchases : pandas.DataFrame
-        One row per purchase.
+    purchases : pandas.DataFrame or EventLog
+        One row per purchase; or a log, whose days are those of the shop.
     as_of : str, date or Timestamp, optional
         Only purchases before it count; the day after the last purchase by default. Times without
         a zone are UTC.
     customer, time, amount : str
-        Names of columns. Without ``amount`` there is no money.
+        Names of columns; of a log they are known. Without ``amount`` there is no money.
 
     Returns
     -------
@@ -78,7 +80,7 @@ def purchase_summary(
 
 
 def purchase_days(
-    purchases: pd.DataFrame,
+    purchases: pd.DataFrame | EventLog,
     *,
     customer: str = "customer_id",
     time: str = "timestamp",
@@ -88,6 +90,13 @@ def purchase_days(
 
     Rows are ordered by customer and day. Raises :class:`UsageError` as :func:`purchase_summary`.
     """
+    if isinstance(purchases, EventLog):
+        customer, time, amount = "customer_id", "timestamp", amount and "amount"
+        purchases = _purchases_of(purchases)
+    if not hasattr(purchases, "columns"):
+        raise UsageError(
+            f"purchases is {purchases!r}; give a DataFrame of purchases, or a log of read_events"
+        )
     for name in (customer, time, *([] if amount is None else [amount])):
         if name not in purchases.columns:
             raise UsageError(
@@ -112,6 +121,15 @@ def purchase_days(
     day = (instants - pd.Timestamp(0, tz="UTC")) // _DAY
     rows = pd.DataFrame({"customer": purchases[customer], "day": day, "amount": money})
     return rows.groupby(["customer", "day"], sort=True)["amount"].sum().reset_index()
+
+
+def _purchases_of(log: EventLog) -> pd.DataFrame:
+    """Return the purchases of a log, at times of the shop's clock."""
+    frame: pd.DataFrame = log.con.sql(
+        "select customer_id, timestamp, cast(amount as double) as amount "
+        f"from {events_of(log.con)} where event = 'purchase'"
+    ).df()
+    return frame
 
 
 def gaps_of(X: Any) -> LogGaps:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from stagecast.features.errors import UsageError
+from stagecast.features.events import EventLog
 from stagecast.training.customer_base.inputs import span_days
 from stagecast.training.customer_base.purchase_log import as_day, purchase_days
 from stagecast.training.customer_base.purchase_model import PurchaseModel
@@ -17,7 +18,7 @@ _MOST_PERIODS = 5_000
 
 def tracking_table(
     model: PurchaseModel,
-    purchases: pd.DataFrame,
+    purchases: pd.DataFrame | EventLog,
     fitted_until: Any,
     *,
     period: str = "1w",
@@ -34,8 +35,8 @@ def tracking_table(
     ----------
     model
         A fitted model of purchases.
-    purchases : pandas.DataFrame
-        One row per purchase, also after ``fitted_until``.
+    purchases : pandas.DataFrame or EventLog
+        One row per purchase, or a log, also after ``fitted_until``.
     fitted_until : str, date or Timestamp
         The as_of of the fit.
     period : str

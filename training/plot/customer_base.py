@@ -97,9 +97,25 @@ def frequency_recency(
     )
 
 
+def model_of_purchases(model: Any) -> PurchaseModel:
+    """Return a model of purchases as it is.
+
+    Raises
+    ------
+    UsageError
+        It is none.
+    """
+    if isinstance(model, PurchaseModel):
+        return model
+    raise UsageError(
+        f"{type(model).__name__} is no model of purchases; fit one, such as "
+        "sc.BetaGeo().fit(log.features(as_of))"
+    )
+
+
 def _grid(model: PurchaseModel, T: Any, max_frequency: int | None) -> tuple[pd.DataFrame, float]:
     """Return frequencies and recencies in days with the edges of their cells, and T in days."""
-    model._check_fitted()
+    model_of_purchases(model)._check_fitted()
     unit = model.time_unit_days_
     age = model.longest_days_ if T is None else float(span_days(T, unit, "T"))
     if age <= 0:

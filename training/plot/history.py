@@ -10,8 +10,10 @@ import pandas as pd
 
 from stagecast.features.arrays import Array
 from stagecast.features.errors import UsageError
+from stagecast.features.events import EventLog
 from stagecast.training.customer_base.purchase_log import as_day, purchase_days
 from stagecast.training.customer_base.purchase_model import PurchaseModel
+from stagecast.training.plot.customer_base import model_of_purchases
 from stagecast.training.plot.style import ACTUAL, INK, WIDTH, inline, styled, titled
 
 _POINTS = 400
@@ -36,7 +38,8 @@ def customer(
     model
         A fitted model of purchases.
     purchases
-        Times of the customer's purchases, or a log of purchases with ``customer_id``.
+        Times of the customer's purchases; or a log, as a DataFrame or from ``read_events``, with
+        ``customer_id``.
     as_of : str, date or Timestamp, optional
         Where the line ends; the day after the last purchase of ``purchases`` by default.
     customer_id
@@ -49,10 +52,10 @@ def customer(
     UsageError
         The customer has no purchase before ``as_of``.
     """
-    model._check_fitted()
+    model_of_purchases(model)._check_fitted()
     frame = (
         purchases
-        if isinstance(purchases, pd.DataFrame)
+        if isinstance(purchases, pd.DataFrame | EventLog)
         else pd.DataFrame({time: list(purchases), customer: ""})
     )
     log = purchase_days(frame, customer=customer, time=time)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import altair as alt
 import numpy as np
@@ -12,6 +13,7 @@ from scipy.special import ndtri
 
 from stagecast.features.arrays import Array
 from stagecast.features.errors import UsageError
+from stagecast.training.fitted.evaluation import EvaluationReport
 from stagecast.training.plot.style import (
     HEIGHT,
     OKABE_ITO,
@@ -22,10 +24,12 @@ from stagecast.training.plot.style import (
 )
 
 _Z = float(ndtri(0.975))
+_UNIT = alt.Scale(domain=[0, 1])
+_SHARE = alt.Axis(format=".0%", tickCount=5)
 
 
 def calibration(
-    y_true: ArrayLike, p: ArrayLike | Mapping[str, ArrayLike], *, bins: int = 10
+    y_true: Any, p: ArrayLike | Mapping[str, ArrayLike] | None = None, *, bins: int = 10
 ) -> alt.VConcatChart:
     """Draw the share that happened against the predicted probability, by groups of equal size.
 
@@ -33,8 +37,9 @@ def calibration(
 
     Parameters
     ----------
-    y_true : array-like of shape (n,)
-        What happened: 0 or 1, False or True.
+    y_true : array-like of shape (n,), or model
+        What happened: 0 or 1, False or True. Without ``p``, a fitted :class:`stagecast.Lifecycle`
+        or what its ``evaluate()`` returns: the tenths of its evaluation are drawn.
     p : array-like of shape (n,), or mapping
         Predicted probabilities; of several models by name.
     bins : int
@@ -43,8 +48,11 @@ def calibration(
     Raises
     ------
     UsageError
-        Other outcomes than two, probabilities outside 0 to 1, or different lengths.
+        Other outcomes than two, probabilities outside 0 to 1, different lengths, or a model
+        without an evaluation.
     """
+    if p is None:
+        return _of_report(y_true)
     by_name = dict(p) if isinstance(p, Mapping) else {"": p}
     outcome = _outcomes(y_true)
     if bins < 2:
@@ -80,12 +88,62 @@ def calibration(
         scale=alt.Scale(domain=names, range=[OKABE_ITO[k % 8] for k in range(len(names))]),
         legend=alt.Legend(orient="top", symbolType="circle") if len(names) > 1 else None,
     )
-    share = alt.Axis(format=".0%", tickCount=5)
-    unit = alt.Scale(domain=[0, 1])
     # the labels stand below the lower panel
-    x = alt.X("predicted:Q", title=None, scale=unit, axis=alt.Axis(tickCount=5, labels=False))
-    base = alt.Chart(inline(pd.concat(groups))).encode(x=x, color=colour)
-    y = alt.Y("happened:Q", title="share that happened", scale=unit, axis=share)
+    x = alt.X("predicted:Q", title=None, scale=_UNIT, axis=alt.Axis(tickCount=5, labels=False))
+    upper = _diagram(pd.concat(groups), x, colour)
+    lower = (
+        alt.Chart(inline(pd.concat(shares)))
+        .mark_bar(opacity=0.8 if len(names) == 1 else 0.45, binSpacing=1)
+        .encode(
+            x=alt.X("low:Q", title="predicted probability", scale=_UNIT, axis=_SHARE, bin="binned"),
+            x2="high:Q",
+            y=alt.Y(
+                "share:Q",
+                title="customers",
+                stack=None,
+                axis=alt.Axis(format=".0%", tickCount=3),
+            ),
+            color=colour,
+        )
+        .properties(width=HEIGHT + 40, height=70)
+    )
+    title = titled(f"Calibration on {len(outcome):,} customers", lines)
+    result: alt.VConcatChart = styled(alt.vconcat(upper, lower, spacing=8).properties(title=title))
+    return result
+
+
+def _of_report(model: Any) -> alt.VConcatChart:
+    """Draw the evaluation of a model, of which the tenths of the customers are known."""
+    report = model.evaluate() if hasattr(model, "evaluate") else model
+    if not isinstance(report, EvaluationReport):
+        raise UsageError(
+            "p is missing: give the predicted probabilities beside the outcomes, or a fitted "
+            "Lifecycle or its evaluate() alone"
+        )
+    tenths, evaluation = report.calibration, report.evaluation
+    if evaluation is None or tenths.empty:
+        raise UsageError(
+            "the model has no evaluation to draw: its log was too young to be tested on a later "
+            "period"
+        )
+    n = tenths["customers"].to_numpy(dtype=np.float64)
+    share = tenths["observed"].to_numpy(dtype=np.float64)
+    groups = _with_interval(tenths["predicted"].to_numpy(dtype=np.float64), share, n)
+    x = alt.X("predicted:Q", title="predicted probability", scale=_UNIT, axis=_SHARE)
+    ours = evaluation["models"][0]
+    lines = [
+        f"log loss {ours['log_loss']:.4f}, Brier score {ours['brier']:.4f}, outcomes of "
+        f"{evaluation['as_of'][:10]} to {evaluation['until'][:10]}"
+    ]
+    title = titled(f"Calibration on {evaluation['customers']:,} customers", lines)
+    diagram = _diagram(groups.assign(model=""), x, alt.value(OKABE_ITO[0]))
+    result: alt.VConcatChart = styled(alt.vconcat(diagram).properties(title=title))
+    return result
+
+
+def _diagram(groups: pd.DataFrame, x: alt.X, colour: Any) -> Any:
+    base = alt.Chart(inline(groups)).encode(x=x, color=colour)
+    y = alt.Y("happened:Q", title="share that happened", scale=_UNIT, axis=_SHARE)
     diagonal = (
         alt.Chart(inline([{"at": 0.0}, {"at": 1.0}]))
         .mark_line(color=QUIET, strokeDash=[5, 4])
@@ -102,26 +160,8 @@ def calibration(
             alt.Tooltip("happened:Q", title="happened", format=".1%"),
         ],
     )
-    upper = alt.layer(diagonal, bars, line, dots).properties(width=HEIGHT + 40, height=HEIGHT)
-    lower = (
-        alt.Chart(inline(pd.concat(shares)))
-        .mark_bar(opacity=0.8 if len(names) == 1 else 0.45, binSpacing=1)
-        .encode(
-            x=alt.X("low:Q", title="predicted probability", scale=unit, axis=share, bin="binned"),
-            x2="high:Q",
-            y=alt.Y(
-                "share:Q",
-                title="customers",
-                stack=None,
-                axis=alt.Axis(format=".0%", tickCount=3),
-            ),
-            color=colour,
-        )
-        .properties(width=HEIGHT + 40, height=70)
-    )
-    title = titled(f"Calibration on {len(outcome):,} customers", lines)
-    result: alt.VConcatChart = styled(alt.vconcat(upper, lower, spacing=8).properties(title=title))
-    return result
+    layers = alt.layer(diagonal, bars, line, dots)
+    return layers.properties(width=HEIGHT + 40, height=HEIGHT)
 
 
 def _outcomes(y_true: ArrayLike) -> NDArray[np.bool_]:
@@ -153,13 +193,17 @@ def _groups(outcome: NDArray[np.bool_], predicted: Array, bins: int) -> pd.DataF
     group = np.searchsorted(edges, predicted, side="left")
     table = pd.DataFrame({"group": group, "predicted": predicted, "happened": outcome})
     mean = table.groupby("group").mean()
-    n = table.groupby("group").size().to_numpy(dtype=np.float64)
-    share = mean["happened"].to_numpy(dtype=np.float64)
+    n: Array = table.groupby("group").size().to_numpy().astype(np.float64)
+    share: Array = mean["happened"].to_numpy(dtype=np.float64)
+    return _with_interval(mean["predicted"].to_numpy(dtype=np.float64), share, n)
+
+
+def _with_interval(predicted: Array, share: Array, n: Array) -> pd.DataFrame:
     centre = (share + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
     half = _Z / (1 + _Z**2 / n) * np.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
     return pd.DataFrame(
         {
-            "predicted": mean["predicted"].to_numpy(),
+            "predicted": predicted,
             "happened": share,
             "low": np.maximum(centre - half, 0.0),
             "high": np.minimum(centre + half, 1.0),

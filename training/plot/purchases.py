@@ -12,9 +12,11 @@ from scipy.special import ndtri
 
 from stagecast.features.arrays import Array
 from stagecast.features.errors import UsageError
+from stagecast.features.events import EventLog
 from stagecast.training.customer_base.purchase_log import as_day
 from stagecast.training.customer_base.purchase_model import PurchaseModel
 from stagecast.training.customer_base.tracking import tracking_table
+from stagecast.training.plot.customer_base import model_of_purchases
 from stagecast.training.plot.style import (
     ACTUAL,
     EXPECTED,
@@ -34,7 +36,7 @@ _SERIES = ("actual", "expected")
 
 def tracking(
     data: Any,
-    purchases: pd.DataFrame | None = None,
+    purchases: pd.DataFrame | EventLog | None = None,
     fitted_until: Any = None,
     *,
     period: str = "1w",
@@ -49,8 +51,8 @@ def tracking(
         A fitted model of purchases; or a table with ``date``, ``actual`` and ``expected`` (per
         period), such as that of
         :func:`stagecast.training.customer_base.tracking.tracking_table`.
-    purchases : pandas.DataFrame, optional
-        With a model: one row per purchase, also after ``fitted_until``.
+    purchases : pandas.DataFrame or EventLog, optional
+        With a model: one row per purchase, or a log, also after ``fitted_until``.
     fitted_until : str, date or Timestamp, optional
         The as_of of the fit, drawn as a line; required with a model.
     period, customer, time
@@ -66,6 +68,8 @@ def tracking(
             data, purchases, fitted_until, period=period, customer=customer, time=time
         )
     else:
+        if hasattr(data, "btyd"):
+            model_of_purchases(data)
         table = named_columns(data, ("date", *_SERIES), "the table")
     dates = pd.to_datetime(table["date"], utc=True)
     actual, expected = (table[name].to_numpy(dtype=np.float64) for name in _SERIES)

@@ -31,6 +31,23 @@ def sqlite_file(tracking_uri: str) -> Path | None:
     return Path(rest.partition("?")[0]).absolute()
 
 
+def absolute_store(tracking_uri: str) -> str:
+    """Return the address of a store whose file, if it is one, is named from the root.
+
+    MLflow keeps the stores that it has opened by their address: a relative one would go on to mean
+    the file of the folder in which it was opened first.
+
+    >>> absolute_store("http://mlflow:5000")
+    'http://mlflow:5000'
+    """
+    path = sqlite_file(tracking_uri)
+    if path is None:
+        return tracking_uri
+    scheme, _, rest = tracking_uri.partition(":///")
+    _, mark, options = rest.partition("?")
+    return f"{scheme}:///{path}{mark}{options}"
+
+
 def open_client(tracking_uri: str) -> MlflowClient:
     """Return a client; the tables of a new SQLite file are made by one process at a time.
 
@@ -47,7 +64,8 @@ def open_client(tracking_uri: str) -> MlflowClient:
         warnings.simplefilter("ignore", DeprecationWarning)
         from mlflow import MlflowClient
 
-        return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+        uri = absolute_store(tracking_uri)
+        return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
 def experiment_id(client: MlflowClient, tracking_uri: str) -> str:

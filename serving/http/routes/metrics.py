@@ -37,7 +37,7 @@ router = APIRouter(tags=["health"])
         },
     },
 )
-async def metrics(state: StateDep) -> Response:
+async def get_metrics(state: StateDep) -> Response:
     """Return the metrics of all workers (with a label `worker` where there are several), of the
     published run, and of the last `stagecast monitor` that had this store.
     """

@@ -35,7 +35,6 @@ from stagecast.serving.store.changes import changes
 from stagecast.serving.store.protocols import ScorerLike
 from stagecast.serving.store.queries import SORTS
 from stagecast.serving.store.store import Run, Store
-from stagecast.serving.store.totals import totals
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -61,7 +60,7 @@ def customers_page(
     except UsageError:
         # the cursor is from before the last publication: show the new list rather than an error
         page, stale = store.customers(run, filters, order), True
-    total = totals(store.engine, run.id, filters)
+    total = store.totals(run, filters)
     rows = [msgspec.json.decode(document) for document in page.documents]
     parameters = parameters_of(query)
     unsorted = [pair for pair in parameters if pair[0] != "sort"]

@@ -13,7 +13,6 @@ from stagecast.serving.http.lists import ApiFilterQuery
 from stagecast.serving.http.openapi import json_response, problem_responses
 from stagecast.serving.http.state import PinnedRunDep, StoreDep, run_of
 from stagecast.serving.store.store import Run, Store
-from stagecast.serving.store.totals import totals
 
 router = APIRouter(prefix="/v1", tags=["customers"])
 
@@ -33,7 +32,7 @@ def list_totals(
     run = run_of(store, query.run)
 
     def answer() -> dict[str, Any]:
-        return {"as_of": run.as_of, **vars(totals(store.engine, run.id, query.filters(run)))}
+        return {"as_of": run.as_of, **vars(store.totals(run, query.filters(run)))}
 
     return tagged(request, store, run, answer)
 

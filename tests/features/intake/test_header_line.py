@@ -14,6 +14,7 @@ from stagecast.features.events import (
     read_events,
     read_tables,
 )
+from stagecast.features.intake.header_proposal import propose_below
 from stagecast.features.intake.tables import parse_tables
 
 MAPPING = EventMapping(customer="Buyer", time="Sold on", amount="Pieces * Price")
@@ -120,3 +121,35 @@ def test_a_look_up_and_the_table_of_customers_propose_their_line(tmp_path: Path)
     with read_events(path, options, table) as log:
         assert log.report.customers_table is not None
         assert log.report.customers_table["rows_loaded"] == 3
+
+
+@pytest.mark.parametrize("title", ["1,2,3,4\n", "a,a\n", "\n\n", TITLE, "Sales, of March,,\n"])
+def test_a_header_below_is_proposed_where_nothing_is_mapped(tmp_path: Path, title: str) -> None:
+    below = propose_below(str(export(tmp_path, title)), ReadOptions())
+    assert below is not None
+    table, proposal, options = below
+    line = title.count("\n") + 1
+    assert (proposal.header_line, options.header_line, table.rows) == (line, line, 8)
+    assert proposal.options() == {
+        "header-line": str(line),
+        "customer": "Buyer",
+        "time": "Sold on",
+        "amount": "Pieces * Price",
+    }
+
+
+def test_a_header_in_another_language_is_proposed_by_the_times_below_it(tmp_path: Path) -> None:
+    path = tmp_path / "export.csv"
+    rows = "".join(f"k{i};2024-0{i + 1}-11;{i}.5\n" for i in range(8))
+    path.write_text("Verkäufe 2024\nKunde;Datum;Betrag\n" + rows, "utf-8")
+    below = propose_below(str(path), ReadOptions())
+    assert below is not None
+    assert (below[1].header_line, below[1].is_complete) == (2, False)
+    assert below[1].options() == {"header-line": "2", "time": "Datum"}
+
+
+@pytest.mark.parametrize("rows", ["k1,2024-01-01,5\nk2,2024-01-02,6\n", "a,b,c\nd,e,f\n", ""])
+def test_rows_of_a_log_are_no_header(tmp_path: Path, rows: str) -> None:
+    path = tmp_path / "export.csv"
+    path.write_text("Kunde,Datum,Betrag\n" + rows, "utf-8")
+    assert propose_below(str(path), ReadOptions()) is None

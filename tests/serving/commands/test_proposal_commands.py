@@ -119,3 +119,20 @@ def test_init_keeps_how_the_text_is_read(stagecast) -> None:
     written = tomllib.loads(Path("titled.toml").read_text("utf-8"))
     assert (written["header-line"], written["encoding"]) == (3, "utf-16")
     assert "61 loaded" in stagecast("check", "titled.csv", "--config", "titled.toml").out
+
+
+def test_a_header_below_the_first_line_is_proposed_by_check_and_written_by_init(stagecast) -> None:
+    text = Path("own.csv").read_text("utf-8")
+    for name, title in {
+        "titled.csv": "A title\n\n",
+        "blank.csv": "\n",
+        "same.csv": "a,a\n",
+    }.items():
+        Path(name).write_text(title + text, "utf-8")
+        line = title.count("\n") + 1
+        result = stagecast("check", name)
+        assert result.code == 0
+        assert f"stagecast check {name} --header-line {line} --customer Client" in result.out
+    assert stagecast("init", "titled.csv").code == 0
+    assert tomllib.loads(Path("stagecast.toml").read_text("utf-8"))["header-line"] == 3
+    assert "61 loaded" in stagecast("check", "titled.csv").out

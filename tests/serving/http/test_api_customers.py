@@ -150,7 +150,7 @@ def test_a_cursor_of_before_the_last_publication_is_refused(tmp_path):
         cursor = api.get("/v1/customers?limit=5").json()["next_cursor"]
         published.publish(store, published.scores(20, seed=8))
         answer = api.get(f"/v1/customers?limit=5&cursor={cursor}")
-        assert answer.status_code == 400
+        assert answer.status_code == 410
         assert "new scores were published" in answer.json()["detail"]
     store.close()
 
@@ -175,6 +175,7 @@ def test_one_customer_has_a_score_and_a_history(api, name):
         "model_version",
         "zone",
         "currency",
+        "run",
     }
     assert set(result["history"][0]) == expected
     # only who was scored before can have changed

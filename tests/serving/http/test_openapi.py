@@ -175,7 +175,7 @@ def test_a_client_that_is_made_from_the_document_can_call_every_operation(
 
     for name in ("get_livez", "get_readyz", "get_model", "score_customers", "list_customers",
                  "lookup_customers", "list_stages", "list_stage_flows", "list_runs", "get_totals",
-                 "list_views", "get_trust", "list_plans", "list_jobs"):  # fmt: skip
+                 "list_views", "get_trust", "list_plans", "list_jobs", "get_metrics"):  # fmt: skip
         call(name)
     call("list_customers", churn_band="high", sort="-clv", limit=5, run=1, fields="customer_id,clv",
          format="csv")  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import httpx
@@ -23,10 +24,10 @@ def both(app: FastAPI, headers: dict[str, str], content: bytes, query: str = "")
     """Return the answer, once it is the same on both ways."""
 
     async def by_route(scope: Any, receive: Any, send: Any) -> None:
-        await FastAPI.__call__(app, scope, receive, send)
+        await app._log.run(partial(FastAPI.__call__, app), scope, receive, send)  # type: ignore[attr-defined]
 
     by_route.router = app.router  # type: ignore[attr-defined]
-    answers = []
+    answers, headers = [], {**headers, "x-request-id": "0" * 32}
     for way in (app, by_route):
         with web.client(way) as api:  # type: ignore[arg-type]  # it has what is asked of it
             answers.append(api.post(PATH + query, content=content, headers=headers))

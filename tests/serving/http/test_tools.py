@@ -118,7 +118,11 @@ def test_the_numbers_are_those_of_the_api(store, mode):
         ("who_is_at_rsk", {}, "Did you mean 'who_is_at_risk'"),
         ("who_is_at_risk", {"limit": 1000}, "limit: "),
         ("who_is_at_risk", {"band": "high"}, "band: Extra inputs are not permitted"),
-        ("who_is_at_risk", {"stages": ["nwe"]}, "422: stage 'nwe' is not known"),
+        (
+            "who_is_at_risk",
+            {"stages": ["nwe"]},
+            "stage. Did you mean 'new'?",
+        ),
         ("who_is_at_risk", {"sort": "clvv"}, "422: "),
         ("explain_customer", {"customer_id": "nobody"}, "404: no published score"),
         ("explain_customer", {"customer_id": 7}, "customer_id: "),

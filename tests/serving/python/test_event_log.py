@@ -66,6 +66,44 @@ def test_a_rejected_row_says_where_it_stands_and_what_it_held() -> None:
     assert "13047" in row["raw"]
 
 
+def test_a_mistyped_column_of_two_words_is_named_with_what_there_is() -> None:
+    with pytest.raises(UsageError, match=r"'Customer Id' is neither .* Did you mean 'Customer ID'"):
+        sc.read_events(ORDERS, **{**MAPPED, "customer": "Customer Id"})  # type: ignore[arg-type]
+
+
+def test_a_feature_of_ones_own_is_a_column_of_features_and_of_panels(log: sc.EventLog) -> None:
+    @sc.feature(unit="ratio")
+    def trend(f):  # type: ignore[no-untyped-def]
+        return f.spend_90d / f.spend_prev_90d
+
+    date = log.last_event - pd.Timedelta("100d")
+    table = log.features(date, features=[trend])
+    assert table.columns[-1] == "trend"
+    expected = table["spend_90d"] / table["spend_prev_90d"].where(table["spend_prev_90d"] != 0)
+    pd.testing.assert_series_equal(table["trend"], expected, check_names=False)
+    of_panel = log.snapshots(date, features=[trend]).X["trend"].droplevel("as_of")
+    pd.testing.assert_series_equal(of_panel, table["trend"].loc[of_panel.index])
+    assert {*table.columns} - {*sc.catalog().index} == {"trend"}
+    with pytest.raises(UsageError, match=r"put @sc\.feature\(unit='ratio'\) above the function"):
+        sc.feature(lambda f: f.orders)
+
+
+def test_a_log_goes_into_customer_base_models_with_the_days_of_the_shop() -> None:
+    times = ["2024-06-01 23:30", "2024-06-03 01:00", "2024-06-03 02:00"]
+    rows = pd.DataFrame({"customer_id": "a", "timestamp": times, "amount": [1.0, 2.0, 3.0]})
+    with sc.read_events(rows, zone="America/New_York") as log:
+        summary = sc.purchase_summary(log, "2024-06-11", amount="amount")
+        features = log.features("2024-06-11")
+    assert summary[["frequency", "t_x_days", "T_days", "monetary"]].loc["a"].tolist() == [
+        1.0,
+        2.0,
+        10.0,
+        5.0,
+    ]
+    for name in ("frequency", "t_x_days", "T_days"):
+        assert features.loc["a", name] == summary.loc["a", name]
+
+
 @pytest.mark.slow
 def test_features_and_stages_are_those_of_the_commands(
     stagecast: Stagecast,  # noqa: F811

@@ -14,7 +14,8 @@ import pytest
 import sqlalchemy as sa
 
 from stagecast.serving.scoring import score_schema
-from stagecast.serving.store.documents import with_sentences, without_sentences
+from stagecast.serving.store.documents import with_sentences, without_sentence
+from stagecast.serving.store.rows import store_rows
 from stagecast.serving.store.store import Store
 from stagecast.serving.store.tables import documents
 from tests.serving import published, web
@@ -70,6 +71,21 @@ def test_the_store_holds_no_sentence_of_a_reason_with_a_code(store: Store) -> No
     assert json.loads(texts["old"])["reasons"] == [OLD]
 
 
+def test_documents_are_the_objects_of_the_api(store: Store) -> None:
+    """Column by column as row by row, also with nulls, no reason and lists."""
+    rng = np.random.default_rng(8)
+    rows = [published.a_score(f"c{k}", rng) for k in range(40)]
+    rows[0] |= {"clv_by_year": None, "reasons": [], "p_return": None, "next_order_date": None}
+    rows[1] |= {"clv_by_year": [1.5, 2.0, 0.0, 1e-7], "low_data": True}
+    rows[2] |= {"stage_since": published.AS_OF.replace(microsecond=7), "orders": 2**40}
+    table = published.table([rows[3], *rows]).slice(1)  # not at the start of its buffers
+    _, documents = store_rows(4, table)
+    scores = list(score_schema.json_rows(table))
+    assert [(run, name) for run, name, _ in documents] == [(4, row["customer_id"]) for row in rows]
+    assert [json.loads(text) for _, _, text in documents] == scores
+    assert [list(json.loads(text)) for _, _, text in documents] == [list(row) for row in scores]
+
+
 def test_whoever_reads_a_score_gets_its_sentences(store: Store, tmp_path: Path) -> None:
     with web.client(web.app_with(tmp_path, store=store)) as client:
         listed = client.get("/v1/customers").json()["customers"]
@@ -96,7 +112,9 @@ def test_whoever_reads_a_score_gets_its_sentences(store: Store, tmp_path: Path) 
 
 def test_only_the_reasons_of_a_score_are_written_anew() -> None:
     score = next(score_schema.json_rows(published.table([row("x", SPENDS, OLD)])))
-    document = msgspec.json.encode(without_sentences(score)).decode()
+    document = msgspec.json.encode(
+        {**score, "reasons": [without_sentence({**reason}) for reason in score["reasons"]]}
+    ).decode()
     answer = json.loads(with_sentences(document))
     assert answer.pop("reasons")[0]["sentence"] == "spends 25 an order (30 is usual)"
     assert list(answer.items()) == [item for item in score.items() if item[0] != "reasons"]

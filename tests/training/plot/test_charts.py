@@ -12,6 +12,7 @@ import vl_convert
 from stagecast.features.demo import cdnow_sample_frame
 from stagecast.features.errors import UsageError
 from stagecast.training import plot
+from stagecast.training.fitted.evaluation import EvaluationReport
 from tests.training.customer_base.made import WEEK, bg_nbd, cdnow
 
 
@@ -87,6 +88,32 @@ def test_calibration_shows_the_share_of_each_group_with_its_interval() -> None:
     ):
         with pytest.raises(UsageError, match=message):
             plot.calibration(y, wrong)
+
+
+def test_calibration_draws_the_evaluation_of_a_model() -> None:
+    tenths = [{"predicted": 0.2, "observed": 0.1, "customers": 10}] * 2
+    ours = {"log_loss": 0.5, "brier": 0.1}
+    evaluation = {"calibration": tenths, "models": [ours], "customers": 20}
+    span = {"as_of": "2024-01-01T00:00:00Z", "until": "2024-03-31T00:00:00Z"}
+    report = EvaluationReport({**evaluation, **span})
+    chart = drawn(plot.calibration(report))
+    groups = rows(chart, "vconcat", 0, "layer", 2)
+    assert groups["happened"].tolist() == [0.1, 0.1]
+    # 1 of 10 by Wilson (1927): 0.0179 to 0.4042
+    assert groups.loc[0, ["low", "high"]].tolist() == pytest.approx([0.0179, 0.4042], abs=5e-5)
+    assert "outcomes of 2024-01-01 to 2024-03-31" in chart.to_dict()["title"]["subtitle"][0]
+    for wrong, message in (
+        (EvaluationReport(None), "no evaluation to draw"),
+        ([0, 1], "p is missing"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            plot.calibration(wrong)
+
+
+def test_a_chart_of_purchases_says_which_model_it_needs() -> None:
+    for draw in (plot.alive_matrix, lambda m: plot.customer(m, ["2024-01-01"])):
+        with pytest.raises(UsageError, match=r"object is no model of purchases; fit one"):
+            draw(object())  # type: ignore[arg-type]
 
 
 def test_tracking_adds_up_what_it_is_handed() -> None:
