@@ -6,6 +6,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,9 +14,10 @@ import uvicorn
 
 from stagecast.serving.store.store import Store
 from tests.serving import published
-from tests.serving.web import app_with
+from tests.serving.web import KEY, app_with
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
     from playwright.sync_api import Browser, Page
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -52,10 +54,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     opened.close()
 
 
-@pytest.fixture(scope="module")
-def address(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a server of the store."""
-    app = app_with(tmp_path_factory.mktemp("server"), store=store)
+@contextmanager
+def serving(app: FastAPI) -> Iterator[str]:
+    """Serve an application, and give its address."""
     server = uvicorn.Server(
         uvicorn.Config(app, port=0, log_level="error", timeout_graceful_shutdown=1)
     )
@@ -67,6 +68,21 @@ def address(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     yield f"http://127.0.0.1:{port}"
     server.should_exit = True
     thread.join()
+
+
+@pytest.fixture(scope="module")
+def address(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a server of the store."""
+    with serving(app_with(tmp_path_factory.mktemp("server"), store=store)) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def locked_address(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a server of the store that needs a key, which is :data:`tests.serving.web.KEY`."""
+    app = app_with(tmp_path_factory.mktemp("locked"), store=store, api_keys=(KEY,))
+    with serving(app) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ class Picture:
 PICTURES = (
     Picture("home.png", "/"),
     Picture("customers.png", "/customers?play=loyal_going_quiet", top=".above"),
-    Picture("plan.png", PLAN, top=".tiles"),
+    Picture("plan.png", PLAN, top="section:has(.tiles)"),
     Picture("customers-ru.png", "/customers", "ru", ".above"),
     Picture("home-fa.png", "/", "fa"),
 )
@@ -59,7 +59,7 @@ def take(address: str, folder: Path) -> None:
             )
             page = context.new_page()
             page.goto(picture.path)
-            page.locator(picture.top).first.evaluate("e => e.scrollIntoView()")
+            page.locator(picture.top).first.evaluate("e => { e.scrollIntoView(); scrollBy(0, -14); }")
             page.screenshot(path=folder / picture.name)
             context.close()
             with Image.open(folder / picture.name) as drawn:

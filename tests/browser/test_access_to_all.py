@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 MOST_PRINTED_PAGES = 8
 LOOKS = (("light", 1280), ("dark", 1280), ("light", 390))
+ALWAYS = (("en", "light", 1280), ("fa", "dark", 1280))
+"""Looked at by `make test`: both directions of writing and both schemes; the others are long."""
+CASES = [
+    pytest.param(language, *look, marks=() if (language, *look) in ALWAYS else pytest.mark.long)
+    for language in LANGUAGES
+    for look in LOOKS
+]
 
 
 @pytest.fixture(scope="module")
@@ -40,26 +47,33 @@ def violations(page: Page, axe: str) -> list[str]:
     return [f"{rule['id']}: {rule['nodes'][0]['html'][:200]}" for rule in result["violations"]]
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(("language", "scheme", "width"), CASES)
 def test_axe_finds_nothing_on_any_page(
-    browser: Browser, address: str, axe: str, tmp_path: Path, language: str
+    browser: Browser,
+    address: str,
+    locked_address: str,
+    axe: str,
+    tmp_path: Path,
+    language: str,
+    scheme: str,
+    width: int,
 ) -> None:
     report = tmp_path / "report.html"
     display = Display(language)  # type: ignore[arg-type]
     report.write_text(render_report(summary_of_a_shop(), scores_of_a_shop(), None, display))
-    for scheme, width in LOOKS:
-        context = browser.new_context(
-            base_url=address,
-            color_scheme=scheme,
-            viewport={"width": width, "height": 800},
-            extra_http_headers={"Accept-Language": language},
-            bypass_csp=True,
-        )
-        page = context.new_page()
-        for place in (*PLACES, "/trust", "/docs", report.as_uri()):
-            page.goto(place)
-            assert violations(page, axe) == [], (place, scheme, width)
-        context.close()
+    context = browser.new_context(
+        base_url=address,
+        color_scheme=scheme,  # type: ignore[arg-type]
+        viewport={"width": width, "height": 800},
+        extra_http_headers={"Accept-Language": language},
+        bypass_csp=True,
+    )
+    page = context.new_page()
+    sign_in = f"{locked_address}/sign-in?next=/plans"
+    for place in (*PLACES, "/trust", "/docs", sign_in, report.as_uri()):
+        page.goto(place)
+        assert violations(page, axe) == [], place
+    context.close()
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
