@@ -1,7 +1,8 @@
 """Coverage of the 90 % ranges of clv by fifths of size and by stages: ``python -m bench.ranges``.
 
 Each training sees the events before a date and tells the value of the next 180 days, which the
-real logs hold. Judged is what came, discounted, less refunds.
+logs hold. Judged is what came, discounted, less refunds. As in `stagecast train`, the level of a
+new date is learned from the past dates, and from a training 180 days before the date.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bench.accuracy import simulated
 from bench.real_lists import ONLINE_RETAIL, online_retail
 from stagecast.features.arrays import Array
 from stagecast.features.clock import day_number
@@ -27,6 +29,7 @@ from stagecast.features.events import ReadOptions, from_frame
 from stagecast.training.config import TrainConfig
 from stagecast.training.fitting import fit_models
 from stagecast.training.judging.past_value import value_intervals
+from stagecast.training.judging.value_evaluation import evaluate_value
 from stagecast.training.panel import build
 from stagecast.training.reproducible import single_threaded_blas
 from stagecast.training.value.spans import Purchases
@@ -48,7 +51,13 @@ LOGS = {
         lambda: cdnow_frame()[["customer_id", "timestamp", "amount"]], ("1997-10-01", "1998-01-01")
     ),
     "Online Retail II": Log(
-        lambda: online_retail(ONLINE_RETAIL), ("2011-03-01", "2011-06-01"), ONLINE_RETAIL
+        lambda: online_retail(ONLINE_RETAIL),
+        ("2010-12-01", "2011-03-01", "2011-06-01"),
+        ONLINE_RETAIL,
+    ),
+    # nothing drifts in it
+    "steady": Log(
+        lambda: simulated(3_000, 1.0, 1 / 40, 400.0, 900.0, 5), ("2023-06-01", "2023-12-01")
     ),
 }
 
@@ -104,8 +113,12 @@ def judged(events: pd.DataFrame, date: str) -> Iterator[tuple[str, pd.DataFrame]
         table = DailyTable(log.con, as_of.to_pydatetime().replace(tzinfo=UTC))
         panel, purchase_days = build(table, config), table.purchase_days()
         models, predicted = fit_models(panel, purchase_days, config, True)
+        value = evaluate_value(log.con, table, config, True, {})
         intervals = value_intervals(
-            panel, models, Purchases(purchase_days, day_number(table.anchor))
+            panel,
+            models,
+            Purchases(purchase_days, day_number(table.anchor)),
+            None if value is None else value.level_error,
         )
     if intervals is None:
         return

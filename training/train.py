@@ -175,11 +175,13 @@ def _train(
                 earlier.panel, earlier.models, earlier.predictions.spend_outlook, later.spend
             )
             models = replace(models, spend_interval=intervals)
+    value = None
     if evaluation is not None:
         value = evaluate_value(connection, table, config, has_amounts, fitted, notify)
         evaluation = replace(evaluation, value=value)
     purchases = Purchases(purchase_days, day_number(table.anchor))
-    models = replace(models, value_interval=value_intervals(panel, models, purchases))
+    error = None if value is None else value.level_error
+    models = replace(models, value_interval=value_intervals(panel, models, purchases, error))
     notes = _notes(panel, models, predicted, evaluation, has_earlier=earlier is not None)
     state = kind.states(models, panel.now)
     risk = kind.risk(models, predicted, state)[state == "active"]

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+import numpy as np
+
 from stagecast.features.arrays import Array
 from stagecast.training.learners.metrics import CalibrationGroup, GainsPoint
 
@@ -224,6 +226,12 @@ class ValueEvaluation:
     coverage: float | None
     grade: Letter
     grade_sentence: str
+
+    @property
+    def level_error(self) -> float | None:
+        """Log of the total that came over the expected one; None where one of them is nothing."""
+        expected, observed = self.models[0].predicted_total, self.models[0].actual_total
+        return float(np.log(observed / expected)) if observed > 0 and expected > 0 else None
 
 
 @dataclass(frozen=True)

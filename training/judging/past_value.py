@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from stagecast.features.arrays import Array
 from stagecast.training.models import Models
-from stagecast.training.panel import Frame, Panel
+from stagecast.training.panel import Frame, Panel, thinned
+from stagecast.training.value.drift import LevelError, drift_of, errors_of_bases
 from stagecast.training.value.fit_intervals import conformal
 from stagecast.training.value.intervals import Intervals, Outlook, joined
 from stagecast.training.value.money import Money, money_of_buyers
@@ -16,7 +18,9 @@ from stagecast.training.value.rest import far_dates
 from stagecast.training.value.spans import Purchases
 
 # Dates that the intervals of the value are learned at.
-DATES = 2
+DATES = 4
+# About how many rows of all dates that they may be learned at.
+MAX_ROWS = 100_000
 # Largest power that the ends of an interval over the expectation are raised to.
 MAX_WIDENING = 3.0
 
@@ -73,11 +77,14 @@ def spend_intervals(panel: Panel, models: Models, outlook: Outlook, spend: Array
     return conformal(joined(outlooks), np.concatenate(outcomes))
 
 
-def value_intervals(panel: Panel, models: Models, purchases: Purchases) -> Intervals | None:
-    """Return intervals of the value over the value horizon.
+def value_intervals(
+    panel: Panel, models: Models, purchases: Purchases, trained: float | None = None
+) -> Intervals | None:
+    """Return intervals of the value over the value horizon, as a new date asks for them.
 
     They are learned at up to ``DATES`` past dates of the panel that lie the value horizon back, or
-    the longest span that has passed. Where no date is at least two horizons back, they are the
+    the longest span that has passed, each at its own level; the spread of the level is that of
+    forecasts which had not seen it. Where no date is at least two horizons back, they are the
     intervals of one horizon, widened.
 
     Parameters
@@ -86,6 +93,9 @@ def value_intervals(panel: Panel, models: Models, purchases: Purchases) -> Inter
         The panel, and models that were fitted on it.
     purchases
         Every purchase day known at the as_of.
+    trained
+        Log of the total that came over the one that a training one value horizon before the as_of
+        expected; None: there was no such training.
     """
     config = models.config
     days = config.value_horizon_days
@@ -94,18 +104,31 @@ def value_intervals(panel: Panel, models: Models, purchases: Purchases) -> Inter
         near = models.spend_interval
         share = config.horizon_days / days
         return None if near is None else replace(near, widening=_widening(share))
+    frames = thinned(frames, MAX_ROWS)
+    errors = errors_of_bases(frames, panel.bases, purchases, span, config)
+    drift = drift_of(errors, 1.0 + (frames[-1].back - frames[0].back) / span, trained)
     outlooks, outcomes = [], []
-    for frame in frames[:DATES]:
+    for frame in _spread(frames):
         money = money_at(panel, models, frame, span)
         past = frame.columns["orders"]
         outlook = Outlook(money.clv, money.value_p_none, money.value_orders_if_any, past)
-        outlooks.append(outlook)
         spent = purchases.within(
             frame.customer, frame.back, 0, span, config.annual_discount, money=True
         )
-        outcomes.append(spent * config.margin)
+        outcome = np.maximum(spent, 0.0) * config.margin
+        error = LevelError.of(outcome, np.nan_to_num(outlook.expected))
+        level = 1.0 if error is None else float(np.exp(error.shrunk(drift)))
+        outlooks.append(outlook.at_level(level))
+        outcomes.append(outcome)
     share = min(1.0, span / days)
-    return replace(conformal(joined(outlooks), np.concatenate(outcomes)), widening=_widening(share))
+    intervals = conformal(joined(outlooks), np.concatenate(outcomes), drift)
+    return replace(intervals, widening=_widening(share))
+
+
+def _spread(frames: Sequence[Frame]) -> list[Frame]:
+    """Return up to ``DATES`` of the dates, from the newest to the oldest."""
+    chosen = np.unique(np.linspace(0, len(frames) - 1, DATES).round().astype(np.int64))
+    return [frames[k] for k in chosen]
 
 
 def _widening(share: float) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import nnls
 
 from stagecast.features.arrays import Array
-from stagecast.training.value.intervals import COVERAGE, Intervals, Outlook
+from stagecast.training.value.intervals import COVERAGE, Intervals, Outlook, joined
 
 # Least number of rows in a bin, and largest number of bins.
 ROWS_PER_BIN, MAX_BINS = 200, 10
@@ -16,14 +16,18 @@ ROWS_PER_BIN, MAX_BINS = 200, 10
 USUAL_VARIATION: Final = (0.5, 0.5)
 # A squared deviation counts as at most this much, so that one outcome cannot set the variation.
 MAX_SQUARE: Final = 25.0
+# Five levels that stand for a normal distribution, in its standard deviations: the middles of its
+# fifths, with a variance of 1.
+LEVELS: Final = (-1.4634, -0.5988, 0.0, 0.5988, 1.4634)
 _TINY: Final = 1e-9
 
 
-def conformal(outlook: Outlook, outcome: Array) -> Intervals:
+def conformal(outlook: Outlook, outcome: Array, drift: float = 0.0) -> Intervals:
     """Return intervals that cover ``COVERAGE`` of the outcomes in each bin of expected money.
 
     A bin has at least ``ROWS_PER_BIN`` rows. At most 5 % of the outcomes lie below the interval; an
-    outcome of 0 does so only where the lower end is above 0.
+    outcome of 0 does so only where the lower end is above 0. Where the level of all customers
+    drifts, this holds on average over dates, whose levels are drawn from a log-normal distribution.
 
     Parameters
     ----------
@@ -32,19 +36,26 @@ def conformal(outlook: Outlook, outcome: Array) -> Intervals:
         that they were not fitted on.
     outcome
         Observed money, shape (rows,).
+    drift
+        Standard deviation, in logs, of the level of a new date.
     """
     usable = np.isfinite(outlook.expected) & (outlook.expected > 0)
     outlook, outcome = outlook.of(usable), np.maximum(outcome[usable], 0.0)
     tail = (1.0 - COVERAGE) / 2.0
     if not len(outlook):
         return Intervals(USUAL_VARIATION, (), (tail,), (1.0 - tail,))
+    edges = _bin_edges(outlook.expected)
+    bins, rows = np.searchsorted(edges, outlook.expected, side="left"), len(outlook)
+    if drift > 0:
+        # as forecasts that missed the level by so much would have looked
+        outlook = joined([outlook.at_level(float(np.exp(-drift * at))) for at in LEVELS])
+        outcome, bins = np.tile(outcome, len(LEVELS)), np.tile(bins, len(LEVELS))
+    copies = len(outlook) // rows
     supposed = Intervals(_variation(outlook, outcome), (), (0.0,), (1.0,))
     level = supposed.level(outlook, outcome)
     # an outcome of 0 is below the interval where the lower level exceeds the chance of it
     level_below = np.where(outcome > 0, level, outlook.p_none)
     level_above = np.where(outcome > 0, level, 0.0)
-    edges = _bin_edges(outlook.expected)
-    bins = np.searchsorted(edges, outlook.expected, side="left")
     low, high = [], []
     for k in range(len(edges) + 1):
         inside = bins == k
@@ -54,9 +65,9 @@ def conformal(outlook: Outlook, outcome: Array) -> Intervals:
             continue
         # no higher than the tail: above it, a customer with a little less chance of nothing would
         # get a lower end near the expectation
-        lower = min(_order_statistic(np.sort(level_below[inside]), tail, upper=False), tail)
+        lower = min(_order_statistic(level_below[inside], tail, copies, upper=False), tail)
         missed = float((level_below[inside] < lower).mean())
-        higher = _order_statistic(np.sort(level_above[inside]), COVERAGE + missed, upper=True)
+        higher = _order_statistic(level_above[inside], COVERAGE + missed, copies, upper=True)
         low.append(lower)
         high.append(higher)
     return Intervals(supposed.variation, tuple(map(float, edges)), tuple(low), tuple(high))
@@ -84,14 +95,16 @@ def _variation(outlook: Outlook, outcome: Array) -> tuple[float, ...]:
     return tuple(map(float, weights))
 
 
-def _order_statistic(ordered: Array, share: float, *, upper: bool) -> float:
+def _order_statistic(values: Array, share: float, copies: int, *, upper: bool) -> float:
     """Return the conformal quantile, a little further out than the empirical one.
 
-    It allows for the outcome that is still to be observed: its rank is among n + 1 outcomes.
+    It allows for the outcome that is still to be observed: its rank is among n + 1 outcomes, each
+    of which stands here ``copies`` times.
     """
-    n = len(ordered)
+    n = len(values)
     if not n:
         return share
     # rounding of the share must not move an integer rank to its neighbour
-    rank = np.ceil((n + 1) * share - 1e-9) if upper else np.floor((n + 1) * share + 1e-9)
-    return float(ordered[int(np.clip(rank, 1, n)) - 1])
+    exact = (n + copies) * share
+    rank = np.ceil(exact - 1e-9) if upper else np.floor(exact + 1e-9)
+    return float(np.sort(values)[int(np.clip(rank, 1, n)) - 1])

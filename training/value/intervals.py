@@ -56,6 +56,17 @@ class Outlook:
         past = None if self.past is None else self.past[chosen]
         return Outlook(self.expected[chosen], self.p_none[chosen], self.orders[chosen], past)
 
+    def at_level(self, factor: float) -> Outlook:
+        """Return what is supposed where all customers order this many times as often.
+
+        >>> Outlook(np.array([8.0]), np.array([0.25]), np.array([2.0])).at_level(0.5).p_none
+        array([0.5])
+        """
+        p_none = np.clip(self.p_none, 0.0, 1.0) ** factor
+        total = self.orders * (1.0 - self.p_none) * factor
+        orders = np.maximum(total / np.maximum(1.0 - p_none, _TINY), 1.0)
+        return Outlook(self.expected * factor, p_none, orders, self.past)
+
     @property
     def orders_so_far(self) -> Array:
         """Purchase days so far, at least 1, shape (rows,)."""
