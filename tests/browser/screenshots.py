@@ -59,7 +59,8 @@ def take(address: str, folder: Path) -> None:
             )
             page = context.new_page()
             page.goto(picture.path)
-            page.locator(picture.top).first.evaluate("e => { e.scrollIntoView(); scrollBy(0, -14); }")
+            top = page.locator(picture.top).first
+            top.evaluate("e => { e.scrollIntoView(); scrollBy(0, -14); }")
             page.screenshot(path=folder / picture.name)
             context.close()
             with Image.open(folder / picture.name) as drawn:
