@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 import pandas as pd
 
 from stagecast.features.errors import UsageError
-from stagecast.features.events import EventLog
 from stagecast.features.shop.events import events_of
 from stagecast.training.learners.btyd.gaps import LogGaps
+
+if TYPE_CHECKING:
+    from stagecast.features.events import EventLog
 
 _DAY = pd.Timedelta(days=1)
 
@@ -90,7 +92,7 @@ def purchase_days(
 
     Rows are ordered by customer and day. Raises :class:`UsageError` as :func:`purchase_summary`.
     """
-    if isinstance(purchases, EventLog):
+    if is_log(purchases):
         customer, time, amount = "customer_id", "timestamp", amount and "amount"
         purchases = _purchases_of(purchases)
     if not hasattr(purchases, "columns"):
@@ -121,6 +123,11 @@ def purchase_days(
     day = (instants - pd.Timestamp(0, tz="UTC")) // _DAY
     rows = pd.DataFrame({"customer": purchases[customer], "day": day, "amount": money})
     return rows.groupby(["customer", "day"], sort=True)["amount"].sum().reset_index()
+
+
+def is_log(purchases: object) -> TypeGuard[EventLog]:
+    """Say whether it is a log of events; without importing DuckDB, which a server does not need."""
+    return hasattr(purchases, "con") and hasattr(purchases, "choose_as_of")
 
 
 def _purchases_of(log: EventLog) -> pd.DataFrame:

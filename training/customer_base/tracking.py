@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from stagecast.features.errors import UsageError
-from stagecast.features.events import EventLog
 from stagecast.training.customer_base.inputs import span_days
 from stagecast.training.customer_base.purchase_log import as_day, purchase_days
 from stagecast.training.customer_base.purchase_model import PurchaseModel
+
+if TYPE_CHECKING:
+    from stagecast.features.events import EventLog
 
 _MOST_PERIODS = 5_000
 

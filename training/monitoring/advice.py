@@ -160,15 +160,15 @@ _CAUSES = {"quality": "its scores", "calendar": "its age", "drift": "drift", "fa
 
 def _quality(checked: Checked | None, horizon_days: int, age_days: float) -> list[Reason]:
     if checked is None:
-        left = max(horizon_days - age_days, 0)
-        return [
-            Reason(
-                "quality",
-                "keep",
-                f"no outcome is known yet: the first horizon of {horizon_days} days since the "
-                f"training is over in {left:,.0f} days.",
-            )
-        ]
+        left = horizon_days - age_days
+        sentence = (
+            f"no outcome is known yet: the first horizon of {horizon_days} days since the "
+            f"training is over in {left:,.0f} days."
+            if left > 0
+            else f"a horizon of {horizon_days} days since the training is over, but its scores are "
+            "not held against what came; the notes say why."
+        )
+        return [Reason("quality", "keep", sentence)]
     group, date, reasons = checked.compared, checked.as_of, []
     if group.off:
         reasons.append(

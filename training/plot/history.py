@@ -10,8 +10,7 @@ import pandas as pd
 
 from stagecast.features.arrays import Array
 from stagecast.features.errors import UsageError
-from stagecast.features.events import EventLog
-from stagecast.training.customer_base.purchase_log import as_day, purchase_days
+from stagecast.training.customer_base.purchase_log import as_day, is_log, purchase_days
 from stagecast.training.customer_base.purchase_model import PurchaseModel
 from stagecast.training.plot.customer_base import model_of_purchases
 from stagecast.training.plot.style import ACTUAL, INK, WIDTH, inline, styled, titled
@@ -55,7 +54,7 @@ def customer(
     model_of_purchases(model)._check_fitted()
     frame = (
         purchases
-        if isinstance(purchases, pd.DataFrame | EventLog)
+        if isinstance(purchases, pd.DataFrame) or is_log(purchases)
         else pd.DataFrame({time: list(purchases), customer: ""})
     )
     log = purchase_days(frame, customer=customer, time=time)

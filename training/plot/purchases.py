@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import altair as alt
 import numpy as np
@@ -12,7 +12,6 @@ from scipy.special import ndtri
 
 from stagecast.features.arrays import Array
 from stagecast.features.errors import UsageError
-from stagecast.features.events import EventLog
 from stagecast.training.customer_base.purchase_log import as_day
 from stagecast.training.customer_base.purchase_model import PurchaseModel
 from stagecast.training.customer_base.tracking import tracking_table
@@ -29,6 +28,9 @@ from stagecast.training.plot.style import (
     styled,
     titled,
 )
+
+if TYPE_CHECKING:
+    from stagecast.features.events import EventLog
 
 _Z = float(ndtri(0.975))
 _SERIES = ("actual", "expected")

@@ -234,7 +234,9 @@ def _no_worse(
 ) -> Check:
     estimate, share = _relative(losses, dates, horizon_days)
     reason = _worse(estimate, share, rules)
-    sentence = f"{words} {share:+.2%} against the champion's" + (f", {reason}" if reason else "")
+    side = "higher" if share > 0 else "lower"
+    sentence = f"{words} {abs(share):.2%} {side} than the champion's"
+    sentence += f", {reason}" if reason else ""
     return Check(name, not reason, sentence, {"difference": estimate.mean, "relative": share})
 
 

@@ -39,6 +39,8 @@ def test_a_model_whose_scores_hold_is_kept():
     assert result.action == "keep"
     assert "500 were expected to leave, and 500 did" in result.sentence
     assert ask(age=10.0).sentence.endswith("is over in 80 days.")
+    # such as that of contracts, whose scores are not held against what came
+    assert "is over, but its scores are not held against what came" in ask(age=95.0).sentence
 
 
 def test_age_drift_and_each_kind_of_miss_ask_for_a_retraining():
