@@ -13,6 +13,8 @@ from pathlib import Path
 from tests.browser.conftest import SWITCHES, chromium
 
 WIDTH, HEIGHT, COLOURS = 1180, 800, 64
+MARGIN = 14
+"""Pixels left above what is at the top of a picture."""
 PLAN = "/plans/new?play=loyal_going_quiet&contacts=300&contact_cost=1&holdout_percent=20"
 
 
@@ -60,7 +62,7 @@ def take(address: str, folder: Path) -> None:
             page = context.new_page()
             page.goto(picture.path)
             top = page.locator(picture.top).first
-            top.evaluate("e => { e.scrollIntoView(); scrollBy(0, -14); }")
+            top.evaluate(f"e => {{ e.scrollIntoView(); scrollBy(0, -{MARGIN}); }}")
             page.screenshot(path=folder / picture.name)
             context.close()
             with Image.open(folder / picture.name) as drawn:
