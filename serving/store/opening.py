@@ -30,8 +30,10 @@ TABLES = tuple(table for table in metadata.sorted_tables if table is not store_v
 def _tune_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
-    # of a new file: space can be given back without copying the file
-    cursor.execute("PRAGMA auto_vacuum=INCREMENTAL")
+    cursor.execute("PRAGMA page_count")
+    if cursor.fetchone()[0] == 0:  # it would write to a file that is not new
+        # space can be given back without copying the file
+        cursor.execute("PRAGMA auto_vacuum=INCREMENTAL")
     cursor.execute("PRAGMA journal_mode=WAL")  # readers do not wait while a run is written
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.execute("PRAGMA foreign_keys=ON")
