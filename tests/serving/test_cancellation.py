@@ -78,7 +78,7 @@ def home(events: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path
 def test_the_report_and_the_card_say_what_churn_is(home: Path) -> None:
     page = (home / "out" / "report.html").read_text("utf-8")
     for words in (
-        "cancelled",
+        "likely to cancel in the next 150 days",
         "Kaplan-Meier by age",
         "everybody with an open contract",
         "Regression on hazards",
@@ -209,7 +209,7 @@ def test_a_plan_about_contracts_goes_all_its_way(
         }
         for who, arm in members.items()
     ]
-    end = {"customer_id": "c0009", "timestamp": day(DAYS + 31).isoformat(), "event": "visit"}
+    end = {"customer_id": "c0009", "timestamp": day(DAYS + 151).isoformat(), "event": "visit"}
     pd.concat([events, pd.DataFrame([*later, end])]).to_csv("later.csv", index=False)
     body = json.loads(plan("readout", "stay", "later.csv", "--json").out)
     adjusted = body["buyers"]["comparison"]["adjusted"]["per_customer"]
@@ -220,7 +220,7 @@ def test_a_plan_about_contracts_goes_all_its_way(
 
     store = Store.open(f"sqlite:///{tmp_path / 'stagecast.db'}")
     with from_frame(pd.read_csv("later.csv")) as log:
-        (entry,) = settle_due(store.engine, log, day(DAYS + 31))
+        (entry,) = settle_due(store.engine, log, day(DAYS + 151))
     store.close()
     active = entry.result["active"]
     assert active["left"] == (members == "holdout").sum()
