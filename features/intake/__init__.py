@@ -16,7 +16,7 @@
     settling                      removes duplicates and sorts: the table ``events``
     quarantine, reasons, report   refused rows, the reasons for it, and the counts
       time_hints, date_parts,     what to try, made from the refused values and from the columns
-      line_items
+      line_items, zone_names
       number_forms, not_a_log     warnings about the log as a whole
     profiles, proposal            what columns hold, and the mapping that is proposed for them,
       header_proposal             also where the header stands below the first line

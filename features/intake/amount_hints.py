@@ -15,7 +15,9 @@ _SHARE = 0.9
 _SPACES = " \u00a0\u202f"
 _ORDERS = ((".", ","), (",", "."), (",", "space"), (".", "space"), (".", "'"), (",", "'"))
 """Decimal sign and thousands separator, the usual ones first."""
-_IN_BRACKETS = re.compile(r"\(\s*[^()]*\d[^()]*\)")
+_IN_BRACKETS = re.compile(r"\(([^()]*\d[^()]*)\)")
+"""Below 0 as bookkeepers write it; read as such where what is within is a number."""
+_CODE = re.compile(r"[A-Z]{3}")
 
 
 def amount_hint(values: Sequence[str]) -> str | None:
@@ -30,19 +32,23 @@ def amount_hint(values: Sequence[str]) -> str | None:
     "'$1,234.50' is read by --currency-sign '$' --thousands ,"
     >>> amount_hint(["1.250,50", "49,00"])
     "'1.250,50' is read by --decimal , --thousands ."
+    >>> amount_hint(["($20.00)"])
+    "'($20.00)' is read by --currency-sign '$'"
     """
     texts = list(dict.fromkeys(value.strip() for value in values if value.strip()))
     if not texts:
         return None
-    if sum(bool(_IN_BRACKETS.search(text)) for text in texts) >= _SHARE * len(texts):
+    codes = list(dict.fromkeys(code for text in texts for code in _CODE.findall(text)))
+    if len(codes) > 1:
         return (
-            f"{texts[0]!r} stands in brackets, as bookkeepers write what is below 0: write it with "
-            "a minus sign, as in -20.00"
+            f"amounts are in {' and '.join(codes[:3])}, such as {texts[0]!r}: write the code into "
+            "a column of its own, and name it with --currency COL"
         )
-    for sign in (None, *_signs(texts)):
+    plain = [_IN_BRACKETS.sub(r"-\1", text) for text in texts]
+    for sign in (None, *_signs(plain)):
         for decimal, thousands in _ORDERS:
-            if _read_share(texts, decimal, thousands, sign) >= _SHARE:
-                options = _options(texts, decimal, thousands, sign)
+            if _read_share(plain, decimal, thousands, sign) >= _SHARE:
+                options = _options(plain, decimal, thousands, sign)
                 return f"{texts[0]!r} is read by {options}" if options else None
     return None
 

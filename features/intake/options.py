@@ -33,8 +33,8 @@ _NOT_FOR_FILES = (
 _YEAR_DIRECTIVES = ("%Y", "%y", "%-y", "%G", "%g", "%c", "%x")
 
 _RULE_NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
-CURRENCY_SIGN = re.compile(r"[^\d\s.,'+\-()eE]{1,5}")
-"""What ``currency_sign`` may be."""
+CURRENCY_SIGN = re.compile(r"(?![eE]$)[^\d\s.,'+\-()]{1,5}")
+"""What ``currency_sign`` may be; a single E stands in numbers such as 1e5."""
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
 

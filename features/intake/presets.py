@@ -226,16 +226,17 @@ PRESETS: Mapping[str, Preset] = {
 def fitting_presets(columns: Collection[str]) -> list[str]:
     """Return the names of the presets whose export has such columns.
 
-    >>> fitting_presets(["Record ID", "Deal Name", "Deal Stage", "Close Date", "Amount"])
+    >>> columns = ["Record ID", "Deal Stage", "Close Date", "Amount", "Associated Company"]
+    >>> fitting_presets(columns)
     ['hubspot']
     """
     return [name for name, preset in PRESETS.items() if fits(preset, columns)]
 
 
-def presets_but_for_capitals(columns: Collection[str]) -> list[str]:
-    """Return the names of the presets whose export has such columns in other capitals.
+def nearly_fitting_presets(columns: Collection[str]) -> list[str]:
+    """Return the names of the presets whose export has such columns but for capitals or a customer.
 
-    >>> presets_but_for_capitals(["record id", "deal stage", "close date", "amount"])
+    >>> nearly_fitting_presets(["record id", "deal stage", "close date", "amount"])
     ['hubspot']
     """
     lower = [column.lower() for column in columns]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from stagecast.features.intake.date_parts import date_parts_hint
 from stagecast.features.intake.mapping import DEFAULT_COLUMNS, option_of
 from stagecast.features.intake.not_a_log import FEWEST_ROWS, NEEDED
-from stagecast.features.intake.presets import PRESETS, fitting_presets
+from stagecast.features.intake.presets import PRESETS, fitting_presets, nearly_fitting_presets
 from stagecast.features.intake.profiles import Profile, Table
 
 _MOST_TYPES = 60
@@ -137,7 +137,11 @@ def propose(table: Table) -> Proposal:
     if presets:
         return Proposal(table.label, (), None, presets[0], ())
     taken: list[Choice] = []
-    doubts: list[str] = []
+    doubts = [
+        f"is it the {PRESETS[name].title}, with other capitals or without a customer? With the "
+        f"vendor's own names of columns --preset {name} reads it, its order states and refunds too"
+        for name in nearly_fitting_presets(table.names)[:1]
+    ]
     times = [c for c in table.columns if c.time_format is not None]
     time = _named(times, _TIME, avoided=_NO_TIME_OF_EVENT) or (times[0] if times else None)
     texts = [c for c in table.columns if c.time_format is None and c.filled]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import duckdb
 
 from stagecast.features.intake.values import ISO_PATTERNS
+from stagecast.features.intake.zone_names import abbreviation_hint, has_abbreviation
 from stagecast.features.intake.zones import FIRST_YEAR, LAST_YEAR
 
 _DATES = ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y %m %d")
@@ -69,7 +70,21 @@ def time_hint(con: duckdb.DuckDBPyConnection, values: Sequence[str]) -> str | No
     texts = list(dict.fromkeys(value.strip() for value in values if value.strip()))
     if not texts:
         return None
-    return _hint_for(con, texts) or _hint_for(con, texts[:1]) or _no_form_hint(texts[0])
+    return (
+        _hint_for(con, texts)
+        or abbreviation_hint(texts, lambda times: _certain_format(con, times))
+        or _hint_for(con, texts[:1])
+        or _no_form_hint(texts[0])
+    )
+
+
+def _certain_format(con: duckdb.DuckDBPyConnection, texts: Sequence[str]) -> str | None:
+    """Return the only format that reads the texts, also of ISO 8601; else None."""
+    certain = _best_format(con, CERTAIN, texts)
+    if certain is not None:
+        return certain
+    form = time_format_of(con, texts)
+    return form[0] if form is not None and form[0] and form[1] else None
 
 
 def _hint_for(con: duckdb.DuckDBPyConnection, texts: Sequence[str]) -> str | None:
@@ -182,7 +197,11 @@ def _readable(con: duckdb.DuckDBPyConnection, form: str, texts: Sequence[str]) -
             false) FROM (SELECT unnest(CAST(? AS VARCHAR[])) AS text)""",
             [form, FIRST_YEAR, LAST_YEAR, list(texts)],
         ).fetchall()
-    return [bool(fits) for (fits,) in rows]
+    names_zone = form.endswith("%Z")
+    return [
+        bool(fits) and not (names_zone and has_abbreviation(text))
+        for text, (fits,) in zip(texts, rows, strict=True)
+    ]
 
 
 def time_format_of(

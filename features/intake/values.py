@@ -14,6 +14,8 @@ from stagecast.features.intake.options import NUMERIC_TIME_FORMATS, THOUSANDS, R
 
 NUMBER_PATTERN = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
 """Regular expression of a plain number."""
+_IN_BRACKETS = r"\(\s*\d+(\.\d*)?\s*\)"
+"""A number below 0 as bookkeepers write it."""
 _LOCAL_PATTERN = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?"
 _ZONED_PATTERN = (
     r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?"
@@ -37,7 +39,9 @@ _MACROS = f"""
 CREATE OR REPLACE MACRO as_number(t) AS CASE
     WHEN contains(t, '_') OR contains(t, '+-') THEN NULL
     WHEN isfinite(TRY_CAST(t AS DOUBLE)) THEN TRY_CAST(t AS DOUBLE)
-    WHEN regexp_full_match(trim(t), {quote_text(NUMBER_PATTERN)}) THEN TRY_CAST(t AS DOUBLE) END;
+    WHEN regexp_full_match(trim(t), {quote_text(NUMBER_PATTERN)}) THEN TRY_CAST(t AS DOUBLE)
+    WHEN regexp_full_match(trim(t), {quote_text(_IN_BRACKETS)})
+    THEN -TRY_CAST(trim(t, '() ') AS DOUBLE) END;
 CREATE OR REPLACE MACRO as_iso_local(t) AS CASE
     WHEN regexp_full_match(t, {quote_text(_PLAIN_PATTERN)}) THEN TRY_CAST(t AS TIMESTAMP)
     WHEN regexp_full_match(t, {quote_text(_LOCAL_PATTERN)}) THEN TRY_CAST(t AS TIMESTAMP) END;
@@ -53,7 +57,8 @@ CREATE OR REPLACE MACRO as_iso_time(t) AS CASE
 def define_macros(con: duckdb.DuckDBPyConnection) -> None:
     """Define the SQL macros that convert texts; each returns NULL for any other text.
 
-    ``as_number(text)`` returns a DOUBLE, infinite if the number is too large. ``as_iso_time(text)``
+    ``as_number(text)`` returns a DOUBLE, infinite if the number is too large; one in brackets is
+    below 0. ``as_iso_time(text)``
     returns a TIMESTAMP in UTC from an ISO 8601 time; ``as_iso_local`` reads only the times without
     a zone, ``as_iso_zoned`` only those with one.
     """
@@ -109,7 +114,7 @@ def plain_number(text: str, options: ReadOptions) -> str:
     signs = _SPACES if thousands == " " else thousands
     groups = rf"\d{{1,3}}([{signs}]\d{{3}})+|" if thousands else ""
     point = f"[{decimal}]"
-    pattern = rf"[+-]?(({groups}\d+)({point}\d*)?|{point}\d+)([eE][+-]?\d+)?"
+    pattern = rf"\(?[+-]?(({groups}\d+)({point}\d*)?|{point}\d+)([eE][+-]?\d+)?\)?"
     plain = f"translate({text}, {quote_text(decimal + signs)}, '.')"
     return f"CASE WHEN regexp_full_match(trim({text}), {quote_text(pattern)}) THEN {plain} END"
 

@@ -80,6 +80,20 @@ def test_an_export_of_a_vendor_gets_its_preset(name: str) -> None:
     assert proposal.options() == {"preset": name}
 
 
+@pytest.mark.parametrize("change", [str.lower, str.upper])
+@pytest.mark.parametrize("name", ["shopify", "stripe", "hubspot"])
+def test_an_export_with_other_capitals_is_read_by_hand_and_named(name: str, change) -> None:
+    proposal = proposal_of(EXPORTS[name]().frame.rename(columns=change))
+    assert proposal.preset is None
+    assert proposal.is_complete
+    assert f"--preset {name}" in proposal.doubts[0]
+
+
+def test_an_export_without_a_customer_gets_no_preset() -> None:
+    proposal = proposal_of(EXPORTS["hubspot"]().frame.drop(columns=["Associated Company"]))
+    assert (proposal.preset, proposal.is_complete) == (None, False)
+
+
 def test_a_table_with_a_row_per_customer_is_no_log() -> None:
     frame = pd.DataFrame(
         {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import datetime
 from pathlib import Path
 
@@ -105,6 +106,30 @@ def test_day_and_month_that_nothing_tells_apart_are_left_to_the_user() -> None:
 def test_values_of_both_orders_are_named() -> None:
     hint = time_hint(duckdb.connect(), ["13/02/2025", "02/13/2025", "01/01/2025"]) or ""
     assert "'13/02/2025' has the day first and '02/13/2025' the month" in hint
+
+
+@pytest.mark.parametrize(
+    ("text", "utc"),
+    [
+        ("2025-07-01 10:00:00 CEST", datetime(2025, 7, 1, 8)),
+        ("2025-07-01T10:00:00 EDT", datetime(2025, 7, 1, 14)),
+        ("13.07.2025 10:00 MSK", datetime(2025, 7, 13, 7)),
+        ("Jul 1, 2025 10:00 PM BST", datetime(2025, 7, 1, 21)),
+    ],
+)
+def test_an_abbreviation_of_a_zone_is_read_as_the_hint_says(text: str, utc: datetime) -> None:
+    hint = str(time_hint(duckdb.connect(), [text]))
+    words = shlex.split(hint.partition(": --time-format")[2])
+    options = ReadOptions(time_format=words[0], zone=words[2])
+    with from_frame(log_of([text]), options) as log:
+        assert log.con.execute('SELECT "timestamp" FROM events').fetchall() == [(utc,)]
+
+
+def test_summer_and_winter_of_one_zone_are_told_as_offsets() -> None:
+    texts = ["2025-07-01 10:00:00 AEST", "2025-01-01 10:00:00 AEDT"]
+    hint = str(time_hint(duckdb.connect(), texts))
+    assert "(AEST is +10:00, AEDT +11:00)" in hint
+    assert "--time-format" not in hint
 
 
 def test_a_day_that_does_not_exist_is_no_matter_of_form() -> None:
