@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 import numpy as np
 import pandas as pd
@@ -94,34 +94,36 @@ def purchase_days(
     """
     if is_log(purchases):
         customer, time, amount = "customer_id", "timestamp", amount and "amount"
-        purchases = _purchases_of(purchases)
-    if not hasattr(purchases, "columns"):
+        frame = _purchases_of(purchases)
+    else:
+        frame = cast("pd.DataFrame", purchases)
+    if not hasattr(frame, "columns"):
         raise UsageError(
             f"purchases is {purchases!r}; give a DataFrame of purchases, or a log of read_events"
         )
     for name in (customer, time, *([] if amount is None else [amount])):
-        if name not in purchases.columns:
+        if name not in frame.columns:
             raise UsageError(
                 f"purchases have no column {name!r}; their columns are "
-                f"{', '.join(map(str, purchases.columns[:12]))}. Say which it is by customer=, "
+                f"{', '.join(map(str, frame.columns[:12]))}. Say which it is by customer=, "
                 "time= and amount="
             )
     try:
-        instants = pd.to_datetime(purchases[time], utc=True, format="ISO8601")
-        money = 0.0 if amount is None else pd.to_numeric(purchases[amount])
+        instants = pd.to_datetime(frame[time], utc=True, format="ISO8601")
+        money = 0.0 if amount is None else pd.to_numeric(frame[amount])
     except (ValueError, TypeError) as error:
         raise UsageError(
             f"purchases cannot be read: {error}; write times like 2024-01-31 or 2024-01-31 "
             "10:00, or pass timestamps"
         ) from error
-    faulty = np.flatnonzero(instants.isna() | purchases[customer].isna())
+    faulty = np.flatnonzero(instants.isna() | frame[customer].isna())
     if len(faulty):
         raise UsageError(
             f"purchases have {len(faulty)} rows without a customer or a time, first row "
             f"{faulty[0]}; leave them out"
         )
     day = (instants - pd.Timestamp(0, tz="UTC")) // _DAY
-    rows = pd.DataFrame({"customer": purchases[customer], "day": day, "amount": money})
+    rows = pd.DataFrame({"customer": frame[customer], "day": day, "amount": money})
     return rows.groupby(["customer", "day"], sort=True)["amount"].sum().reset_index()
 
 
