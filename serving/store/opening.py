@@ -31,7 +31,7 @@ def _tune_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
     cursor.execute("PRAGMA page_count")
-    if cursor.fetchone()[0] == 0:  # it would write to a file that is not new
+    if cursor.fetchall()[0][0] == 0:  # it would write to a file that is not new
         # space can be given back without copying the file
         cursor.execute("PRAGMA auto_vacuum=INCREMENTAL")
     cursor.execute("PRAGMA journal_mode=WAL")  # readers do not wait while a run is written
