@@ -69,8 +69,8 @@ def catalog(horizon: Span = "90d") -> pd.DataFrame:
 
     Examples
     --------
-    >>> catalog().loc["recency_days", ["unit", "predictor"]].tolist()
-    ['days', True]
+    >>> catalog().loc["recency_days", ["unit", "meaning"]].tolist()[0]
+    'days'
     """
     features = OwnFeatures().catalog(as_days(horizon)).features
     rows = [(f.name, f.unit, f.meaning, f.definition, f.predictor) for f in features]

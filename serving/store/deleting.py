@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 import sqlalchemy as sa
 
 from stagecast.features.errors import UsageError
-from stagecast.serving.store.erased import note_erasures
+from stagecast.serving.store.erased import are_noted, note_erasures
 
 CUSTOMER_COLUMN = "customer_id"
 
@@ -77,13 +77,16 @@ def deleting_connection(engine: sa.Engine) -> Iterator[sa.Connection]:
 def delete_rows_in(connection: sa.Connection, ids: Sequence[str]) -> int:
     """Delete a customer's rows in the transaction of a connection, and return their number.
 
-    In a store, the erasure is noted, so that no backup of before brings the customer back.
+    In a store, the erasure is noted, so that no backup of before brings the customer back; one that
+    finds nothing, of a customer who is noted already, writes nothing.
     """
-    note_erasures(connection, ids)
-    return sum(
+    rows = sum(
         connection.execute(table.delete().where(*_conditions(table, ids))).rowcount
         for table in customer_tables(connection)
     )
+    if rows or not are_noted(connection, ids):
+        note_erasures(connection, ids)
+    return rows
 
 
 def purge(engine: sa.Engine) -> None:

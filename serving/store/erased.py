@@ -69,6 +69,21 @@ def note_erasures(connection: sa.Connection, ids: Sequence[str]) -> None:
     )
 
 
+def are_noted(connection: sa.Connection, ids: Sequence[str]) -> bool:
+    """Return whether an erasure of each of these ids was noted; True where nothing can be noted."""
+    if not sa.inspect(connection).has_table(erasure_notes.name):
+        return True
+    secret = connection.scalar(
+        sa.select(server_secrets.c.value).where(server_secrets.c.name == _SECRET)
+    )
+    if secret is None:
+        return False
+    hashes = {hash_of(str(secret), customer_id) for customer_id in ids}
+    column = erasure_notes.c.customer_hash
+    noted = connection.scalars(sa.select(column).where(column.in_(hashes))).all()
+    return hashes <= set(noted)
+
+
 def erasure_count(connection: sa.Connection) -> int:
     """Return how many erasures were noted: what was worked out before the last one is outdated."""
     return int(connection.scalar(sa.select(sa.func.count()).select_from(erasure_notes)) or 0)
