@@ -80,7 +80,7 @@ def test_the_report_and_the_card_say_what_churn_is(home: Path) -> None:
     for words in (
         "likely to cancel in the next 150 days",
         "Kaplan-Meier by age",
-        "everybody with an open contract",
+        "Risk by age of the contract",
         "Regression on hazards",
     ):
         assert words in page
