@@ -233,9 +233,9 @@ class _Parent:
         if self._follower is None or not place.is_ready.is_set():
             return
         doubt = self._follower.doubt
-        said = place.process.pid, doubt
-        if self._doubts.get(place.number) != said:
-            self._doubts[place.number] = said
+        of_process = place.process.pid, doubt
+        if self._doubts.get(place.number) != of_process:
+            self._doubts[place.number] = of_process
             place.order({"doubt": None if doubt is None else doubt.to_json()})
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:

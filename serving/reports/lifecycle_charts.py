@@ -117,8 +117,8 @@ def stage_history(
     )
     last = [row for row in shown if periods and row["period"] == periods[-1] and row["customers"]]
     words = ", ".join(f"{row['stage']} {display.number(row['customers'])}" for row in last)
-    said = t["said_history"].format(values=words or t["nobody"])
-    return to_svg(chart, "history", said, display)
+    summary = t["said_history"].format(values=words or t["nobody"])
+    return to_svg(chart, "history", summary, display)
 
 
 def pareto_curve(
@@ -208,8 +208,8 @@ def cohort_grid(rows: Sequence[Mapping[str, Any]], display: Display = ENGLISH) -
     extent = t["cohorts_extent"].format(
         n=display.number(len(names)), share=display.percent(highest)
     )
-    said = t["said_cohorts"].format(values=extent if shown else t["no_cohort"])
-    return to_svg(chart, "cohorts", said, display)
+    summary = t["said_cohorts"].format(values=extent if shown else t["no_cohort"])
+    return to_svg(chart, "cohorts", summary, display)
 
 
 def repeat_bars(rows: Sequence[Mapping[str, Any]], display: Display = ENGLISH) -> Markup:
@@ -260,8 +260,8 @@ def repeat_bars(rows: Sequence[Mapping[str, Any]], display: Display = ENGLISH) -
     words = base.mark_text(dy=-9, fontSize=12, color=INK["ink"]).encode(y="top:Q", text="text:N")
     chart = alt.layer(bars, whiskers, *ends, words).properties(width=HALF_WIDTH, height=HEIGHT)
     values = ", ".join(f"{row['next']}: {row['text']}" for row in shown)
-    said = t["said_repeat"].format(values=values or t["few_orders"])
-    return to_svg(chart, "repeat", said, display)
+    summary = t["said_repeat"].format(values=values or t["few_orders"])
+    return to_svg(chart, "repeat", summary, display)
 
 
 def spell_bars(
@@ -332,8 +332,8 @@ def spell_bars(
         words.encode(x=alt.X("at:Q", scale=scale), text="text:N"),
     ).properties(width=WIDE_WIDTH - 160, height=alt.Step(STEP))
     values = ", ".join(f"{row['stage']} {row['text']}" for row in shown)
-    said = t["said_spells"].format(values=values or t["no_stay"])
-    return to_svg(chart, "spells", said, display)
+    summary = t["said_spells"].format(values=values or t["no_stay"])
+    return to_svg(chart, "spells", summary, display)
 
 
 def _stay(row: Mapping[str, Any], display: Display) -> str:

@@ -151,11 +151,14 @@ def _prepare(work: Path, before: _Before, erased: Sequence[str]) -> tuple[int, d
         for start in range(0, len(ids), IDS):
             delete_rows(engine, ids[start : start + IDS])
         with engine.begin() as connection:
-            given = copying.last_numbers(connection)
-            names = {*given, *before.numbers}
+            last_numbers = copying.last_numbers(connection)
+            names = {*last_numbers, *before.numbers}
             copying.set_numbers(
                 connection,
-                {name: max(given.get(name, 0), before.numbers.get(name, 0)) for name in names},
+                {
+                    name: max(last_numbers.get(name, 0), before.numbers.get(name, 0))
+                    for name in names
+                },
             )
             counts = copying.row_counts(connection)
     finally:

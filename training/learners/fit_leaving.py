@@ -66,12 +66,16 @@ def fit_leaving(
         if season is None or season.is_even:
             return Leaving(gone_weights)
         return _with_season(Leaving(gone_weights), base, sample, season)
-    some = [k for k, p in enumerate(posterior) if p >= LEAST_WEIGHT]
-    kept_models = tuple(models[k] for k in some)
-    weights = posterior[some] / posterior[some].sum()
+    likely_models, weights = _likely(models, posterior)
     return Leaving(
-        _gone_weights(kept_models, weights, sample), kept_models, tuple(map(float, weights))
+        _gone_weights(likely_models, weights, sample), likely_models, tuple(map(float, weights))
     )
+
+
+def _likely(models: Sequence[Model], posterior: Array) -> tuple[tuple[Model, ...], Array]:
+    """Return the models of at least ``LEAST_WEIGHT``, and their weights, which add up to 1."""
+    likely = [k for k, p in enumerate(posterior) if p >= LEAST_WEIGHT]
+    return tuple(models[k] for k in likely), posterior[likely] / posterior[likely].sum()
 
 
 def _with_season(
@@ -84,11 +88,8 @@ def _with_season(
     except FitError:
         return even
     posterior = softmax(np.array([model.log_likelihood_of(*history).sum() for model in models]))
-    some = [k for k, p in enumerate(posterior) if p >= LEAST_WEIGHT]
-    weights = posterior[some] / posterior[some].sum()
-    return Leaving(
-        even.gone_weights, tuple(models[k] for k in some), tuple(map(float, weights)), season
-    )
+    likely_models, weights = _likely(models, posterior)
+    return Leaving(even.gone_weights, likely_models, tuple(map(float, weights)), season)
 
 
 def _models(

@@ -203,16 +203,16 @@ def _share_by_hazard(
     _, _, s, beta = model.params
     daily = np.log1p(annual_rate) / YEAR_DAYS
     edges = np.linspace(0.0, float(days), 1 + int(np.clip(days / 14.0, 4, MOST_STEPS)))
-    kept, staying = np.zeros(T.shape), np.zeros(T.shape)
+    unlost, staying = np.zeros(T.shape), np.zeros(T.shape)
     passed = season.time_at(as_of)
     for start, stop in itertools.pairwise(edges):
         until = season.time_at(as_of + stop)
         middle = (start + stop) / 2.0
         orders = (until - passed) * np.exp(-daily * middle)
-        kept = kept + orders
+        unlost = unlost + orders
         staying = staying + orders * np.exp(-s * np.log1p(middle / (beta + T)))
         passed = until
-    return np.asarray(staying / np.maximum(kept, _SMALLEST))
+    return np.asarray(staying / np.maximum(unlost, _SMALLEST))
 
 
 def weighted(values: Sequence[Array], weights: Sequence[float]) -> Array:

@@ -83,9 +83,9 @@ class BaseOfArrays:
         days, rate = self._config.value_horizon_days, self._config.annual_discount
         rows = dict(zip(HISTORY, (np.array([value]) for value in said.history), strict=True))
         alive = [np.array([p]) for p in said.alive]
-        kept = self._base.kept_orders(days, rows, rate, alive)
+        staying = self._base.kept_orders(days, rows, rate, alive)
         if leaving is None:
             back = self._base.regained_orders(days, rows, rate, alive)
         else:
             back = leaving.regained_orders(self._base, days, rows, rate, alive)
-        return float(kept[0]), float(back[0])
+        return float(staying[0]), float(back[0])

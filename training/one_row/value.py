@@ -105,12 +105,12 @@ class BaseOfOne:
         """Return the discounted orders of who never leaves, and of who had left and is back."""
         x, t_x, T = said.history
         alive = said.alive
-        kept = self._given(alive, [model.kept_orders(x, T) for model in self.models])
+        staying = self._given(alive, [model.kept_orders(x, T) for model in self.models])
         back = [model.rate_if_left(x, t_x, T) * self.length for model in self.models]
         if leaving is None:
-            return kept, self._given([1.0 - p for p in alive], back)
+            return staying, self._given([1.0 - p for p in alive], back)
         gone, lost = regained_total(alive, back, self.weights, leaving.gone_weights)  # type: ignore[arg-type]
-        return kept, float(lost) / maximum(float(gone), _SMALLEST)
+        return staying, float(lost) / maximum(float(gone), _SMALLEST)
 
     def _given(self, chances: Sequence[float], values: list[float]) -> float:
         """Return the mean of the models' values given an event of which each has a chance."""

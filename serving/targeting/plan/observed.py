@@ -129,9 +129,9 @@ def observe(
         if terms is not None:
             spells = table.spells(terms)
             rows = _positions(spells.customers, ids)
-            kept = kept_by(spells, microseconds(start), passed)
+            still_open = kept_by(spells, microseconds(start), passed)
             orders = np.zeros_like(orders)
-            orders[rows[rows >= 0]] = kept[rows >= 0]
+            orders[rows[rows >= 0]] = still_open[rows >= 0]
     finally:
         table.close()
     if len(ids) and not (position >= 0).any():

@@ -37,8 +37,8 @@ def log_odds_dead(params: Params, k: int, x: Array, t_x: Array, T: Array) -> Arr
     _, log_density = _silences(params, k, x, t_x, T)
     share = np.exp(log_density + s * np.log1p((T - t_x) / (beta + t_x))[..., None]).sum(axis=-1)
     silent = log_few_phases(r + k * x, k, T - t_x, alpha + t_x)
-    some = (t_x < T) & (share > 0)
-    return np.where(some, np.log(np.where(some, share, 1.0)) - silent, -np.inf)
+    may_have_left = (t_x < T) & (share > 0)
+    return np.where(may_have_left, np.log(np.where(may_have_left, share, 1.0)) - silent, -np.inf)
 
 
 def log_likelihood(params: Params, k: int, x: Array, t_x: Array, T: Array) -> Array:
