@@ -20,7 +20,7 @@ Science 35(5), with one k of all customers, by which its integrals over the rate
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import gammaln
+from scipy.special import gammaln, logsumexp
 
 from stagecast.features.arrays import Array
 from stagecast.training.learners.btyd import renewals
@@ -35,10 +35,10 @@ def log_odds_dead(params: Params, k: int, x: Array, t_x: Array, T: Array) -> Arr
     """Log of P(inactive at T) / P(active at T), per customer; ``-inf`` where t_x = T."""
     r, alpha, s, beta = params
     _, log_density = _silences(params, k, x, t_x, T)
-    share = np.exp(log_density + s * np.log1p((T - t_x) / (beta + t_x))[..., None]).sum(axis=-1)
+    # in logs: the chance of having left overflows where a silence is long beyond all gaps
+    log_share = logsumexp(log_density + s * np.log1p((T - t_x) / (beta + t_x))[..., None], axis=-1)
     silent = log_few_phases(r + k * x, k, T - t_x, alpha + t_x)
-    may_have_left = (t_x < T) & (share > 0)
-    return np.where(may_have_left, np.log(np.where(may_have_left, share, 1.0)) - silent, -np.inf)
+    return np.where((t_x < T) & ~np.isneginf(log_share), log_share - silent, -np.inf)
 
 
 def log_likelihood(params: Params, k: int, x: Array, t_x: Array, T: Array) -> Array:
