@@ -50,7 +50,7 @@ def log_few_phases(R: Array, k: int, elapsed: Array, before: Array) -> Array:
         for j in range(1, k):
             term *= (R + (j - 1.0)) / j * share
             total += term
-        log_total = np.log(total)
+        log_total = np.asarray(np.log(total))  # of one customer it would be no array
     large = ~np.isfinite(total)
     if large.any():
         phases = np.arange(float(k))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.special import betaln
 from scipy.stats import nbinom
@@ -214,6 +214,7 @@ def test_who_just_renewed_for_a_year_is_silent_until_the_next() -> None:
     st.tuples(st.floats(0.0, 4000.0), st.floats(0.0, 1.0)),
     st.floats(0.0, 4000.0),
 )
+@example(100, (1.0, 1.0, 1.0, 1.0), 489, (0.0, 0.0), 697.0)
 def test_every_answer_is_finite_and_possible(
     k: int,
     params: tuple[float, float, float, float],
