@@ -177,11 +177,13 @@ def create_app(
             except StagecastError as error:
                 state.scorer_fault = f"the model '{settings.model}' was not loaded: {error}"
         courier = _courier(state)
-        if state.store is not None and not settings.read_only and state.does_jobs:
-            state.purger = Purger(state.store.engine)
-            state.purger.start()
+        if state.store is not None and not settings.read_only:
+            # each worker scores what was sent to it; one purges for all
             state.jobs = JobQueue(state.store.engine)
             state.jobs.start()
+            if state.works_for_all:
+                state.purger = Purger(state.store.engine)
+                state.purger.start()
         written = None if worker is None else asyncio.create_task(keep_written(state, worker))
         async with tools.running():
             yield
@@ -259,7 +261,7 @@ def create_app(
 def _courier(state: State) -> Courier | None:
     """Start to send webhooks; None where no address is set, or there is no store."""
     receiver = receiver_of(state.settings)
-    if receiver is None or state.store is None or not state.does_jobs:
+    if receiver is None or state.store is None or not state.works_for_all:
         return None
     if state.settings.read_only:
         return None

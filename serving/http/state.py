@@ -78,7 +78,7 @@ class State:
         return self._health_limiter
 
     @property
-    def does_jobs(self) -> bool:
+    def works_for_all(self) -> bool:
         """Whether this process purges and sends webhooks, which one of the workers does for all."""
         return self.worker is None or self.worker.number == 0
 

@@ -14,8 +14,11 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from stagecast.serving.http.app import create_app
 from stagecast.serving.http.job_queue import WAITING_MAX
 from stagecast.serving.keys.book import KeyBook
+from stagecast.serving.metrics.workers import Worker
+from stagecast.serving.settings import Settings
 from stagecast.serving.store import jobs
 from stagecast.serving.store.store import Store
 from tests.serving import published, web
@@ -71,6 +74,23 @@ def ended(api: web.Client, job: dict[str, Any]) -> dict[str, Any]:
         return now if now["finished_at"] is not None else None
 
     return wait_until(state, "the job to end")
+
+
+def test_each_of_several_workers_scores_the_jobs_that_are_sent_to_it(
+    tmp_path: Path, store: Store
+) -> None:
+    for number in range(2):
+        app = create_app(
+            Settings(store="sqlite:///unused.db", model="bundle"),
+            scorer_loader=lambda _: web.FakeScorer(),
+            store=store,
+            worker=Worker(number, tmp_path),
+        )
+        with web.client(app) as one:
+            answer = one.post("/v1/jobs", json=batch(2))
+            assert answer.status_code == 202, answer.text
+            path = answer.headers["location"]
+            wait_until(lambda one=one, path=path: one.get(path).json()["state"] == "done", "done")
 
 
 def test_a_job_scores_more_than_a_request_may_have_and_names_who_has_no_score(
