@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from stagecast.serving.http.schema_parts import object_schema
+
 _TEXT: dict[str, Any] = {"type": "string"}
 _NUMBER: dict[str, Any] = {"type": ["number", "null"]}
 _COUNT: dict[str, Any] = {"type": "integer"}
@@ -13,10 +15,12 @@ _FIGURES = ("cac", "first_order", "year_over", "year", "clv", "ltv_to_cac", "los
 def channel_schemas() -> dict[str, Any]:
     """Return name -> schema."""
     point = {name: {"type": "number"} for name in ("days", "value", "low", "high")}
-    earned = _object(point, "What a customer has brought by an age, times the margin")
+    earned = object_schema(point, "What a customer has brought by an age, times the margin")
     group = _group({"earned": {"type": "array", "items": earned}})
     cohort = _group({"cohort": {"type": "string", "format": "date"}})
-    ends = _object(dict.fromkeys(("value", "low", "high"), _NUMBER), "A number and its interval")
+    ends = object_schema(
+        dict.fromkeys(("value", "low", "high"), _NUMBER), "A number and its interval"
+    )
     plan_cost = {
         "plan": _TEXT,
         "until": _TEXT,
@@ -26,7 +30,7 @@ def channel_schemas() -> dict[str, Any]:
         "cost_per_kept": ends,
     }
     return {
-        "Figure": _object(
+        "Figure": object_schema(
             {
                 **dict.fromkeys(("value", "low", "high"), _NUMBER),
                 "customers": _COUNT,
@@ -35,14 +39,14 @@ def channel_schemas() -> dict[str, Any]:
             },
             "A number with its 95 % interval; null where fewer customers are known than it needs",
         ),
-        "Payback": _object(
+        "Payback": object_schema(
             {
                 **dict.fromkeys(("days", "low", "high"), _NUMBER),
                 "followed_days": {"type": "number"},
             },
             "Days from the first purchase until the cost is earned; null: not by followed_days",
         ),
-        "ChannelList": _object(
+        "ChannelList": object_schema(
             {
                 "as_of": {"type": "string", "format": "date-time"},
                 "model_version": _TEXT,
@@ -53,7 +57,7 @@ def channel_schemas() -> dict[str, Any]:
                 "cohorts": {"type": "array", "items": cohort},
                 "keeping": {
                     "type": "array",
-                    "items": _object(plan_cost, "What a plan that is over cost and kept"),
+                    "items": object_schema(plan_cost, "What a plan that is over cost and kept"),
                 },
                 "notes": {"type": "array", "items": _TEXT},
             },
@@ -65,7 +69,7 @@ def channel_schemas() -> dict[str, Any]:
 def _group(more: dict[str, Any]) -> dict[str, Any]:
     figure = {"anyOf": [{"$ref": "#/components/schemas/Figure"}, {"type": "null"}]}
     payback = {"anyOf": [{"$ref": "#/components/schemas/Payback"}, {"type": "null"}]}
-    return _object(
+    return object_schema(
         {
             "first_seen_in": _TEXT,
             **more,
@@ -77,12 +81,3 @@ def _group(more: dict[str, Any]) -> dict[str, Any]:
         },
         "Those who were first seen in one group; customers are those of them who have bought",
     )
-
-
-def _object(properties: dict[str, Any], description: str) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "description": description,
-        "properties": properties,
-        "required": sorted(properties),
-    }

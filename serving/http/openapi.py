@@ -5,7 +5,6 @@ They describe the bodies that msgspec decodes, the score of the contract, and th
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,6 +16,7 @@ from stagecast.serving.http.channel_schemas import channel_schemas
 from stagecast.serving.http.examples import EXAMPLE_SCORE, example_request
 from stagecast.serving.http.plan_schemas import BODIES, EXAMPLES, plan_schemas
 from stagecast.serving.http.run_schemas import run_schemas
+from stagecast.serving.http.schema_parts import object_schema
 from stagecast.serving.http.score_properties import score_properties
 from stagecast.serving.http.trust_schemas import trust_schemas
 from stagecast.serving.scoring.contract import WARNING_CODES
@@ -209,17 +209,6 @@ def _restore_examples(content: dict[str, Any]) -> None:
             form["example"] = _EXAMPLES[name]
 
 
-def _object(
-    properties: dict[str, Any], description: str, optional: Collection[str] = ()
-) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "description": description,
-        "properties": properties,
-        "required": sorted(set(properties).difference(optional)),
-    }
-
-
 def _array(items: dict[str, Any]) -> dict[str, Any]:
     return {"type": "array", "items": items}
 
@@ -267,7 +256,7 @@ def _response_schemas() -> dict[str, Any]:
     }
     fault = {"type": "object", "properties": dict.fromkeys(("where", "problem"), text)}
     return {
-        "Score": _object(
+        "Score": object_schema(
             score_properties(_REF),
             "One customer's score; the same columns as scores.parquet",
             optional=("warnings",),
@@ -283,11 +272,11 @@ def _response_schemas() -> dict[str, Any]:
             },
             "required": ["code", "detail"],
         },
-        "ScoreAnswer": _object(
+        "ScoreAnswer": object_schema(
             {**run, "scores": scores, "errors": _array(unscored)},
             "The scores, in the order of the customers asked for",
         ),
-        "CustomerList": _object(
+        "CustomerList": object_schema(
             {
                 "run": {"type": "integer"},
                 **run,
@@ -297,11 +286,11 @@ def _response_schemas() -> dict[str, Any]:
             },
             "One page of the ranked list; total counts all pages",
         ),
-        "CustomerAnswer": _object(
+        "CustomerAnswer": object_schema(
             {
                 "score": _ref("Score"),
-                "changes": _array(_object(change, "A field that changed, in a sentence")),
-                "history": _array(_object(past_score, "The score of one run")),
+                "changes": _array(object_schema(change, "A field that changed, in a sentence")),
+                "history": _array(object_schema(past_score, "The score of one run")),
                 "history_next": {"type": ["integer", "null"]},
                 "play": {
                     "type": ["object", "null"],
@@ -314,9 +303,11 @@ def _response_schemas() -> dict[str, Any]:
                     },
                 },
                 "plans": _array(_ref("PlanOfCustomer")),
-                "risk_steps": _array(_object(step, "What one reason adds to the probability")),
+                "risk_steps": _array(
+                    object_schema(step, "What one reason adds to the probability")
+                ),
                 "usual_gap_days": number,
-                "timeline": _array(_object(entry, "An instant of the past, or one expected")),
+                "timeline": _array(object_schema(entry, "An instant of the past, or one expected")),
             },
             (
                 "The last published score, what changed since the score before, all scores so far, "
@@ -324,10 +315,10 @@ def _response_schemas() -> dict[str, Any]:
                 "up, and what is stored of the past"
             ),
         ),
-        "LookupAnswer": _object(
+        "LookupAnswer": object_schema(
             {"scores": scores, "missing": _array(text)}, "Scores in the order of the ids"
         ),
-        "Erasure": _object(
+        "Erasure": object_schema(
             {
                 "id": {"type": "integer"},
                 "state": {"type": "string", "enum": ["waiting", "running", "done"]},
@@ -337,21 +328,21 @@ def _response_schemas() -> dict[str, Any]:
             },
             "An erasure: the rows are deleted, and the files are rewritten when it is done",
         ),
-        "StageList": _object(
+        "StageList": object_schema(
             {
                 **run,
                 "scheme": text,
-                "stages": _array(_object(stage, "A stage with who stands on it")),
+                "stages": _array(object_schema(stage, "A stage with who stands on it")),
             },
             "The stages of the scheme, in order",
         ),
-        "StageFlowList": _object(
+        "StageFlowList": object_schema(
             {
                 "from_as_of": {**instant, "type": ["string", "null"]},
                 "to_as_of": instant,
                 "scheme": text,
                 "flows": _array(
-                    _object(
+                    object_schema(
                         flow, "Customers who went one way; share is of those on from_stage then"
                     )
                 ),

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from stagecast.serving.http.plan_bodies import OutcomesBody, PlanBody, SentBody
+from stagecast.serving.http.schema_parts import object_schema
 from stagecast.serving.targeting.plan.forecast import Forecast
 from stagecast.serving.targeting.trial.readout import ReadOut
 
@@ -72,7 +73,9 @@ def plan_schemas(ref_template: str) -> dict[str, Any]:
         ),
     }
     return schemas | {
-        "Plan": _object(plan, "A plan: what it was asked for, what is expected of it, its state"),
+        "Plan": object_schema(
+            plan, "A plan: what it was asked for, what is expected of it, its state"
+        ),
         "PlanAnswer": {
             "description": "What a plan would be; `plan` is null where nothing was stored",
             "allOf": [
@@ -88,7 +91,7 @@ def plan_schemas(ref_template: str) -> dict[str, Any]:
             "description": "What a plan brought, as of a look",
             "allOf": [
                 ref("ReadOut"),
-                _object(
+                object_schema(
                     {
                         "erased": {"type": "integer", "description": "customers erased since"},
                         **dict.fromkeys(("read_at", "data_until"), instant),
@@ -97,7 +100,7 @@ def plan_schemas(ref_template: str) -> dict[str, Any]:
                 ),
             ],
         },
-        "Results": _object(
+        "Results": object_schema(
             {
                 "plans": {"type": "array", "items": text},
                 **{key: {"type": "integer"} for key in ("contacted", "held_out")},
@@ -109,7 +112,7 @@ def plan_schemas(ref_template: str) -> dict[str, Any]:
             },
             "What all closed plans brought together",
         ),
-        "PlanOfCustomer": _object(
+        "PlanOfCustomer": object_schema(
             {
                 **dict.fromkeys(("name", "state", "arm"), text),
                 "starts_at": instant,
@@ -119,24 +122,15 @@ def plan_schemas(ref_template: str) -> dict[str, Any]:
             },
             "A plan that a customer was in",
         ),
-        "PlanList": _object({"plans": {"type": "array", "items": ref("Plan")}}, "All plans"),
-        "PlanCustomers": _object(
+        "PlanList": object_schema({"plans": {"type": "array", "items": ref("Plan")}}, "All plans"),
+        "PlanCustomers": object_schema(
             {
                 "plan": text,
                 "customers": {
                     "type": "array",
-                    "items": _object(customer, "A customer of a plan; money is expected"),
+                    "items": object_schema(customer, "A customer of a plan; money is expected"),
                 },
             },
             "The list of a plan, in the order of its ranks",
         ),
-    }
-
-
-def _object(properties: dict[str, Any], description: str) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "description": description,
-        "properties": properties,
-        "required": sorted(properties),
     }

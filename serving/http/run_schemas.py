@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from stagecast.serving.http.schema_parts import object_schema
 from stagecast.serving.store.feed import SHOWN
 
 _TEXT: dict[str, Any] = {"type": "string"}
@@ -40,12 +41,12 @@ def run_schemas() -> dict[str, Any]:
         "problem": _TEXT_OR_NULL,
     }
     return {
-        "Job": _object(job, "A batch of raw events that is scored in the background"),
-        "JobList": _object(
+        "Job": object_schema(job, "A batch of raw events that is scored in the background"),
+        "JobList": object_schema(
             {"jobs": {"type": "array", "items": {"$ref": "#/components/schemas/Job"}}},
             "The jobs of a key, the newest first",
         ),
-        "Run": _object(
+        "Run": object_schema(
             {
                 "id": _COUNT,
                 **dict.fromkeys(("as_of", "data_cutoff", "published_at"), _INSTANT),
@@ -58,7 +59,7 @@ def run_schemas() -> dict[str, Any]:
             },
             "A published scoring run",
         ),
-        "ModelContract": _object(
+        "ModelContract": object_schema(
             {
                 "event_types": {**_TEXTS, "type": ["array", "null"]},
                 "event_types_read": _TEXTS,
@@ -85,7 +86,7 @@ def run_schemas() -> dict[str, Any]:
             },
             "required": ["model_version"],
         },
-        "RunList": _object(
+        "RunList": object_schema(
             {
                 "current": _COUNT_OR_NULL,
                 "runs": {"type": "array", "items": {"$ref": "#/components/schemas/Run"}},
@@ -93,7 +94,7 @@ def run_schemas() -> dict[str, Any]:
             },
             "The published runs, the newest first",
         ),
-        "Change": _object(
+        "Change": object_schema(
             {
                 "customer_id": _TEXT,
                 "kind": {"type": "string", "enum": ["added", "changed", "removed"]},
@@ -102,7 +103,7 @@ def run_schemas() -> dict[str, Any]:
             },
             "How the score of a customer differs between two runs",
         ),
-        "ChangeList": _object(
+        "ChangeList": object_schema(
             {
                 "since": _COUNT,
                 "run": _COUNT,
@@ -112,13 +113,4 @@ def run_schemas() -> dict[str, Any]:
             },
             "Whose score differs between two runs, in the order of the ids",
         ),
-    }
-
-
-def _object(properties: dict[str, Any], description: str) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "description": description,
-        "properties": properties,
-        "required": sorted(properties),
     }

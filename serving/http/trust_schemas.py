@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from stagecast.serving.http.schema_parts import object_schema
+
 _TEXT: dict[str, Any] = {"type": "string"}
 _NUMBER: dict[str, Any] = {"type": ["number", "null"]}
 _COUNT: dict[str, Any] = {"type": "integer"}
@@ -25,7 +27,7 @@ def trust_schemas() -> dict[str, Any]:
         "new": {"type": ["integer", "null"]},
     }
     return {
-        "TrustAnswer": _object(
+        "TrustAnswer": object_schema(
             {
                 "as_of": _INSTANT,
                 "data_cutoff": _INSTANT,
@@ -40,21 +42,12 @@ def trust_schemas() -> dict[str, Any]:
             },
             "What the published scores rest on, and how true earlier ones were",
         ),
-        "Totals": _object(
+        "Totals": object_schema(
             {"as_of": _INSTANT, **totals},
             "How many customers pass the filters, and the sums of their money; null: no amounts",
         ),
-        "ViewList": _object(
-            {"as_of": _INSTANT, "views": {"type": "array", "items": _object(view, "A play")}},
+        "ViewList": object_schema(
+            {"as_of": _INSTANT, "views": {"type": "array", "items": object_schema(view, "A play")}},
             "The plays of the scheme, with the customers who have them and what is at stake",
         ),
-    }
-
-
-def _object(properties: dict[str, Any], description: str) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "description": description,
-        "properties": properties,
-        "required": sorted(properties),
     }

@@ -73,12 +73,10 @@ def are_noted(connection: sa.Connection, ids: Sequence[str]) -> bool:
     """Return whether an erasure of each of these ids was noted; True where nothing can be noted."""
     if not sa.inspect(connection).has_table(erasure_notes.name):
         return True
-    secret = connection.scalar(
-        sa.select(server_secrets.c.value).where(server_secrets.c.name == _SECRET)
-    )
+    secret = _stored_secret(connection)
     if secret is None:
         return False
-    hashes = {hash_of(str(secret), customer_id) for customer_id in ids}
+    hashes = {hash_of(secret, customer_id) for customer_id in ids}
     column = erasure_notes.c.customer_hash
     noted = connection.scalars(sa.select(column).where(column.in_(hashes))).all()
     return hashes <= set(noted)
@@ -91,9 +89,7 @@ def erasure_count(connection: sa.Connection) -> int:
 
 def read_notes(connection: sa.Connection) -> Notes:
     """Return the notes of a store."""
-    secret = connection.scalar(
-        sa.select(server_secrets.c.value).where(server_secrets.c.name == _SECRET)
-    )
+    secret = _stored_secret(connection)
     rows = connection.execute(sa.select(erasure_notes)).mappings()
     return Notes(secret, {row["id"]: dict(row) for row in rows})
 
@@ -121,8 +117,7 @@ def hash_of(secret: str, customer_id: str) -> str:
 
 
 def _secret(connection: sa.Connection) -> str:
-    query = sa.select(server_secrets.c.value).where(server_secrets.c.name == _SECRET)
-    value = connection.scalar(query)
+    value = _stored_secret(connection)
     if value is None:
         value = secrets.token_hex(32)
         # another worker may be first; then its secret holds
@@ -130,5 +125,12 @@ def _secret(connection: sa.Connection) -> str:
             ~sa.exists().where(server_secrets.c.name == _SECRET)
         )
         connection.execute(server_secrets.insert().from_select(["name", "value"], missing))
-        value = connection.scalar(query)
+        value = _stored_secret(connection)
     return str(value)
+
+
+def _stored_secret(connection: sa.Connection) -> str | None:
+    """Return the key of the hashes; None: nothing was erased yet."""
+    return connection.scalar(
+        sa.select(server_secrets.c.value).where(server_secrets.c.name == _SECRET)
+    )
