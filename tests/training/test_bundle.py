@@ -148,9 +148,9 @@ def test_a_missing_file_is_refused(folder: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("kept", [0, 100])
-def test_a_truncated_file_is_refused(folder: Path, name: str, kept: int) -> None:
-    (folder / name).write_bytes((folder / name).read_bytes()[:kept])
+@pytest.mark.parametrize("n_bytes", [0, 100])
+def test_a_truncated_file_is_refused(folder: Path, name: str, n_bytes: int) -> None:
+    (folder / name).write_bytes((folder / name).read_bytes()[:n_bytes])
     with pytest.raises(DataRefusedError, match=name):
         load_bundle(folder)
 

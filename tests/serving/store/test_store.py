@@ -381,8 +381,8 @@ def test_readers_never_see_half_a_run(store, monkeypatch):
     assert all(announced == listed == counted for announced, listed, counted in sizes)
 
 
-def one(**given) -> dict:
-    return published.a_score("a", np.random.default_rng(1)) | given
+def one(**columns) -> dict:
+    return published.a_score("a", np.random.default_rng(1)) | columns
 
 
 @pytest.mark.parametrize(

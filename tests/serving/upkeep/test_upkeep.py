@@ -319,8 +319,8 @@ def test_the_commands_say_what_they_did(tmp_path):
     store.erase("c0003")
     looked = run("prune", "--keep-runs", "1", "--unsettled", "--dry-run")
     assert "1 run(s) would be deleted, 1 stay." in looked
-    told = json.loads(run("prune", "--keep-runs", "1", "--unsettled", "--json"))
-    assert [fate["run"] for fate in told["deleted"]] == [1]
+    output = json.loads(run("prune", "--keep-runs", "1", "--unsettled", "--json"))
+    assert [fate["run"] for fate in output["deleted"]] == [1]
     restored = run("restore", str(file), "--overwrite")
     assert "1 customer(s) who were erased since did not come back" in restored
     with pytest.raises(UsageError, match="--keep-runs N or --keep-days D"):
