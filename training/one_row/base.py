@@ -72,6 +72,10 @@ class ModelOfOne(ABC):
         rate = np.log1p(spans.annual_rate) / DAYS_PER_YEAR
         self.kept_factor = exprel(float(-rate * value_days))
 
+    def odds_and_silent(self, days: float, x: float, t_x: float, T: float) -> tuple[float, float]:
+        """Return the log odds of having left, and P(no purchase within ``days`` | active)."""
+        return self.odds(x, t_x, T), self.silent(days, x, T)
+
     @abstractmethod
     def odds(self, x: float, t_x: float, T: float) -> float:
         """Return the log odds of having left."""
@@ -130,8 +134,12 @@ class BetaGeometricOfOne(ModelOfOne):
 
     def odds_at(self, x: float, t_x: float, T: Array) -> Array:
         """Return the log odds of having left at several days, shape of ``T``."""
-        own = np.asarray(x), np.asarray(t_x)
-        return betageometric.log_odds_dead(self.params, self.first_coin, *own, T)
+        r, alpha, a, b = self.params
+        coins = x + self.first_coin
+        if not coins > 0:
+            return np.full(T.shape, -np.inf)
+        silence = (r + x) * np.log1p((T - t_x) / (alpha + t_x))
+        return np.asarray(np.log(a) - np.log(b + coins - 1.0) + silence)
 
     def silent(self, days: float, x: float, T: float) -> float:
         """Return P(no purchase within ``days`` | active)."""
@@ -151,6 +159,10 @@ class BetaGeometricOfOne(ModelOfOne):
 class ParetoOfOne(ModelOfOne):
     """Pareto/NBD."""
 
+    def odds_and_silent(self, days: float, x: float, t_x: float, T: float) -> tuple[float, float]:
+        """Return the log odds of having left, and P(no purchase within ``days`` | active)."""
+        return paretonbd.odds_and_none_of_one(self.params, days, x, t_x, T)
+
     def odds(self, x: float, t_x: float, T: float) -> float:
         """Return the log odds of having left."""
         return float(paretonbd.log_odds_dead(self.params, *_rows(x, t_x, T))[0])
@@ -166,7 +178,7 @@ class ParetoOfOne(ModelOfOne):
 
     def rate_if_left(self, x: float, t_x: float, T: float) -> float:
         """Return E[purchases per day while active | left]."""
-        return float(paretonbd.rate_if_left(self.params, *_rows(x, t_x, T))[0])
+        return paretonbd.rate_if_left_of_one(self.params, x, t_x, T)
 
 
 def _rows(*values: float) -> list[Array]:
@@ -189,10 +201,10 @@ def outlook(model: ModelOfOne, horizon: int, x: float, t_x: float, T: float) -> 
     x, t_x, T
         The history.
     """
-    odds = model.odds(x, t_x, T)
+    odds, silent = model.odds_and_silent(float(horizon), x, t_x, T)
     alive = expit(-odds)
     until, undiscounted = model.discounted(x, T, alive)
-    p_none = model.none(odds, model.silent(float(horizon), x, T))
+    p_none = model.none(odds, silent)
     return Outlook(odds, p_none, alive, until, undiscounted)
 
 

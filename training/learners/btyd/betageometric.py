@@ -149,7 +149,7 @@ def _mean_over_coin(a: float, b: float, R: float, knee: float, z: Array) -> Arra
     else:
         position = None
     nodes = _coin_nodes(a, b, knee)
-    at_0 = R * z if a < 1.0 else np.zeros_like(z)
+    at_0 = R * z if a < 1.0 else 0.0
     at_1 = -np.expm1(-R * np.log1p(z))
     exact = at_0 * nodes.rest_of_q + at_1 * nodes.rest_of_p
     remainder = np.empty_like(z)

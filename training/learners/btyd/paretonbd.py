@@ -100,6 +100,47 @@ def rate_if_left(params: Params, x: Array, t_x: Array, T: Array) -> Array:
     return rate
 
 
+def odds_and_none_of_one(
+    params: Params, days: float, x: float, t_x: float, T: float
+) -> tuple[float, float]:
+    """Return :func:`log_odds_dead` and :func:`none_if_active` of one customer.
+
+    Parameters
+    ----------
+    days
+        Days after T.
+    x, t_x, T
+        The history.
+    """
+    r, alpha, s, beta = params
+    R, gap = r + x, T - t_x
+    # both integrals in one call, which takes about as long as one of them
+    R_, A, B, span = np.array(
+        [[R, R], [alpha + t_x, alpha + T], [beta + t_x, beta + T], [gap, days]]
+    )[:, :, None]
+    leaving, left_early = _leaving_rows(s, R_, A, B, span).tolist()
+    silence = R * np.log1p(gap / (alpha + t_x)) + s * np.log1p(gap / (beta + t_x))
+    odds = np.log(s) + np.log(leaving) + silence if leaving > 0 else -np.inf
+    silent = np.exp(-R * np.log1p(days / (alpha + T)) - s * np.log1p(days / (beta + T)))
+    return float(odds), float(silent) + s * left_early
+
+
+def rate_if_left_of_one(params: Params, x: float, t_x: float, T: float) -> float:
+    """Return :func:`rate_if_left` of one customer."""
+    r, alpha, s, beta = params
+    R, scale = r + x, t_x + min(alpha, beta)
+    growth = np.expm1(np.log1p((T - t_x) / scale) / 2.0 * (1.0 + _NODES))
+    u = t_x + scale * growth
+    own = alpha + u
+    log_density = (
+        -R * np.log(own / (alpha + t_x))
+        - (s + 1.0) * np.log((beta + u) / (beta + t_x))
+        + np.log1p(growth)
+    )
+    weight = np.exp(log_density) * _WEIGHTS
+    return float(np.add.reduce(weight * R / own) / np.add.reduce(weight))
+
+
 def _leaving_integral(R: Array, s: float, A: Array, B: Array, span: Array) -> Array:
     """Integral of ``(1 + u/A)^-R (1 + u/B)^-s / (B + u)`` over u in (0, span), elementwise.
 
