@@ -22,6 +22,8 @@ from stagecast.training.learners.btyd.closed_forms import (
 )
 from stagecast.training.one_row.predictions import Outlook
 
+_STEPS = 1.0 + NODES
+
 _log_odds_dead = on_numbers(betageometric.log_odds_dead)
 _none_if_active = on_numbers(betageometric.none_if_active)
 
@@ -101,24 +103,6 @@ class ModelOfOne(ABC):
         r, alpha = self.params[:2]
         return (r + x) / (alpha + T) * self.value_days * self.kept_factor
 
-    def discounted(self, x: float, T: float, alive: float) -> tuple[Array, Array]:
-        """Return the orders within each span, discounted and not, shape (spans,) each."""
-        days, rate = self.spans.days, self.spans.annual_rate
-        if rate == 0:
-            orders = alive * self.orders(days, x, T)
-            return orders, orders
-        daily, scale = self.spans.daily, T + self.least_days
-        half_range = (np.log1p(days / scale) / 2.0)[:, None]
-        growth = np.exp(half_range * (1.0 + NODES))
-        u = scale * (growth - 1.0)
-        of_nodes = alive * self.orders(np.concatenate([u.ravel(), days]), x, T)
-        terms = WEIGHTS * half_range * scale * growth * np.exp(-daily * u)
-        terms *= of_nodes[: u.size].reshape(u.shape)
-        # one after the other, as for many rows
-        interest = terms.cumsum(axis=1)[:, -1]
-        undiscounted = of_nodes[u.size :]
-        return self.spans.at_end * undiscounted + daily * interest, undiscounted
-
 
 class BetaGeometricOfOne(ModelOfOne):
     """BG/NBD or MBG/NBD."""
@@ -191,21 +175,65 @@ def model_of_one(model: Model, spans: Spans, value_days: int) -> ModelOfOne:
     return kind(model, spans, value_days)
 
 
-def outlook(model: ModelOfOne, horizon: int, x: float, t_x: float, T: float) -> Outlook:
-    """Return what a model says of one history.
+class SeveralOfOne:
+    """Several models, asked of one history after the other.
 
     Parameters
     ----------
-    horizon
-        The horizon in days, which is the first of the model's spans.
-    x, t_x, T
-        The history.
+    models
+        The models, of the same spans.
     """
-    odds, silent = model.odds_and_silent(float(horizon), x, t_x, T)
-    alive = expit(-odds)
-    until, undiscounted = model.discounted(x, T, alive)
-    p_none = model.none(odds, silent)
-    return Outlook(odds, p_none, alive, until, undiscounted)
+
+    def __init__(self, models: Sequence[ModelOfOne]) -> None:
+        self._models, self._spans = models, models[0].spans
+        self._least_days = np.array([model.least_days for model in models])[:, None]
+
+    def outlooks(self, horizon: int, x: float, t_x: float, T: float) -> tuple[Outlook, ...]:
+        """Return what each model says of one history.
+
+        Parameters
+        ----------
+        horizon
+            The horizon in days, which is the first of the models' spans.
+        x, t_x, T
+            The history.
+        """
+        said = [model.odds_and_silent(float(horizon), x, t_x, T) for model in self._models]
+        alive = [expit(-odds) for odds, _ in said]
+        orders = self._discounted(x, T, alive)
+        return tuple(
+            Outlook(odds, model.none(odds, silent), own_alive, until, undiscounted)
+            for model, (odds, silent), own_alive, (until, undiscounted) in zip(
+                self._models, said, alive, orders, strict=True
+            )
+        )
+
+    def _discounted(self, x: float, T: float, alive: Sequence[float]) -> list[tuple[Array, Array]]:
+        """Return the orders within each span by each model, discounted and not, shape (spans,)."""
+        spans, days = self._spans, self._spans.days
+        if spans.annual_rate == 0:
+            undiscounted = [
+                own * model.orders(days, x, T)
+                for model, own in zip(self._models, alive, strict=True)
+            ]
+            return [(orders, orders) for orders in undiscounted]
+        # the nodes of all models at once, shape (models, spans, nodes)
+        scale = T + self._least_days
+        half_range = (np.log1p(days / scale) / 2.0)[:, :, None]
+        scale = scale[:, :, None]
+        growth = np.exp(half_range * _STEPS)
+        u = scale * (growth - 1.0)
+        daily = spans.daily
+        terms = WEIGHTS * half_range * scale * growth * np.exp(-daily * u)
+        result = []
+        for model, own, own_u, own_terms in zip(self._models, alive, u, terms, strict=True):
+            of_nodes = own * model.orders(np.concatenate([own_u.ravel(), days]), x, T)
+            own_terms *= of_nodes[: own_u.size].reshape(own_u.shape)
+            # one after the other, as for many rows
+            interest = own_terms.cumsum(axis=1)[:, -1]
+            undiscounted = of_nodes[own_u.size :]
+            result.append((spans.at_end * undiscounted + daily * interest, undiscounted))
+        return result
 
 
 def mean(values: Sequence[float], weights: Sequence[float]) -> float:

@@ -105,6 +105,8 @@ def odds_and_none_of_one(
 ) -> tuple[float, float]:
     """Return :func:`log_odds_dead` and :func:`none_if_active` of one customer.
 
+    Warnings of NumPy are the caller's to silence, who asks for much more of the customer.
+
     Parameters
     ----------
     days
@@ -154,18 +156,18 @@ def _leaving_integral(R: Array, s: float, A: Array, B: Array, span: Array) -> Ar
         shape = np.broadcast_shapes(R.shape, A.shape, B.shape, span.shape)
         columns = [np.broadcast_to(v, shape).ravel() for v in (R, A, B, span)]
     result = np.empty(columns[0].shape)
-    for start in range(0, len(result), _ROWS_AT_ONCE):
-        rows = slice(start, start + _ROWS_AT_ONCE)
-        result[rows] = _leaving_rows(s, *(v[rows, None] for v in columns))
+    with np.errstate(over="ignore"):  # an infinite reach is limited to the span
+        for start in range(0, len(result), _ROWS_AT_ONCE):
+            rows = slice(start, start + _ROWS_AT_ONCE)
+            result[rows] = _leaving_rows(s, *(v[rows, None] for v in columns))
     return result.reshape(shape)
 
 
 def _leaving_rows(s: float, R: Array, A: Array, B: Array, span: Array) -> Array:
     scale = np.minimum(A, B)
     # where the integrand has fallen by exp(-36): R log(1 + u/A) + s log(1 + u/B) is at least as
-    # large as each summand
-    with np.errstate(over="ignore"):  # an infinite reach is limited to the span below
-        reach = np.minimum(A * np.expm1(_REACH / R), B * np.expm1(_REACH / s))
+    # large as each summand; it may overflow to infinity
+    reach = np.minimum(A * np.expm1(_REACH / R), B * np.expm1(_REACH / s))
     half = np.log1p(np.minimum(span, reach) / scale) / 2.0
     u = scale * np.expm1(half * (1.0 + _NODES))
     log_integrand = -R * np.log1p(u / A) - s * np.log1p(u / B) + np.log((scale + u) / (B + u))
