@@ -117,6 +117,8 @@ def _condition(rule: Sequence[Sequence[Compared]]) -> str:
 def _comparison(name: str, operator: str, bound: float) -> str:
     if operator not in COMPARE:
         raise NotImplementedError(f"no comparison is written '{operator}'")
+    if bound != bound:
+        return "False"
     return f"v[{name!r}] {operator} {float(bound)!r}"
 
 

@@ -34,7 +34,7 @@ MOST_ON_LOOP, MOST_ON_LOOP_WITH_REASONS = 64, 8
 as one of them, two threads that compute hold each other up, and others wait some milliseconds."""
 WAIT_SECONDS = 0.001
 """Longest time for which requests are held back until others are there too."""
-FEWEST_GATHERED = 6
+FEWEST_GATHERED = 7
 """From so many clients on it pays to wait: fewer customers are scored one after the other."""
 LONGEST_REST = 64
 
