@@ -103,7 +103,10 @@ def first_that_holds(
     (0, 1, -1)
     """
     lines = [f"    if {_condition(rule)}: return {place}" for place, rule in enumerate(rules)]
-    return _compiled("\n".join(["def evaluate(v):", *lines, "    return -1"]), {})
+    evaluate: Callable[[Mapping[str, float]], int] = _compiled(
+        "\n".join(["def evaluate(v):", *lines, "    return -1"]), {}
+    )
+    return evaluate
 
 
 def _condition(rule: Sequence[Sequence[Compared]]) -> str:

@@ -212,11 +212,11 @@ class SeveralOfOne:
         """Return the orders within each span by each model, discounted and not, shape (spans,)."""
         spans, days = self._spans, self._spans.days
         if spans.annual_rate == 0:
-            undiscounted = [
+            plain = [
                 own * model.orders(days, x, T)
                 for model, own in zip(self._models, alive, strict=True)
             ]
-            return [(orders, orders) for orders in undiscounted]
+            return [(orders, orders) for orders in plain]
         # the nodes of all models at once, shape (models, spans, nodes)
         scale = T + self._least_days
         half_range = (np.log1p(days / scale) / 2.0)[:, :, None]
