@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from datetime import UTC, datetime
 from functools import partial
 
@@ -28,7 +29,9 @@ SHORT_BODY = 16_384
 """Length of a body in bytes up to which the request of one customer may be scored with others."""
 
 
-async def answer_score(state: State, raw: bytes, *, with_reasons: bool, strict: bool) -> bytes:
+async def answer_score(
+    state: State, raw: bytes, *, with_reasons: bool, strict: bool, client: Hashable = None
+) -> bytes:
     """Return the answer to a request for scores, as JSON.
 
     Parameters
@@ -41,6 +44,8 @@ async def answer_score(state: State, raw: bytes, *, with_reasons: bool, strict: 
         Whether to compute the reasons.
     strict
         Whether one customer who cannot be scored makes the request fail.
+    client
+        The connection that the request came by; None: unknown.
 
     Raises
     ------
@@ -50,7 +55,7 @@ async def answer_score(state: State, raw: bytes, *, with_reasons: bool, strict: 
     scorer = scorer_of(state)
     if strict and len(raw) <= SHORT_BODY and raw.count(b"customer_id") == 1:
         reader = _Reader(scorer, raw)
-        answered = await state.micro_batches.score(Asked(scorer, reader, with_reasons))
+        answered = await state.micro_batches.score(Asked(scorer, reader, with_reasons, client))
         add_warnings(scorer, reader.request, answered.scores)
         return _answer(scorer, PartialScores(answered.as_of, answered.scores, []))
     # decoding a long body takes time too: both run in a thread, so that the loop stays free

@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import sqlalchemy as sa
 
 from stagecast.features.clock import iso
@@ -146,6 +144,8 @@ def scheme_to_json(scheme: SchemeLike) -> dict[str, Any]:
 
 
 def _open(source: pa.Table | Path, expected: pa.Schema) -> tuple[int, Iterator[pa.Table]]:
+    import pyarrow.parquet as pq
+
     if isinstance(source, pa.Table):
         _check_columns(source.schema, expected)
         chunks = (
@@ -173,6 +173,8 @@ def _check_columns(schema: pa.Schema, expected: pa.Schema) -> None:
 
 
 def _conform(chunk: pa.Table, expected: pa.Schema) -> pa.Table:
+    import pyarrow.compute as pc
+
     try:
         table = chunk.select(expected.names).cast(expected)
         table.validate()
@@ -199,6 +201,8 @@ def _conform(chunk: pa.Table, expected: pa.Schema) -> pa.Table:
 
 def _check_ids(column: pa.ChunkedArray) -> None:
     """Refuse ids that no request could name."""
+    import pyarrow.compute as pc
+
     trimmed = pc.utf8_trim(column, BLANKS)
     suspect = pc.or_(
         pc.or_(pc.not_equal(trimmed, column), pc.greater(pc.utf8_length(column), LONGEST_ID)),
