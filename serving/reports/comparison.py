@@ -152,7 +152,8 @@ def comparison(
         if known:
             best = _best(known, metric.aim)
             columns.append(Column(metric.title, hints[metric.aim]))
-            cells.append([_cell(value, best, metric.written) for value in values])
+            best_text = None if best is None else metric.written(best)
+            cells.append([_cell(value, best_text, metric.written) for value in values])
     if not columns:
         return None
     lines = (
@@ -172,10 +173,12 @@ def _finite(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
-def _cell(value: float | None, best: float | None, written: Callable[[float], str]) -> Cell:
+def _cell(value: float | None, best: str | None, written: Callable[[float], str]) -> Cell:
     if value is None:
         return Cell(NOTHING, best=False)
-    return Cell(written(value), best=value == best)
+    text = written(value)
+    # of two equal numbers a reader would ask why one alone is the best
+    return Cell(text, best=text == best)
 
 
 def _best(values: Sequence[float], aim: Aim) -> float | None:

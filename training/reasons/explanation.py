@@ -183,17 +183,22 @@ def explain(
 def _values(families: Sequence[Family], columns: Mapping[str, Array]) -> list[Array]:
     """Return the values to show; null in a catalogue feature of a buyer means none yet.
 
-    A customer of one order has no gap, which is no reason of its own.
+    A customer of one order has no gap, which is no reason of its own. All orders of a customer who
+    came within a window lie in it: their number in the window is that of all orders once more.
     """
     bought = columns["orders"] > 0
-    return [
-        np.where(
+    values = []
+    for family in families:
+        shown_values = np.where(
             bought & (not family.meaning) & (family.feature != "gap_mean"),
             np.nan_to_num(columns[family.feature]),
             columns[family.feature],
         )
-        for family in families
-    ]
+        if family.window_days:
+            came_within = columns["T_days"] <= family.window_days
+            shown_values = np.where(came_within, np.nan, shown_values)
+        values.append(shown_values)
+    return values
 
 
 def _reason(
@@ -224,7 +229,10 @@ def _comparisons(
     average = usual.medians[AVERAGE]
     # where the usual gap of the log is not known, each customer's leans on a constant
     if family.own_past and not math.isnan(average.get(family.own_past, 0.0)):
-        yield OWN, float(columns[family.own_past][row])
+        # before a first order there are no orders, which says nothing of the customer
+        days = 2 * family.window_days
+        if not days or columns["T_days"][row] >= days:
+            yield OWN, float(columns[family.own_past][row])
     if group in usual.medians and group != AVERAGE:
         yield STAGE, usual.medians[group][family.feature]
     yield ACTIVE, average[family.feature]

@@ -23,7 +23,7 @@ from stagecast.training.columns import rows_of
 from stagecast.training.models import Models, Predictions
 from stagecast.training.reasons.explanation import Explained, Explanation, explain
 from stagecast.training.reasons.families import FAMILIES, Family, family_effects, own_families
-from stagecast.training.reference.usual import NOTHING_USUAL, SAMPLE, Usual, learn_usual
+from stagecast.training.reference.usual import NOTHING_USUAL, SAMPLE, Risk, Usual, learn_usual
 
 COMPARED = (
     "recency_days",
@@ -38,8 +38,6 @@ COMPARED = (
     "refund_share",
 )
 """Features of the catalogue whose usual values reasons need."""
-
-_SURE = 1e-9
 
 
 def buyer_families(models: Models) -> tuple[Family, ...]:
@@ -100,8 +98,9 @@ def usual_of_buyers(
     active
         Whether a customer is active, shape (rows,).
     """
-    sample = slice(None, None, max(1, len(predicted.buyers) // SAMPLE))
-    buyers = predicted.buyers[sample]
+    everybody = predicted.buyers
+    sample = slice(None, None, max(1, len(everybody) // SAMPLE))
+    buyers = everybody[sample]
     if not len(buyers):
         return NOTHING_USUAL
     columns = {name: values[sample] for name, values in predicted.columns.items()}
@@ -112,9 +111,13 @@ def usual_of_buyers(
         columns,
         (*COMPARED, *own),
         total_effects(models, columns),
-        log_odds(predicted.p_silent[buyers]),
         stage_of(models, snapshot, buyers),
         active[buyers],
+        Risk(
+            predicted.p_silent[everybody],
+            stage_of(models, snapshot, everybody),
+            active[everybody],
+        ),
     )
 
 
@@ -127,12 +130,6 @@ def title_of(models: Models, snapshot: Snapshot, rows: NDArray[np.int64]) -> NDA
     """Return the title of the stage of these rows."""
     titles = np.array([stage.title["en"] for stage in models.scheme.stages])
     return titles[snapshot.stage[rows]]
-
-
-def log_odds(probability: Array) -> Array:
-    """Return log odds, finite also of 0 and 1."""
-    p = np.clip(probability, _SURE, 1 - _SURE)
-    return np.asarray(np.log(p) - np.log1p(-p))
 
 
 def comparable(models: Models, columns: Mapping[str, Array]) -> Mapping[str, Array]:

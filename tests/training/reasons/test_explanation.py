@@ -93,6 +93,34 @@ def test_a_high_risk_that_no_number_shows_has_the_fact_or_the_average() -> None:
     assert math.isnan(average.effect)
 
 
+@pytest.mark.parametrize(
+    ("customer_for", "code"),
+    [
+        (24.0, None),  # all 4 orders lie in the window: they are told as orders so far
+        (120.0, "orders_90d.active"),  # 30 days of the 90 before were no customer's
+        (180.0, "orders_90d.own"),
+        (math.nan, "orders_90d.active"),  # no purchase yet
+    ],
+)
+def test_orders_of_a_window_are_compared_with_a_past_that_there_was(
+    customer_for: float, code: str | None
+) -> None:
+    windowed = Family("orders_90d", ("orders_90d",), -1, own_past="before", window_days=90)
+    columns = {"orders_90d": 4.0, "before": 0.0, "orders": 4.0, "T_days": customer_for}
+    rows = Explained(
+        np.array([[-0.8]]),
+        {name: np.array([value]) for name, value in columns.items()},
+        np.array(["new"]),
+        np.array(["New"]),
+        np.array([0.2]),
+    )
+    usual_orders = Usual(
+        {AVERAGE: {"orders_90d": 1.0, "before": 1.0}}, {AVERAGE: (0.0,)}, {AVERAGE: -1.0}
+    )
+    (explanation,) = explain((windowed,), rows, usual_orders, 2 / 3)
+    assert [reason.code for reason in explanation.reasons] == ([code] if code else [])
+
+
 def test_base_effects_and_rest_are_the_log_odds() -> None:
     explanation = one((0.8, -0.6), 0.4, orders=1.0, recency_days=3.0)
     effects = sum(reason.effect for reason in explanation.reasons)
