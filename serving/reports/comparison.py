@@ -51,6 +51,11 @@ def churn_metrics(display: Display = ENGLISH) -> tuple[Metric, ...]:
     )
 
 
+def _whole_percent(display: Display, ratio: float) -> str:
+    """Return a ratio that may be above 1 in whole per cent: .9995 is 100 %, not more than 99 %."""
+    return display.percent(round(ratio, 2))
+
+
 def spend_metrics(currency: str | None, display: Display = ENGLISH) -> tuple[Metric, ...]:
     """Return the measures of how good methods were at money, in a currency and a language."""
     t = texts_of(display.language)["trust"]
@@ -60,7 +65,7 @@ def spend_metrics(currency: str | None, display: Display = ENGLISH) -> tuple[Met
             "rank_correlation", t["rank_correlation"], partial(display.places, places=3), "high"
         ),
         Metric("predicted_total", t["predicted_total"], partial(_money, display, currency), ""),
-        Metric("of_actual", t["of_actual"], display.percent, "one"),
+        Metric("of_actual", t["of_actual"], partial(_whole_percent, display), "one"),
     )
 
 

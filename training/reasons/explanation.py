@@ -41,6 +41,8 @@ from stagecast.training.reference.usual import AVERAGE, Usual
 MOST_RAISING, MOST_LOWERING = 3, 2
 # Effects below this, in log odds, are no reasons.
 SMALLEST_EFFECT = 0.05
+# Share of the larger of two numbers by which they must differ where more may mean either.
+SMALLEST_DIFFERENCE = 0.05
 _SURE = 1e-9
 
 
@@ -227,8 +229,7 @@ def _comparisons(
 ) -> Iterator[tuple[str, float]]:
     """Yield what a value can be compared with, the most telling first."""
     average = usual.medians[AVERAGE]
-    # where the usual gap of the log is not known, each customer's leans on a constant
-    if family.own_past and not math.isnan(average.get(family.own_past, 0.0)):
+    if family.own_past:
         # before a first order there are no orders, which says nothing of the customer
         days = 2 * family.window_days
         if not days or columns["T_days"][row] >= days:
@@ -244,7 +245,10 @@ def _shows(family: Family, value: float, usual: float, effect: float) -> bool:
         return False
     if shown(family.feature, value) == shown(family.feature, usual):
         return False
-    return not family.raises or family.raises * (value - usual) * effect > 0
+    if family.raises:
+        return family.raises * (value - usual) * effect > 0
+    # no direction speaks for a number here: one that is nearly the usual one explains nothing
+    return abs(value - usual) >= SMALLEST_DIFFERENCE * max(abs(value), abs(usual))
 
 
 def _plain(

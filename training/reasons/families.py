@@ -65,7 +65,7 @@ FAMILIES = (
     Family("T_days", ("T_days", "tenure")),
     Family("orders", ("orders", "frequency", "order_rate"), -1),
     # the length of the silence relative to what is usual, with the columns of the customer base
-    Family("recency_days", ("",), 1, own_past="rhythm_days"),
+    Family("recency_days", ("",), 1, own_past="gap_mean"),
 )
 
 

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from stagecast.features.arrays import Array
 from stagecast.features.clock import calendar, from_microseconds
 from stagecast.features.contracts import Contracts
-from stagecast.features.engines.shop_gap import FEWEST_GAPS
 from stagecast.features.snapshots import Snapshot
 from stagecast.training.cancellation.columns import step_columns
 from stagecast.training.cancellation.landmarks import open_contracts
@@ -24,7 +23,6 @@ from stagecast.training.reasons.explanation import Explained, Explanation, Reaso
 from stagecast.training.reasons.families import FAMILIES, Family, family_effects, own_families
 from stagecast.training.reasons.of_buyers import (
     COMPARED,
-    comparable,
     stage_of,
     title_of,
 )
@@ -62,7 +60,7 @@ def contract_explanations(
     columns, effects = _columns_and_effects(models, snapshot, rows, threads)
     explained = Explained(
         effects,
-        comparable(models, columns),
+        columns,
         stage_of(models, snapshot, rows),
         title_of(models, snapshot, rows),
         predicted.p_cancel[rows],
@@ -76,11 +74,8 @@ def usual_of_contracts(models: Models, snapshot: Snapshot, predicted: Prediction
     everybody = np.flatnonzero(contracts_of(snapshot).at_risk)
     if not len(everybody):
         return NOTHING_USUAL
-    few_gaps = snapshot.features["frequency"].sum() < FEWEST_GAPS
     rows = everybody[:: max(1, len(everybody) // SAMPLE)]
     columns, effects = _columns_and_effects(models, snapshot, rows)
-    if few_gaps:  # then the rhythm is a constant
-        columns["rhythm_days"] = np.full(len(rows), np.nan)
     extra = (family.feature for family in (*own_families(models.config.own), *CONTRACT_FAMILIES))
     return learn_usual(
         columns,

@@ -13,14 +13,14 @@ from stagecast.training.reference.usual import AVERAGE, Usual
 
 FAMILIES = (
     Family("orders", ("orders",), -1),
-    Family("recency_days", ("",), 1, own_past="rhythm_days"),
+    Family("recency_days", ("",), 1, own_past="gap_mean"),
 )
-COLUMNS = {"orders": 4.0, "recency_days": 60.0, "rhythm_days": 30.0}
+COLUMNS = {"orders": 4.0, "recency_days": 60.0, "gap_mean": 30.0}
 
 
-def usual(*, rhythm: float = 30.0, base: float = -1.0) -> Usual:
-    medians = {"orders": 4.0, "recency_days": 40.0, "rhythm_days": rhythm}
-    loyal = {"orders": 12.0, "recency_days": 15.0, "rhythm_days": rhythm}
+def usual(*, gap: float = 30.0, base: float = -1.0) -> Usual:
+    medians = {"orders": 4.0, "recency_days": 40.0, "gap_mean": gap}
+    loyal = {"orders": 12.0, "recency_days": 15.0, "gap_mean": gap}
     return Usual(
         {AVERAGE: medians, "loyal": loyal},
         {AVERAGE: (0.0, 0.0), "loyal": (-0.5, -1.5)},
@@ -59,23 +59,34 @@ def test_where_both_point_the_same_way_the_effect_is_that_against_the_average() 
 
 
 @pytest.mark.parametrize(
-    ("recency", "rhythm", "code"),
+    ("recency", "gap", "code"),
     [
         (60.0, 30.0, "recency_days.own"),
         (60.0, 90.0, "recency_days.active"),  # shorter than the own gap, longer than is usual
-        (60.0, math.nan, "recency_days.active"),  # the own gap is not known
+        (60.0, math.nan, "recency_days.active"),  # one order has no gap: none is told as theirs
     ],
 )
 def test_the_own_past_comes_first_where_it_shows_the_effect(
-    recency: float, rhythm: float, code: str
+    recency: float, gap: float, code: str
 ) -> None:
-    (reason,) = one((0.0, 0.7), 0.4, recency_days=recency, rhythm_days=rhythm).reasons
+    (reason,) = one((0.0, 0.7), 0.4, recency_days=recency, gap_mean=gap).reasons
     assert reason.code == code
 
 
-def test_where_the_log_has_too_few_gaps_no_own_gap_is_told() -> None:
-    (reason,) = one((0.0, 0.7), 0.4, of=usual(rhythm=math.nan)).reasons
-    assert reason.code == "recency_days.active"
+@pytest.mark.parametrize(("days", "told"), [(307.0, False), (296.0, True)])
+def test_a_number_that_is_nearly_the_usual_one_explains_nothing(days: float, told: bool) -> None:
+    # more of it may mean either, so that a reader could not see why 307 days are worse than 312
+    age = (Family("age"),)
+    rows = Explained(
+        np.array([[0.4]]),
+        {"age": np.array([days]), "orders": np.array([1.0])},
+        np.array(["new"]),
+        np.array(["New"]),
+        np.array([0.2]),
+    )
+    usual_age = Usual({AVERAGE: {"age": 312.0}}, {AVERAGE: (0.0,)}, {AVERAGE: -1.0})
+    (explanation,) = explain(age, rows, usual_age, 2 / 3)
+    assert bool(explanation.reasons) == told
 
 
 def test_a_number_that_is_the_usual_one_or_says_the_contrary_is_no_reason() -> None:

@@ -182,7 +182,8 @@ def test_values_are_the_customers_own_and_usual_ones_those_of_past_or_stage(
             value = now.features[feature][row]
             assert reason.value == (value if feature == "gap_mean" else np.nan_to_num(value))
             if reason.code == "recency_days.own":
-                assert reason.usual == now.features["rhythm_days"][row]
+                # not the rhythm, which leans on the shop's gap, and which one order has, too
+                assert reason.usual == now.features["gap_mean"][row]
             elif reason.code == "orders_90d.own":
                 assert reason.usual == now.features["orders_prev_90d"][row]
             elif versus == "stage":
