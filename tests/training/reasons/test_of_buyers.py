@@ -193,20 +193,16 @@ def test_values_are_the_customers_own_and_usual_ones_those_of_past_or_stage(
     assert {"own", "stage", "active"} <= compared
 
 
-def test_no_silence_is_compared_with_an_assumed_gap(shop: Trained, made: Made) -> None:
+def test_an_assumed_gap_of_the_shop_changes_no_reason(shop: Trained, made: Made) -> None:
     models, panel = shop.training.models, shop.training.panel
     scheme = replace(models.scheme, assumed=frozenset({"shop_gap_days", "at_risk_ratio"}))
-    predicted = made[1]
-    unknown = buyer_explanations(
-        replace(models, scheme=scheme), panel.now, predicted, predicted.buyers
-    )
-
-    def codes(explanations: dict[int, Explanation]) -> set[str]:
-        return {reason.code for e in explanations.values() for reason in e.reasons}
-
-    assert "recency_days.own" in codes(made[0])
-    assert "recency_days.own" not in codes(unknown)
-    assert codes(unknown)
+    unknown = buyer_explanations(replace(models, scheme=scheme), panel.now, made[1], made[1].buyers)
+    assert unknown == made[0]
+    one_order = [row for row in made[0] if panel.now.features["frequency"][row] == 0]
+    assert len(one_order) > 20
+    codes = {reason.code for row in one_order for reason in made[0][row].reasons}
+    assert codes
+    assert "recency_days.own" not in codes
 
 
 def test_usual_figures_are_those_of_the_training(shop: Trained, made: Made) -> None:
