@@ -35,7 +35,7 @@ def rule_words(rule: str, display: Display = ENGLISH) -> str:
         Language and digits.
 
     >>> rule_words("overdue_ratio 1.88 is above 1.40 (at_risk_ratio)")
-    'the silence is 1.88 times the usual gap (more than 1.40)'
+    'the silence is 1.88 times the expected gap (more than 1.40)'
     """
     texts = texts_of(display.language)["rule"]
     return _CONDITION.sub(lambda match: _words(match, texts, display), rule)

@@ -31,7 +31,6 @@ from stagecast.serving.languages.scheme_words import translation
 from stagecast.serving.quoting import quote
 from stagecast.serving.reports.curves import step_bars, strip
 from stagecast.serving.reports.rendering import link, render
-from stagecast.serving.store.changes import changes
 from stagecast.serving.store.protocols import ScorerLike
 from stagecast.serving.store.queries import SORTS
 from stagecast.serving.store.store import Run, Store
@@ -127,7 +126,7 @@ def customer_page(request: Request, customer_id: str, store: StoreDep) -> HTMLRe
     return render(
         "customer.html",
         **{**shop_of(run, request), "clock": record.clock, "currency": record.currency},
-        **{**answer, "changes": changes(score, previous, titles, record.currency, display)},
+        **answer,
         score=score,
         titles=titles,
         scheme=None if run is None else run.scheme_id,

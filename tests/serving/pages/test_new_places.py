@@ -136,8 +136,8 @@ def test_the_steps_of_a_risk_add_up_to_it() -> None:
 
 def test_the_usual_gap_is_that_of_the_reasons_and_not_of_a_first_order() -> None:
     own = {"code": "recency_days.own", "usual": 31.0}
+    mean = {"code": "gap_mean.stage", "feature": "gap_mean", "value": 31.0, "usual": 50.0}
+    assert usual_gap({"reasons": [own]}) == usual_gap({"reasons": [mean]}) == 31.0
+    # the rule of the stage leans on the shop's gap, which is not the customer's own
     rule = "overdue_ratio 2.00 is above 1.70 (at_risk_ratio)"
-    score = {"reasons": [own], "stage_rule": rule, "recency_days": 100.0, "frequency": 3}
-    assert usual_gap(score) == 31.0
-    assert usual_gap({**score, "reasons": []}) == 50.0
-    assert usual_gap({**score, "reasons": [], "frequency": 0}) is None
+    assert usual_gap({"stage_rule": rule, "recency_days": 100.0, "frequency": 3}) is None

@@ -13,11 +13,11 @@ from stagecast.serving.reports.rule_words import rule_words
     [
         (
             "overdue_ratio 1.88 is above 1.40 (at_risk_ratio)",
-            "the silence is 1.88 times the usual gap (more than 1.40)",
+            "the silence is 1.88 times the expected gap (more than 1.40)",
         ),
         (
             "overdue_ratio 2.50 is above 2 (at_risk_ratio, assumed)",
-            "the silence is 2.50 times the usual gap (more than 2, assumed)",
+            "the silence is 2.50 times the expected gap (more than 2, assumed)",
         ),
         (
             "orders 12 is at least 5 (loyal_orders) and spend 1340 is at least 200 (loyal_spend)",
