@@ -41,9 +41,14 @@ def test_a_group_of_few_has_none() -> None:
     assert set(usual.base) == {AVERAGE, "loyal"}
 
 
-def test_where_few_are_active_the_average_is_that_of_all() -> None:
+def test_the_average_is_that_of_the_active_however_few_they_are() -> None:
     usual = learned({"new": 5, "lost": 40}, {"new"})
-    np.testing.assert_allclose(usual.base[AVERAGE], 2.2)
+    np.testing.assert_allclose(usual.base[AVERAGE], 0.2)
+    assert usual.medians[AVERAGE]["orders"] == 2.0
+
+
+def test_where_nobody_is_active_the_average_is_that_of_all() -> None:
+    np.testing.assert_allclose(learned({"lost": 45}, set()).base[AVERAGE], 2.2)
 
 
 def test_of_nobody_nothing_is_usual() -> None:
