@@ -215,13 +215,19 @@ class Display:
 
         >>> Display().change(3.0, "number"), Display().change(-0.25, "points")
         ('+3', '−0.2')
+        >>> Display().change(-0.01, "points"), Display().change(0.0, "number")
+        ('0.0', '0')
         """
+        size = abs(value)
+        if kind == "money":
+            text = amount_text(size, currency)
+        else:
+            text = f"{size:,.1f}" if kind == "points" else ENGLISH.number(size)
+        if not text.strip("0.,"):  # what rounds to nothing has no sign
+            return self.money(0.0, currency) if kind == "money" else self.written(text)
         if kind == "money":
             return self.money(value, currency, signed=True)
-        sign = "+" if value >= 0 else "−"
-        size = abs(value)
-        text = f"{size:,.1f}" if kind == "points" else ENGLISH.number(size)
-        return self.written(sign + text)
+        return self.written(("+" if value > 0 else "−") + text)
 
     def days(self, value: float | None) -> str:
         """Return a span in whole days.

@@ -366,7 +366,7 @@ class Store:
         query = (
             sa.select(sa.func.count())
             .select_from(scores)
-            .where(scores.c.run_id == run_id, *filters.conditions())
+            .where(scores.c.run_id == run_id, *filters.conditions(run_id))
         )
         with self._engine.connect() as connection:
             return int(connection.scalar(query) or 0)
@@ -490,7 +490,7 @@ class Store:
         column, customer = scores.c[order.column], scores.c.customer_id
         base = (
             sa.select(customer, column)
-            .where(scores.c.run_id == run_id, *filters.conditions())
+            .where(scores.c.run_id == run_id, *filters.conditions(run_id))
             .limit(limit)
         )
         rows: list[tuple[str, Any]] = []
