@@ -110,8 +110,12 @@ class Display:
 
         >>> Display().places(0.56874, 4), Display("ru").places(0.5, 1, "+")
         ('0.5687', '+0,5')
+        >>> Display().places(-0.5, 1)
+        '−0.5'
         """
-        return NOTHING if value is None else self.written(f"{value:{sign}.{places}f}")
+        if value is None:
+            return NOTHING
+        return self.written(f"{value:{sign}.{places}f}".replace("-", "−"))
 
     def percent(self, value: float | None) -> str:
         """Return a probability in per cent; one that is nearly 0 or 1 is not rounded to it.
@@ -129,6 +133,15 @@ class Display:
             text, sign = f"{100 * value:.0f}", ""
         share = self.wording.percent.format(number=self.wording.marked(text))
         return self.said(self._isolated(sign + share))
+
+    def share(self, value: float, places: int) -> str:
+        """Return a share in per cent with so many decimals, as parts of a sum need them.
+
+        >>> Display().share(0.1237, 1), Display("ru").share(0.5, 1)
+        ('12.4%', '50,0\\xa0%')
+        """
+        number = self.wording.marked(f"{100 * value:.{places}f}")
+        return self.said(self._isolated(self.wording.percent.format(number=number)))
 
     def money(
         self, value: float | None, currency: str | None = None, *, signed: bool = False

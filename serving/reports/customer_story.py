@@ -57,11 +57,13 @@ def usual_gap(score: Mapping[str, Any]) -> float | None:
     >>> usual_gap({"stage_rule": rule, "recency_days": 100.0, "frequency": 3})
     40.0
     """
+    if not score.get("frequency"):  # of one order there is none, the model's is that of the shop
+        return None
     for reason in score.get("reasons") or ():
         if reason.get("code") == "recency_days.own" and reason.get("usual"):
             return float(reason["usual"])
     ratio, silence = _OVERDUE.search(score.get("stage_rule") or ""), score.get("recency_days")
-    if ratio is None or not silence or not score.get("frequency"):
+    if ratio is None or not silence:
         return None
     times = float(ratio[1].replace(",", ""))
     return float(silence) / times if times > 0 else None

@@ -169,6 +169,12 @@ def digits(context: Context, value: float | None, places: int) -> str:
 
 
 @pass_context
+def share(context: Context, value: float, places: int) -> str:
+    """Return a share in per cent with so many decimals."""
+    return _display(context).share(value, places)
+
+
+@pass_context
 def signed(context: Context, value: float | None, places: int = 0) -> str:
     """Return a measure with its sign, also of a plus, and so many decimals."""
     return _display(context).places(value, places, "+")
@@ -216,7 +222,19 @@ BY_NAME: Mapping[str, Callable[..., Any]] = {
     function.__name__.removeprefix("_"): function
     for function in (
         *(money, because_but, clause_of, reason_number, shop_day, shop_iso_day, counted, shown),
-        *(digits, signed, moved, said, phrase, segment_words, expected_count, figures, label, own),
+        *(
+            digits,
+            share,
+            signed,
+            moved,
+            said,
+            phrase,
+            segment_words,
+            expected_count,
+            figures,
+            label,
+            own,
+        ),
         *(_percent, _day, _days, _number, _order_day, _rule_words, sentences.main_reason),
     )
 }

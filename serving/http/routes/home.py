@@ -49,6 +49,7 @@ def home_page(request: Request, store: StoreDep, state: StateDep) -> HTMLRespons
         "home.html",
         **shop_of(run, request),
         totals=overview["totals"],
+        has_money=store.has_money(run),
         before=overview["before"],
         changed=overview["changed"],
         plays=plays,

@@ -57,7 +57,7 @@ def new_plan_page(
             "empty.html", **shop_of(None, request), store=store_name(state.settings.store)
         )
     forecast, problem, first = _forecast(store, run, query)
-    body = query.body()
+    body, has_money = query.body(), store.has_money(run)
     return render(
         "plan_form.html",
         **shop_of(run, request),
@@ -68,6 +68,8 @@ def new_plan_page(
         states=STATES,
         forecast=forecast,
         problem=problem,
+        has_money=has_money,
+        needs_worth=not has_money and query.worth is None,
         first=first,
         body=msgspec.json.encode(body).decode("utf-8"),
     )

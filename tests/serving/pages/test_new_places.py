@@ -141,3 +141,4 @@ def test_the_usual_gap_is_that_of_the_reasons_and_not_of_a_first_order() -> None
     assert usual_gap(score) == 31.0
     assert usual_gap({**score, "reasons": []}) == 50.0
     assert usual_gap({**score, "reasons": [], "frequency": 0}) is None
+    assert usual_gap({**score, "frequency": 0}) is None

@@ -66,7 +66,7 @@ def test_the_form_sends_the_same_plan_that_the_page_shows(web, store) -> None:
     [
         ("budget=0.1&contact_cost=1", "does not pay one contact"),
         ("window_days=365", "longer than the horizon"),
-        ("stage=royal", "there is no stage 'royal'"),
+        ("stage=royal", "There is no stage 'royal'"),
     ],
 )
 def test_what_cannot_be_planned_is_said_beside_the_form(web, store, query, problem) -> None:
