@@ -18,6 +18,7 @@ from stagecast.serving.http.list_columns import LIST_COLUMNS, MONEY, usual_colum
 from stagecast.serving.http.list_links import chips, file_link, head, parameters_of, plan_link
 from stagecast.serving.http.lists import BANDS, STATES, ListQuery
 from stagecast.serving.http.page_texts import (
+    list_of_play,
     plays_of,
     shop_of,
     store_name,
@@ -172,7 +173,7 @@ def _views(store: Store, run: Run, query: ListQuery, language: str) -> list[dict
             **view,
             "title": translation(view["title"], language, view["id"]),
             "chosen": view["id"] == query.play,
-            "link": link("/customers", [("play", view["id"])]),
+            "link": list_of_play(run.scheme, view["id"]),
         }
         for view in views(store, run)
     ]

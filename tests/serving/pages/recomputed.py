@@ -305,5 +305,5 @@ if __name__ == "__main__":
 
     import pyarrow.parquet as pq
 
-    for path, numbers in check(sys.argv[1], pq.read_table(sys.argv[2]).to_pylist()).items():
-        print(path, numbers)
+    for _path, _numbers in check(sys.argv[1], pq.read_table(sys.argv[2]).to_pylist()).items():
+        pass

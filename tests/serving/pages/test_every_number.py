@@ -80,9 +80,8 @@ def test_a_plan_expects_what_the_scores_of_the_contacted_say(web: Client, store:
     held_out = web.get("/v1/plans/spring").json()["proposal"]["held_out"]
     assert recomputed.unexplained(tiles, known | {str(held_out)}) == []
     this_plan = page.split("this plan")[1].split("</div>")[0]
-    assert recomputed.numbers_of(f"<p>{this_plan}") == [
-        number for number in recomputed.numbers_of(tiles)[2:3]
-    ], "the gain is the same wherever it stands"
+    gain = recomputed.numbers_of(tiles)[2:3]
+    assert recomputed.numbers_of(f"<p>{this_plan}") == gain, "the same wherever it stands"
 
 
 def test_without_amounts_no_page_speaks_of_money(web: Client, store: Store) -> None:
