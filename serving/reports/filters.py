@@ -15,7 +15,7 @@ from stagecast.features.shop.money import NOTHING
 from stagecast.serving.languages.display import Display
 from stagecast.serving.languages.sentences import in_language, phrase_in_language
 from stagecast.serving.languages.texts import label_of, texts_of
-from stagecast.serving.reports.rule_words import rule_words
+from stagecast.serving.reports.rule_words import clause_words, rule_words
 from stagecast.serving.reports.shop_days import day, day_on, order_day
 from stagecast.training.reasons import sentences
 from stagecast.training.reasons.wordings import Forms
@@ -218,6 +218,11 @@ def _rule_words(context: Context, rule: str) -> str:
     return rule_words(rule, _display(context))
 
 
+@pass_context
+def _clause_words(context: Context, clause: str, limits: Mapping[str, float | None]) -> str:
+    return clause_words(clause, limits, _display(context))
+
+
 BY_NAME: Mapping[str, Callable[..., Any]] = {
     function.__name__.removeprefix("_"): function
     for function in (
@@ -235,7 +240,16 @@ BY_NAME: Mapping[str, Callable[..., Any]] = {
             label,
             own,
         ),
-        *(_percent, _day, _days, _number, _order_day, _rule_words, sentences.main_reason),
+        *(
+            _percent,
+            _day,
+            _days,
+            _number,
+            _order_day,
+            _rule_words,
+            _clause_words,
+            sentences.main_reason,
+        ),
     )
 }
 """Name in templates -> filter."""
