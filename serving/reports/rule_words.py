@@ -1,4 +1,4 @@
-"""The rule of a stage in words instead of names of facts: with a customer's numbers, and without."""
+"""The rule of a stage in words: as it is, or with the customer's numbers."""
 
 from __future__ import annotations
 
