@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -11,6 +11,7 @@ from stagecast.features.shop.clock import UTC_CLOCK
 from stagecast.serving.http.access import access_of
 from stagecast.serving.http.languages import display_of, page_address
 from stagecast.serving.languages.scheme_words import scheme_texts, translation
+from stagecast.serving.reports.rendering import link
 from stagecast.serving.store.store import Run
 
 
@@ -54,6 +55,18 @@ def shop_of(run: Run | None, request: Request) -> dict[str, Any]:
         "scheme_texts": texts,
         **page,
     }
+
+
+def list_of_play(scheme: Mapping[str, Any], play_id: str) -> str:
+    """Return the link of the list of a play; a play of the lapsed is ranked as they are.
+
+    >>> list_of_play({"plays": [{"id": "win", "when": ["state == lapsed"]}]}, "win")
+    '/customers?play=win&state=lapsed'
+    """
+    plays: Sequence[Mapping[str, Any]] = scheme.get("plays", ())
+    play = next((play for play in plays if play["id"] == play_id), {})
+    lapsed = [("state", "lapsed")] if "state == lapsed" in play.get("when", ()) else []
+    return link("/customers", [("play", play_id), *lapsed])
 
 
 def plays_of(scheme: Mapping[str, Any], language: str = "en") -> dict[str, str]:

@@ -14,11 +14,9 @@ import sqlalchemy as sa
 
 from stagecast.features.clock import iso
 from stagecast.serving.scoring.value_classes import VALUE_SHARES
+from stagecast.serving.store.changed import CHANGES
 from stagecast.serving.store.earlier_run import earlier_run
 from stagecast.serving.store.tables import runs, scores
-
-JUMP = 0.1
-"""Rise of the churn probability from which a customer counts as jumped."""
 
 
 @dataclass(frozen=True)
@@ -152,18 +150,13 @@ def _plays(connection: sa.Connection, run_id: int, before_id: int | None) -> lis
 def _changed(connection: sa.Connection, run_id: int, before_id: int) -> dict[str, int]:
     now, before = scores.alias("now"), scores.alias("before")
     same_customer = sa.and_(before.c.customer_id == now.c.customer_id, before.c.run_id == before_id)
-    jumped = now.c.churn_probability - before.c.churn_probability >= JUMP
-    returned = sa.and_(before.c.state == "lapsed", now.c.state == "active")
-    other_stage = now.c.stage != before.c.stage
+    parts = [condition(now.c, before.c) for condition in CHANGES.values()]
     row = connection.execute(
-        sa.select(
-            *(sa.func.sum(sa.case((part, 1), else_=0)) for part in (jumped, returned, other_stage))
-        )
+        sa.select(*(sa.func.sum(sa.case((part, 1), else_=0)) for part in parts))
         .select_from(now.join(before, same_customer))
         .where(now.c.run_id == run_id)
     ).one()
-    names = ("jumped", "returned", "other_stage")
-    return {name: int(value or 0) for name, value in zip(names, row, strict=True)}
+    return {name: int(value or 0) for name, value in zip(CHANGES, row, strict=True)}
 
 
 def _grid(connection: sa.Connection, run_id: int) -> list[dict[str, Any]]:

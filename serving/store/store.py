@@ -358,6 +358,11 @@ class Store:
         """Return how many customers pass the filters, and the sums of their money."""
         return self._totals(run.id, filters, self._erasures())
 
+    def has_money(self, run: Run) -> bool:
+        """Return whether any score of a run has an amount."""
+        all_of_it = self.totals(run, Filters())
+        return all_of_it.clv is not None or all_of_it.spend is not None
+
     def _erasures(self) -> int:
         with self._engine.connect() as connection:
             return erasure_count(connection)
@@ -366,7 +371,7 @@ class Store:
         query = (
             sa.select(sa.func.count())
             .select_from(scores)
-            .where(scores.c.run_id == run_id, *filters.conditions())
+            .where(scores.c.run_id == run_id, *filters.conditions(run_id))
         )
         with self._engine.connect() as connection:
             return int(connection.scalar(query) or 0)
@@ -490,7 +495,7 @@ class Store:
         column, customer = scores.c[order.column], scores.c.customer_id
         base = (
             sa.select(customer, column)
-            .where(scores.c.run_id == run_id, *filters.conditions())
+            .where(scores.c.run_id == run_id, *filters.conditions(run_id))
             .limit(limit)
         )
         rows: list[tuple[str, Any]] = []

@@ -40,7 +40,7 @@ def totals(engine: sa.Engine, run_id: int, filters: Filters) -> Totals:
     c = scores.c
     sums = (c.value_at_risk, c.value_gone, c.win_back, c.clv, c.spend)
     query = sa.select(sa.func.count(), *(sa.func.sum(column) for column in sums)).where(
-        c.run_id == run_id, *filters.conditions()
+        c.run_id == run_id, *filters.conditions(run_id)
     )
     with engine.connect() as connection:
         row = connection.execute(query).one()

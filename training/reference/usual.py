@@ -129,13 +129,14 @@ def learn_usual(
     group
         Group of each row, shape (rows,).
     active
-        Rows of :data:`AVERAGE`; where too few are, all rows are.
+        Rows of :data:`AVERAGE`, however few they are, since texts speak of the active; where none
+        is, all rows are.
     risk
         The risks whose means are told: of all customers, where the rows are a sample of them.
     """
     if not len(group):
         return NOTHING_USUAL
-    masks = {AVERAGE: active if active.sum() >= FEWEST_MEMBERS else np.ones(len(group), dtype=bool)}
+    masks = {AVERAGE: active if active.any() else np.ones(len(group), dtype=bool)}
     for name in np.unique(group):
         masks[str(name)] = np.asarray(group == name)
     masks = {

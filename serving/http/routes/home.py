@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse
 
 from stagecast.features.errors import DataRefusedError
 from stagecast.serving.http.languages import display_of
-from stagecast.serving.http.page_texts import plays_of, shop_of, store_name, titles_of
+from stagecast.serving.http.page_texts import list_of_play, plays_of, shop_of, store_name, titles_of
 from stagecast.serving.http.state import StateDep, StoreDep
 from stagecast.serving.reports.rendering import render
 from stagecast.serving.reports.value_grid import grid_rows
@@ -49,6 +49,7 @@ def home_page(request: Request, store: StoreDep, state: StateDep) -> HTMLRespons
         "home.html",
         **shop_of(run, request),
         totals=overview["totals"],
+        has_money=store.has_money(run),
         before=overview["before"],
         changed=overview["changed"],
         plays=plays,
@@ -66,7 +67,12 @@ def _plays(run: Run, counted: Sequence[dict[str, Any]], language: str) -> list[d
     titles = plays_of(run.scheme, language)
     contact = {play["id"]: play.get("contact", True) for play in run.scheme.get("plays", ())}
     return [
-        {**part, "title": titles[part["play"]], "contact": contact[part["play"]]}
+        {
+            **part,
+            "title": titles[part["play"]],
+            "contact": contact[part["play"]],
+            "link": list_of_play(run.scheme, part["play"]),
+        }
         for part in counted
         if part["play"] in titles
     ]

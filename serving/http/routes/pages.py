@@ -14,10 +14,11 @@ from stagecast.features.errors import UsageError
 from stagecast.features.shop.customer_ids import clean_id
 from stagecast.serving.http.api_page import api_reference
 from stagecast.serving.http.languages import display_of
-from stagecast.serving.http.list_columns import LIST_COLUMNS
+from stagecast.serving.http.list_columns import LIST_COLUMNS, MONEY, usual_columns
 from stagecast.serving.http.list_links import chips, file_link, head, parameters_of, plan_link
 from stagecast.serving.http.lists import BANDS, STATES, ListQuery
 from stagecast.serving.http.page_texts import (
+    list_of_play,
     plays_of,
     shop_of,
     store_name,
@@ -50,7 +51,9 @@ def customers_page(
         return render(
             "empty.html", **shop_of(None, request), store=store_name(state.settings.store)
         )
-    filters, order = query.filters(run), query.order
+    has_money = store.has_money(run)
+    shown = query if has_money else _without_money(query)
+    filters, order = query.filters(run), shown.order
     titles = titles_of(run.scheme, display.language)
     plays = plays_of(run.scheme, display.language)
     stale = False
@@ -73,8 +76,9 @@ def customers_page(
         totals=total,
         views=_views(store, run, query, display.language),
         chips=chips(query, titles, plays, display.language),
-        columns=query.columns,
-        all_columns=LIST_COLUMNS,
+        columns=shown.columns,
+        all_columns=[c for c in LIST_COLUMNS if has_money or c not in MONEY],
+        has_money=has_money,
         plays=plays,
         page=page,
         rows=rows,
@@ -91,8 +95,8 @@ def customers_page(
         else link("/customers", [*parameters, ("cursor", page.next_cursor)]),
         first_link=link("/customers", parameters) if page.seen else None,
         everybody_link=link("/customers", []),
-        csv_link=file_link(query, "csv"),
-        xlsx_link=file_link(query, "xlsx"),
+        csv_link=file_link(shown, "csv"),
+        xlsx_link=file_link(shown, "xlsx"),
         plan_link=plan_link(query),
     )
 
@@ -130,6 +134,7 @@ def customer_page(request: Request, customer_id: str, store: StoreDep) -> HTMLRe
         score=score,
         titles=titles,
         scheme=None if run is None else run.scheme_id,
+        has_money=run is None or store.has_money(run),
         before=previous,
         strip=strip(answer["timeline"]),
         bars=list(zip(answer["risk_steps"], step_bars(answer["risk_steps"]), strict=True)),
@@ -151,6 +156,15 @@ def _not_ranked(score: Mapping[str, Any]) -> bool:
     return score["churn_probability"] is not None and score["churn_percentile"] is None
 
 
+def _without_money(query: ListQuery) -> ListQuery:
+    """Return the query with the columns and the order of a log without amounts: the riskiest first,
+    of the lapsed those likeliest to return.
+    """
+    ranked = "p_inactive" if query.state == "lapsed" else "-churn_probability"
+    columns = query.column or list(usual_columns(query.state, has_money=False))
+    return query.model_copy(update={"sort": query.sort or ranked, "column": columns})
+
+
 def _views(store: Store, run: Run, query: ListQuery, language: str) -> list[dict[str, Any]]:
     """Return the plays as saved views, each with its counts and the link of its list."""
     return [
@@ -158,7 +172,7 @@ def _views(store: Store, run: Run, query: ListQuery, language: str) -> list[dict
             **view,
             "title": translation(view["title"], language, view["id"]),
             "chosen": view["id"] == query.play,
-            "link": link("/customers", [("play", view["id"])]),
+            "link": list_of_play(run.scheme, view["id"]),
         }
         for view in views(store, run)
     ]

@@ -45,11 +45,16 @@ def test_a_group_of_few_has_none() -> None:
     assert set(usual.base) == {AVERAGE, "loyal"}
 
 
-def test_where_few_are_active_medians_are_those_of_all_and_the_risk_that_of_the_active() -> None:
+def test_the_average_is_that_of_the_active_however_few_they_are() -> None:
     usual = learned({"new": 5, "lost": 40}, {"new"})
-    assert usual.medians[AVERAGE]["orders"] == 22
+    assert usual.medians[AVERAGE]["orders"] == 2
     np.testing.assert_allclose(expit(usual.base[AVERAGE]), 0.02)
-    np.testing.assert_allclose(expit(learned({"lost": 40}, set()).base[AVERAGE]), 0.195)
+
+
+def test_where_nobody_is_active_the_average_is_that_of_all() -> None:
+    usual = learned({"lost": 45}, set())
+    assert usual.medians[AVERAGE]["orders"] == 22
+    np.testing.assert_allclose(expit(usual.base[AVERAGE]), 0.22)
 
 
 def test_a_risk_of_0_or_1_has_log_odds() -> None:
