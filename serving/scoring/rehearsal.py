@@ -140,14 +140,14 @@ def _check_score(score: Mapping[str, Any], where: str) -> None:
         )
 
 
-def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, float) and isinstance(other, float):
-        return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)
-    if isinstance(one, Mapping):
-        return all(_same(value, other[name]) for name, value in one.items())
-    if isinstance(one, Sequence) and not isinstance(one, str):
-        return all(_same(*pair) for pair in zip(one, other, strict=True))
-    return bool(one == other)
+def _same(first: Any, second: Any) -> bool:
+    if isinstance(first, float) and isinstance(second, float):
+        return math.isclose(first, second, rel_tol=1e-9, abs_tol=1e-12)
+    if isinstance(first, Mapping):
+        return all(_same(value, second[name]) for name, value in first.items())
+    if isinstance(first, Sequence) and not isinstance(first, str):
+        return all(_same(*pair) for pair in zip(first, second, strict=True))
+    return bool(first == second)
 
 
 def main(folder: str) -> int:

@@ -73,8 +73,10 @@ def test_the_own_past_comes_first_where_it_shows_the_effect(
     assert reason.code == code
 
 
-@pytest.mark.parametrize(("days", "told"), [(307.0, False), (296.0, True)])
-def test_a_number_that_is_nearly_the_usual_one_explains_nothing(days: float, told: bool) -> None:
+@pytest.mark.parametrize(("days", "has_reason"), [(307.0, False), (296.0, True)])
+def test_a_number_that_is_nearly_the_usual_one_explains_nothing(
+    days: float, has_reason: bool
+) -> None:
     # more of it may mean either, so that a reader could not see why 307 days are worse than 312
     age = (Family("age"),)
     rows = Explained(
@@ -86,7 +88,7 @@ def test_a_number_that_is_nearly_the_usual_one_explains_nothing(days: float, tol
     )
     usual_age = Usual({AVERAGE: {"age": 312.0}}, {AVERAGE: (0.0,)}, {AVERAGE: -1.0})
     (explanation,) = explain(age, rows, usual_age, 2 / 3)
-    assert bool(explanation.reasons) == told
+    assert bool(explanation.reasons) == has_reason
 
 
 def test_a_number_that_is_the_usual_one_or_says_the_contrary_is_no_reason() -> None:
