@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from stagecast.features.errors import UsageError
 from stagecast.serving.store.erased import are_noted, note_erasures
+from stagecast.serving.store.lists.segments import subtract
 
 CUSTOMER_COLUMN = "customer_id"
 
@@ -80,6 +81,7 @@ def delete_rows_in(connection: sa.Connection, ids: Sequence[str]) -> int:
     In a store, the erasure is noted, so that no backup of before brings the customer back; one that
     finds nothing, of a customer who is noted already, writes nothing.
     """
+    subtract(connection, ids)
     rows = sum(
         connection.execute(table.delete().where(*_conditions(table, ids))).rowcount
         for table in customer_tables(connection)

@@ -30,6 +30,7 @@ from stagecast.features.shop.customer_ids import (
 )
 from stagecast.serving.quoting import quote
 from stagecast.serving.scoring import score_schema
+from stagecast.serving.store.lists import building
 from stagecast.serving.store.protocols import SchemeLike
 from stagecast.serving.store.rows import store_rows
 from stagecast.serving.store.space import RESERVE_BYTES, check_space, give_back, move_log
@@ -113,6 +114,7 @@ def publish(
                     _write(connection, run_id, chunk, first_row)
                     if progress is not None:
                         progress(chunk.num_rows)
+            building.build(engine, run_id)
             _make_current(engine, run_id)
         except BaseException:
             # if this fails, the next publication deletes the rows; the first error is raised
@@ -124,6 +126,9 @@ def publish(
             f"the store cannot be written: {error.orig}; what was published before stays"
         ) from None
     _analyze(engine)
+    # if the database is busy, they take space until the next publication
+    with contextlib.suppress(sa.exc.OperationalError):
+        building.drop_outdated(engine)
     return run_id
 
 
@@ -250,7 +255,8 @@ def _delete_unpublished(engine: sa.Engine) -> None:
     unpublished = sa.select(runs.c.id).where(runs.c.published_at.is_(None))
     with engine.begin() as connection:
         # locks the rows, if the database can: the run must not be published between the deletions
-        connection.execute(unpublished.with_for_update())
+        for run_id in connection.scalars(unpublished.with_for_update()).all():
+            building.drop_in(connection, run_id)
         for table in (documents, scores):
             connection.execute(table.delete().where(table.c.run_id.in_(unpublished)))
         connection.execute(runs.delete().where(runs.c.id.in_(unpublished)))
@@ -260,8 +266,9 @@ def discard_run(engine: sa.Engine, run_id: int) -> None:
     """Delete a run that is not published and that nobody writes any more.
 
     The rows go in portions, each in its own transaction, which needs no more space than its
-    insertion did: so a full disk is no reason to fail.
+    insertion did: so a full disk is no reason to fail. The list goes first, in one step.
     """
+    building.drop(engine, run_id)
     for table in (documents, scores):
         portion = sa.select(table.c.customer_id).where(table.c.run_id == run_id).limit(CHUNK_ROWS)
         # MySQL selects from the table that it deletes from only within another query
