@@ -31,6 +31,7 @@ from stagecast.features.shop.customer_ids import (
 from stagecast.serving.quoting import quote
 from stagecast.serving.scoring import score_schema
 from stagecast.serving.store.lists import building
+from stagecast.serving.store.lists.flows import keep_flows
 from stagecast.serving.store.protocols import SchemeLike
 from stagecast.serving.store.rows import store_rows
 from stagecast.serving.store.space import RESERVE_BYTES, check_space, give_back, move_log
@@ -126,9 +127,11 @@ def publish(
             f"the store cannot be written: {error.orig}; what was published before stays"
         ) from None
     _analyze(engine)
-    # if the database is busy, they take space until the next publication
+    # if the database is busy, they take space until the next publication, and flows are counted
+    # when they are read
     with contextlib.suppress(sa.exc.OperationalError):
         building.drop_outdated(engine)
+        keep_flows(engine, run_id)
     return run_id
 
 

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from stagecast.features.shop.clock import ShopClock, clock_named
 from stagecast.serving.store import deleting
 from stagecast.serving.store.erased import erasure_count
+from stagecast.serving.store.lists.flows import flow_source, read_flows
 from stagecast.serving.store.lists.pages import page_keys
 from stagecast.serving.store.lists.segments import read_segments
 from stagecast.serving.store.opening import open_engine
@@ -383,34 +384,14 @@ class Store:
         The previous run is the published run with the latest earlier as_of; a second publication
         for the same as_of does not count.
         """
-        earlier_run_query = (
-            sa.select(runs.c.id, runs.c.as_of)
-            .where(
-                runs.c.published_at.is_not(None),
-                runs.c.scheme_id == run.scheme_id,
-                runs.c.as_of < run.as_of,
-            )
-            .order_by(runs.c.as_of.desc(), runs.c.id.desc())
-            .limit(1)
-        )
         with self._engine.connect() as connection:
-            earlier_run = connection.execute(earlier_run_query).first()
-            if earlier_run is None:
+            source = flow_source(connection, run.scheme_id, run.as_of)
+            if source is None:
                 return StageFlows(None, [])
-            current, earlier = scores.alias("now"), scores.alias("earlier")
-            same_customer = sa.and_(
-                earlier.c.customer_id == current.c.customer_id, earlier.c.run_id == earlier_run.id
-            )
-            flow_query = (
-                sa.select(earlier.c.stage, current.c.stage, sa.func.count())
-                .select_from(current.join(earlier, same_customer, isouter=True))
-                .where(current.c.run_id == run.id)
-                .group_by(earlier.c.stage, current.c.stage)
-            )
-            flows = [(row[0], str(row[1]), int(row[2])) for row in connection.execute(flow_query)]
+            flows = read_flows(connection, run.id, source.id)
         position = {stage: k for k, stage in enumerate(run.stage_ids)}
         flows.sort(key=lambda flow: (position.get(flow[0] or "", -1), position[flow[1]]))
-        return StageFlows(earlier_run.as_of, flows)
+        return StageFlows(source.as_of, flows)
 
     def customer(self, customer_id: str) -> CustomerRecord | None:
         """Return the last published score of a customer and the history, or None if unknown."""

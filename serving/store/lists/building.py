@@ -13,6 +13,7 @@ from stagecast.serving.store.lists.tables import (
     RANKED,
     SUMMED,
     derived,
+    flows,
     index_statements,
     list_name,
     list_table,
@@ -174,7 +175,8 @@ def drop_in(connection: sa.Connection, run_id: int) -> None:
 
 
 def _remove_rows(connection: sa.Connection, run_id: int) -> None:
-    connection.execute(segments.delete().where(segments.c.run_id == run_id))
+    for table in (segments, flows):
+        connection.execute(table.delete().where(table.c.run_id == run_id))
     connection.exec_driver_sql(f"DROP TABLE IF EXISTS {list_name(run_id)}")
 
 

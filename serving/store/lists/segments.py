@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from stagecast.serving.store.lists.flows import subtract_flows
 from stagecast.serving.store.lists.tables import (
     SUMMED,
     list_name,
@@ -84,7 +85,7 @@ def sum_of(chosen: Iterable[Segment], column: str) -> float | None:
 
 
 def subtract(connection: sa.Connection, ids: Sequence[str]) -> None:
-    """Take customers who are about to be deleted out of the segments of every list.
+    """Take customers who are about to be deleted out of the segments and flows that are kept.
 
     Does nothing in a database without lists.
     """
@@ -94,6 +95,7 @@ def subtract(connection: sa.Connection, ids: Sequence[str]) -> None:
     if connection.dialect.name == "postgresql":
         # no portion of a list is inserted from here until they are deleted
         connection.exec_driver_sql("LOCK TABLE scores IN ROW EXCLUSIVE MODE")
+    subtract_flows(connection, ids)
     for run_id in connection.scalars(sa.select(run_lists.c.run_id)).all():
         if list_name(run_id) not in existing:
             continue  # its building has only begun

@@ -50,6 +50,18 @@ segments = sa.Table(
     sqlite_with_rowid=False,
 )
 
+flows = sa.Table(
+    "stage_flows",
+    derived,
+    sa.Column("run_id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("earlier_run_id", sa.Integer, primary_key=True, autoincrement=False),
+    # empty: no score in the earlier run
+    sa.Column("from_stage", sa.String, primary_key=True),
+    sa.Column("to_stage", sa.String, primary_key=True),
+    sa.Column("customers", sa.BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 
 def list_name(run_id: int) -> str:
     """Return the name of the table that holds the list of a run."""
