@@ -41,8 +41,8 @@ CHUNK_ROWS = 20_000
 """Rows of one transaction: fewer write the same pages of the indices more often."""
 PORTION_ROWS = 5_000
 """Rows that are Python objects at once."""
-CACHE_KIB = 128_000
-"""What SQLite may have in memory while it inserts into several indices."""
+CACHE_KIB = 32_000
+"""What SQLite may have in memory while it inserts."""
 _MARKS = {"qmark": "?", "format": "%s", "pyformat": "%s"}
 """Style of a driver -> how a parameter by place stands in a statement."""
 _RUN_COLUMNS = ("as_of", "horizon_days", "data_cutoff", "model_version")
@@ -290,7 +290,7 @@ def discard_run(engine: sa.Engine, run_id: int) -> None:
 
 @contextlib.contextmanager
 def _large_cache(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """Yield a connection without a transaction, which in SQLite has the indices in memory."""
+    """Yield a connection without a transaction, which in SQLite has more memory than usual."""
     with engine.connect() as connection:
         if engine.dialect.name != "sqlite":
             yield connection

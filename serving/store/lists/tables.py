@@ -68,6 +68,11 @@ def list_name(run_id: int) -> str:
     return f"list_{int(run_id)}"
 
 
+def is_list(table: sa.Table) -> bool:
+    """Return whether a table of a database is the list of a run."""
+    return table.name.startswith("list_") and {"position", "segment"} <= set(table.columns.keys())
+
+
 @cache
 def list_table(run_id: int) -> sa.Table:
     """Return the table of the list of a run.
