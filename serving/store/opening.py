@@ -115,7 +115,7 @@ def open_engine(url: str, *, read_only: bool = False) -> sa.Engine:
             f"the store '{_without_password(url)}' cannot be opened: {cause}; "
             "is the folder there and writable, and is the file a store of stagecast?"
         ) from None
-    except UsageError:
+    except BaseException:  # also an interrupted upgrade leaves no connection
         engine.dispose()
         raise
     return engine

@@ -66,9 +66,9 @@ STEPS: dict[int, tuple[str, ...]] = {
         "ALTER TABLE scores ADD COLUMN method VARCHAR",
         "ALTER TABLE scores ADD COLUMN loss_per_week FLOAT",
         "ALTER TABLE scores ADD COLUMN window_closes VARCHAR(10)",
-        "CREATE TABLE server_secrets (name VARCHAR NOT NULL, secret VARCHAR NOT NULL, "
+        "CREATE TABLE server_secrets (name VARCHAR(40) NOT NULL, value VARCHAR(64) NOT NULL, "
         "PRIMARY KEY (name))",
-        "CREATE TABLE erasure_notes (id VARCHAR NOT NULL, customer_hash VARCHAR(64) NOT NULL, "
+        "CREATE TABLE erasure_notes (id VARCHAR(32) NOT NULL, customer_hash VARCHAR(64) NOT NULL, "
         "erased_at {instant} NOT NULL, PRIMARY KEY (id))",
     ),
 }

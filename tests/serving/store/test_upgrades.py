@@ -97,7 +97,8 @@ PATHS = (
 def answers(store: Store) -> dict[str, tuple[int, object]]:
     """Return what the API answers, without what names the request."""
     url = store.engine.url.render_as_string(hide_password=False)
-    with web.client(create_app(Settings(store=url))) as http:
+    app = create_app(Settings(store=url), scorer_loader=lambda _: web.FakeScorer(), store=store)
+    with web.client(app) as http:
         result = {}
         for path in PATHS:
             answer = http.get(path)
