@@ -148,11 +148,7 @@ def _prepare(engine: sa.Engine, url: str) -> None:
                 f"this one knows version {VERSION}: upgrade stagecast, or name another --store"
             )
         existing_tables = set(sa.inspect(connection).get_table_names())
-        if (
-            version is None
-            or version < VERSION
-            or not existing_tables.issuperset(_NEEDED)
-        ):
+        if version is None or version < VERSION or not existing_tables.issuperset(_NEEDED):
             _create_tables(connection)
     _finish_lists(engine)
 

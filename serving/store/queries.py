@@ -112,9 +112,7 @@ class Filters:
             conditions.append(c.value_at_risk >= self.min_value)
         if self.q:
             # a range uses the index, and needs no escape of % and _ as LIKE would
-            conditions.append(
-                sa.and_(c.customer_id >= self.q, c.customer_id < self.q + PREFIX_END)
-            )
+            conditions.append(sa.and_(c.customer_id >= self.q, c.customer_id < self.q + PREFIX_END))
         return conditions
 
 

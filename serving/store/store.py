@@ -334,9 +334,7 @@ class Store:
             if segments is None:  # an older run, which has no list
                 keys = self._keys(connection, run.id, filters, order, limit + 1, last_row)
             else:
-                keys = page_keys(
-                    connection, run.id, segments, filters, order, limit + 1, last_row
-                )
+                keys = page_keys(connection, run.id, segments, filters, order, limit + 1, last_row)
             score_documents = self._documents(
                 connection, run.id, [customer_id for customer_id, _ in keys[:limit]]
             )
@@ -376,7 +374,9 @@ class Store:
     def stages(self, run: Run) -> list[StageTotal]:
         """Return the totals of every stage of the run's scheme, in order."""
         of_stages = totals_by_stage(self._engine, run.id)
-        return [StageTotal(stage, *of_stages.get(stage, (0, None, None))) for stage in run.stage_ids]
+        return [
+            StageTotal(stage, *of_stages.get(stage, (0, None, None))) for stage in run.stage_ids
+        ]
 
     def flows(self, run: Run) -> StageFlows:
         """Return the flows of customers between stages since the previous run of the same scheme.

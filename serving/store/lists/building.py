@@ -193,6 +193,12 @@ def drop_outdated(engine: sa.Engine) -> None:
         drop(engine, run_id)
 
 
+def drop_all(connection: sa.Connection) -> None:
+    """Remove all lists in a transaction, of runs whose rows are about to be replaced."""
+    for run_id in connection.scalars(sa.select(run_lists.c.run_id)).all():
+        drop_in(connection, run_id)
+
+
 def build_missing(engine: sa.Engine) -> None:
     """Build the lists that the newest published runs do not have, the current one first."""
     with engine.connect() as connection:

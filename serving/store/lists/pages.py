@@ -66,7 +66,9 @@ def page_keys(
     after = None
     if last_row is not None:
         value = last_row.value
-        if isinstance(value, float) and isinstance(list_table(run_id).c[order.column].type, sa.Integer):
+        if isinstance(value, float) and isinstance(
+            list_table(run_id).c[order.column].type, sa.Integer
+        ):
             value = int(value)  # PostgreSQL uses no index of whole numbers for others
         after = (value, _position(connection, run_id, last_row.customer_id))
     if order.column == "stage":
@@ -208,7 +210,8 @@ class _Reading:
         rows: list[Row] = []
         beyond = f"{self.column} IS NOT NULL"
         if after is not None:
-            rows = self._equal(after[0], after[1], limit)
+            if self.column != POSITION:  # which no two customers share
+                rows = self._equal(after[0], after[1], limit)
             if len(rows) >= limit:
                 return rows
             beyond = f"{self.column} {'<' if order.descending else '>'} :value"

@@ -85,7 +85,9 @@ class Place:
         """Return the rows of all queries, which may name values besides those of the place."""
         rows: list[Any] = []
         for start in range(0, len(queries), BRANCHES):
-            parts = [f"SELECT * FROM ({query}) AS part" for query in queries[start : start + BRANCHES]]
+            parts = [
+                f"SELECT * FROM ({query}) AS part" for query in queries[start : start + BRANCHES]
+            ]
             text = " UNION ALL ".join(parts)
             bound = {k: v for k, v in {**self.values, **values}.items() if f":{k}" in text}
             rows += self.connection.execute(sa.text(text), bound).all()

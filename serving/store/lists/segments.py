@@ -110,5 +110,3 @@ def subtract(connection: sa.Connection, ids: Sequence[str]) -> None:
             connection.execute(
                 segments.update().where(c.run_id == run_id, c.segment == number).values(**less)
             )
-
-
