@@ -1,4 +1,4 @@
-"""The list of a run: its pages are those of the scores, read from indices, and its sums are right."""
+"""The list of a run: its pages are those of the scores, by index, and its sums are right."""
 
 from __future__ import annotations
 
