@@ -31,7 +31,7 @@ from stagecast.features.shop.customer_ids import (
 from stagecast.serving.quoting import quote
 from stagecast.serving.scoring import score_schema
 from stagecast.serving.store.lists import building
-from stagecast.serving.store.lists.flows import keep_flows
+from stagecast.serving.store.lists.flows import forget_flows_from, keep_flows
 from stagecast.serving.store.protocols import SchemeLike
 from stagecast.serving.store.rows import store_rows
 from stagecast.serving.store.space import RESERVE_BYTES, check_space, give_back, move_log
@@ -272,6 +272,8 @@ def discard_run(engine: sa.Engine, run_id: int) -> None:
     insertion did: so a full disk is no reason to fail. The list goes first, in one step.
     """
     building.drop(engine, run_id)
+    with engine.begin() as connection:
+        forget_flows_from(connection, run_id)
     for table in (documents, scores):
         portion = sa.select(table.c.customer_id).where(table.c.run_id == run_id).limit(CHUNK_ROWS)
         # MySQL selects from the table that it deletes from only within another query

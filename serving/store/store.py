@@ -21,7 +21,7 @@ from stagecast.serving.store import deleting
 from stagecast.serving.store.erased import erasure_count
 from stagecast.serving.store.lists.flows import flow_source, read_flows
 from stagecast.serving.store.lists.pages import page_keys
-from stagecast.serving.store.lists.segments import read_segments
+from stagecast.serving.store.lists.segments import list_ended, read_segments
 from stagecast.serving.store.opening import open_engine
 from stagecast.serving.store.overview import RunKey, overview
 from stagecast.serving.store.protocols import SchemeLike
@@ -331,10 +331,17 @@ class Store:
         offset = 0 if last_row is None else last_row.offset
         with self._engine.connect() as connection:
             segments = read_segments(connection, run.id)
-            if segments is None:  # an older run, which has no list
+            try:
+                if segments is None:  # an older run, which has no list
+                    keys = self._keys(connection, run.id, filters, order, limit + 1, last_row)
+                else:
+                    keys = page_keys(
+                        connection, run.id, segments, filters, order, limit + 1, last_row
+                    )
+            except sa.exc.DBAPIError:
+                if segments is None or not list_ended(connection, run.id):
+                    raise
                 keys = self._keys(connection, run.id, filters, order, limit + 1, last_row)
-            else:
-                keys = page_keys(connection, run.id, segments, filters, order, limit + 1, last_row)
             score_documents = self._documents(
                 connection, run.id, [customer_id for customer_id, _ in keys[:limit]]
             )

@@ -8,7 +8,13 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from stagecast.serving.store.lists.places import Place
-from stagecast.serving.store.lists.segments import Segment, customers_of, read_segments, sum_of
+from stagecast.serving.store.lists.segments import (
+    Segment,
+    customers_of,
+    list_ended,
+    read_segments,
+    sum_of,
+)
 from stagecast.serving.store.queries import Filters
 from stagecast.serving.store.tables import scores
 
@@ -45,7 +51,11 @@ def totals(engine: sa.Engine, run_id: int, filters: Filters) -> Totals:
     with engine.connect() as connection:
         segments = read_segments(connection, run_id)
         if segments is not None:
-            return _of_list(connection, run_id, segments, filters)
+            try:
+                return _of_list(connection, run_id, segments, filters)
+            except sa.exc.DBAPIError:
+                if not list_ended(connection, run_id):
+                    raise
         sums = (sa.func.sum(scores.c[name]) for name in _SUMS)
         query = sa.select(sa.func.count(), *sums).where(
             scores.c.run_id == run_id, *filters.conditions()

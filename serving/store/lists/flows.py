@@ -79,6 +79,11 @@ def _counted(run_id: int, earlier_id: int) -> sa.Select[Any]:
     )
 
 
+def forget_flows_from(connection: sa.Connection, earlier_id: int) -> None:
+    """Remove the flows from a run that is about to be deleted, of which nobody asks any more."""
+    connection.execute(flows.delete().where(flows.c.earlier_run_id == earlier_id))
+
+
 def subtract_flows(connection: sa.Connection, ids: Sequence[str]) -> None:
     """Take customers who are about to be deleted out of the flows that are kept."""
     c = flows.c

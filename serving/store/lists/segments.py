@@ -73,6 +73,15 @@ def read_segments(connection: sa.Connection, run_id: int) -> list[Segment] | Non
     ] or None
 
 
+def list_ended(connection: sa.Connection, run_id: int) -> bool:
+    """Return whether a list was dropped while it was read; the transaction that failed ends.
+
+    That happens when a later run is published, or this one is pruned: then its scores say the same.
+    """
+    connection.rollback()
+    return read_segments(connection, run_id) is None
+
+
 def customers_of(chosen: Iterable[Segment]) -> int:
     """Return how many customers segments have."""
     return sum(segment.customers for segment in chosen)

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from stagecast.serving.store.lists import building, pages
 from stagecast.serving.store.lists.tables import flows, list_name, run_lists, segments
+from stagecast.serving.store.publishing import discard_run
 from stagecast.serving.store.queries import SORTS, Filters, Order
 from stagecast.serving.store.store import Store
+from stagecast.serving.store.tables import runs
 from stagecast.serving.upkeep.backup import backup
 from stagecast.serving.upkeep.restore import restore
 from tests.postgres import postgres_url  # noqa: F401
@@ -148,6 +150,47 @@ def test_the_newest_two_runs_have_a_list_and_older_ones_answer_the_same(store): 
             name: pytest.approx(value) for name, value in vars(expected).items()
         }
     assert [total.customers for total in store.stages(first)] == [t.customers for t in stages]
+
+
+def test_a_list_that_is_dropped_while_it_is_read_is_read_from_the_scores(store):  # noqa: F811
+    """As when another process publishes a run, between two statements of a page."""
+    published.publish(store, published.scores(30))
+    run, filters, order = the_run(store), Filters(q="c00"), Order("clv", True)
+    expected = store.customers(run, filters, order, limit=10).documents
+    customers = store.totals(run, filters).customers
+    store._totals.cache_clear()
+    other = sa.create_engine(store.engine.url)
+    drops = []
+
+    @sa.event.listens_for(store.engine, "before_cursor_execute")
+    def drop_first(connection, cursor, statement, parameters, context, executemany):
+        if f"FROM {list_name(run.id)}" in statement.replace("\n", "") and not drops:
+            drops.append(statement)
+            building.drop(other, run.id)
+
+    for question in (
+        lambda: store.customers(run, filters, order, limit=10).documents == expected,
+        lambda: store.totals(run, filters).customers == customers,
+    ):
+        assert question()
+        assert len(drops) == 1
+        assert building.build(store.engine, run.id)
+        drops.clear()
+    other.dispose()
+
+
+def test_flows_from_a_run_go_with_it(store):  # noqa: F811
+    published.publish(store, published.scores(20))
+    published.publish(store, published.scores(20, as_of=LATER))
+    assert store.flows(the_run(store)).flows
+    with store.engine.begin() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(flows))
+        connection.execute(runs.update().where(runs.c.id == 1).values(published_at=None))
+    discard_run(store.engine, 1)
+    assert store.flows(the_run(store)).flows == []
+    with store.engine.connect() as connection:
+        assert not connection.scalar(sa.select(sa.func.count()).select_from(flows))
+    assert store.erase("c0003")
 
 
 def test_a_cursor_goes_on_when_a_list_comes_or_goes(store):  # noqa: F811
