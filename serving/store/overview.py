@@ -16,6 +16,7 @@ from stagecast.features.clock import iso
 from stagecast.serving.scoring.value_classes import VALUE_SHARES
 from stagecast.serving.store.changed import CHANGES
 from stagecast.serving.store.earlier_run import earlier_run
+from stagecast.serving.store.lists.segments import customers_of, read_segments, sum_of
 from stagecast.serving.store.tables import runs, scores
 
 
@@ -75,6 +76,19 @@ def _make(connection: sa.Connection, run: RunKey) -> dict[str, Any]:
 
 
 def _totals(connection: sa.Connection, run_id: int) -> dict[str, Any]:
+    segments = read_segments(connection, run_id)
+    if segments is not None:
+        active, lapsed = (
+            [part for part in segments if part.state == state] for state in ("active", "lapsed")
+        )
+        return {
+            "customers": customers_of(segments),
+            "active": customers_of(active),
+            "likely_leavers": sum_of(active, "churn_probability") or 0.0,
+            "value_at_risk": sum_of(active, "value_at_risk"),
+            "value_gone": sum_of(lapsed, "value_gone"),
+            "may_return": sum_of(lapsed, "win_back"),
+        }
     c = scores.c
     query = (
         sa.select(
@@ -90,14 +104,14 @@ def _totals(connection: sa.Connection, run_id: int) -> dict[str, Any]:
     )
     rows: Mapping[str, Any] = {row[0]: row for row in connection.execute(query)}
     nobody = ("", 0, None, None, None, None)
-    active, lapsed = rows.get("active", nobody), rows.get("lapsed", nobody)
+    of_active, of_lapsed = rows.get("active", nobody), rows.get("lapsed", nobody)
     return {
         "customers": sum(row[1] for row in rows.values()),
-        "active": active[1],
-        "likely_leavers": float(active[2] or 0.0),
-        "value_at_risk": active[3],
-        "value_gone": lapsed[4],
-        "may_return": lapsed[5],
+        "active": of_active[1],
+        "likely_leavers": float(of_active[2] or 0.0),
+        "value_at_risk": of_active[3],
+        "value_gone": of_lapsed[4],
+        "may_return": of_lapsed[5],
     }
 
 

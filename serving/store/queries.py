@@ -19,6 +19,8 @@ DEFAULT_SORT = "-value_at_risk"
 LAPSED_SORT = "-win_back"
 """Order of a list of the lapsed: the value gone times the chance to return."""
 LIMIT_DEFAULT, LIMIT_MAX = 50, 1000
+PREFIX_END = "\U0010ffff"
+"""Behind a beginning of ids, it is beyond all ids that begin so."""
 SORTS = (
     "value_at_risk",
     "value_gone",
@@ -115,9 +117,7 @@ class Filters:
             conditions.append(c.value_at_risk >= self.min_value)
         if self.q:
             # a range uses the index, and needs no escape of % and _ as LIKE would
-            conditions.append(
-                sa.and_(c.customer_id >= self.q, c.customer_id < self.q + "\U0010ffff")
-            )
+            conditions.append(sa.and_(c.customer_id >= self.q, c.customer_id < self.q + PREFIX_END))
         if self.changed is not None:
             conditions.append(has_changed(self.changed, run_id))
         return conditions

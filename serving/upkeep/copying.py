@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from stagecast.features.errors import DataRefusedError, UsageError
 from stagecast.serving.settled.ledger import entries
+from stagecast.serving.store.lists import building
 from stagecast.serving.store.opening import BUSY_MILLISECONDS, TABLES
 from stagecast.serving.store.plan_tables import settled
 from stagecast.serving.store.tables import VERSION, runs, store_version
@@ -122,7 +123,11 @@ def _connect(file: Path, mode: str) -> sqlite3.Connection:
 
 
 def copy_rows(source: sa.Connection, target: sa.Connection) -> None:
-    """Replace all rows of a store by those of another, in the transaction of the target."""
+    """Replace all rows of a store by those of another, in the transaction of the target.
+
+    The lists of the target go with its rows; they are built anew when the store is opened.
+    """
+    building.drop_all(target)
     for table in reversed(TABLES):
         target.execute(table.delete())
     for table in TABLES:
