@@ -1,0 +1,93 @@
+"""When a model that answers some customers may answer all of them, and when it goes back.
+
+The limits are on pairs: each customer of the share is scored by the old model too, so that a crowd
+of unusual customers moves both sides alike. What is left is how far two models that are equally
+good differ, and :data:`LOOKS` looks at a growing number of customers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from stagecast.serving.follow.pairs import NUMBERS, Pairs
+from stagecast.serving.follow.shift import FEWEST, psi_by_chance
+
+LOOKS = 5
+"""The pairs are judged at each fifth of the customers that are needed."""
+CHANCE = 0.001
+"""The limit of the index grows by what two samples of one population exceed with this chance."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much two models may differ, and for how long they are compared.
+
+    Parameters
+    ----------
+    customers
+        Distinct customers that both must have scored before the new model answers all.
+    minutes
+        The least time for which it answers some only.
+    psi
+        Most of the population stability index of each number of a score, beyond chance.
+    difference
+        Most of the mean absolute difference of the churn probability.
+    agreement
+        Least share of customers whose churn band is the same.
+    slower
+        Most processor time of a score, as a multiple of the old model's.
+    errors
+        Most customers at whom the new model fails and the old one does not.
+    """
+
+    customers: int = 500
+    minutes: float = 10.0
+    psi: float = 0.2
+    difference: float = 0.15
+    agreement: float = 0.6
+    slower: float = 5.0
+    errors: int = 0
+
+    def broken(self, pairs: Pairs) -> str | None:
+        """Return which limit the pairs of a look break; None: none of them.
+
+        Parameters
+        ----------
+        pairs
+            The new model answered, the old one was asked beside it.
+        """
+        for name in NUMBERS:
+            index = pairs.psi_of(name)
+            most = self.psi + psi_by_chance(max(len(pairs.sample), FEWEST), CHANCE)
+            if index is not None and index > most:
+                return f"{name} has another distribution: PSI {index:.2f}, at most {most:.2f}"
+        churn = pairs.columns["churn_probability"]
+        difference = churn.mean(churn.difference)
+        if churn.both >= FEWEST and difference is not None and difference > self.difference:
+            return (
+                f"churn_probability differs by {difference:.2f} on average, at most "
+                f"{self.difference:g}"
+            )
+        agreement = pairs.agree["churn_band"] / max(pairs.scores, 1)
+        if pairs.scores >= FEWEST and agreement < self.agreement:
+            return (
+                f"churn_band is the same for {agreement:.0%} of the customers, at least "
+                f"{self.agreement:.0%} are wanted"
+            )
+        ratio = pairs.seconds_answered / pairs.seconds_beside if pairs.seconds_beside else 0.0
+        if pairs.timed >= FEWEST and ratio > self.slower:
+            return f"a score takes {ratio:.1f} times as long, at most {self.slower:g}"
+        return None
+
+    def failed(self, errors: Mapping[str, int]) -> str | None:
+        """Return what is wrong with so many failures of a kind; None: they are within the limit."""
+        count = sum(errors.values())
+        if count <= self.errors:
+            return None
+        kinds = ", ".join(f"{kind} {number}" for kind, number in sorted(errors.items()))
+        return f"it failed at {count} customers whom the old model scores ({kinds})"
+
+    def looks_of(self, scores: int) -> int:
+        """Return how many looks at the pairs are due, with so many of them."""
+        return min(LOOKS, scores * LOOKS // self.customers)
