@@ -66,10 +66,13 @@ class Settings(BaseSettings):
     canary_customers, canary_minutes
         How many customers both models must have scored, and how long it takes at least, before the
         new one answers all.
-    canary_psi, canary_difference, canary_agreement, canary_slower, canary_errors
-        Limits beyond which it is rolled back: population stability index of each number beyond
-        chance, mean absolute difference of the churn probability, share of equal churn bands,
-        processor time over the old model's, customers at whom it alone fails.
+    canary_psi, canary_difference, canary_agreement, canary_money
+        Limits beyond which it is rolled back: population stability index of each probability beyond
+        chance, mean absolute difference of the churn probability, share of equal churn bands, ratio
+        of the mean clv and expected spend.
+    canary_ranks, canary_slower, canary_errors
+        As well: correlation of ranks of each number, processor time over the old model's, customers
+        at whom it alone fails.
     model
         Bundle folder. None: the server shows published scores and cannot score events.
     api_keys
@@ -139,9 +142,11 @@ class Settings(BaseSettings):
     canary_share: float | None = Field(default=None, gt=0, lt=1)
     canary_customers: int = Field(default=500, ge=50, le=1_000_000)
     canary_minutes: float = Field(default=10.0, ge=0, le=100_000)
-    canary_psi: float = Field(default=0.2, gt=0)
-    canary_difference: float = Field(default=0.15, gt=0, le=1)
-    canary_agreement: float = Field(default=0.6, ge=0, le=1)
+    canary_psi: float = Field(default=0.25, gt=0)
+    canary_difference: float = Field(default=0.1, gt=0, le=1)
+    canary_agreement: float = Field(default=0.7, ge=0, le=1)
+    canary_money: float = Field(default=1.5, gt=1)
+    canary_ranks: float = Field(default=0.7, ge=-1, le=1)
     canary_slower: float = Field(default=5.0, gt=1)
     canary_errors: int = Field(default=0, ge=0)
     model: Path | None = None

@@ -166,4 +166,4 @@ class Follower:
         while not self._stopped.wait(0 if self._at_once else self._every):
             self._at_once = False
             if self.look():
-                _logger.info("another %s is served: %s", self._what, self.served)
+                _logger.info("another %s has been put: %s", self._what, self.served)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from stagecast.serving.follow.pairs import NUMBERS, Pairs
+from stagecast.serving.follow.pairs import MONEY, NUMBERS, PROBABILITIES, Pairs
 from stagecast.serving.follow.shift import FEWEST, psi_by_chance
 
 LOOKS = 5
@@ -30,11 +30,17 @@ class Limits:
     minutes
         The least time for which it answers some only.
     psi
-        Most of the population stability index of each number of a score, beyond chance.
+        Most of the population stability index of each probability, beyond chance. That of money is
+        shown and not judged: prospects have few distinct values, and a whole crowd of them crosses
+        the edge of a bin between two models that are equally good.
     difference
         Most of the mean absolute difference of the churn probability.
     agreement
         Least share of customers whose churn band is the same.
+    money
+        Most of the mean clv and of the mean expected spend over the old model's, or the inverse.
+    ranks
+        Least correlation of ranks of each number.
     slower
         Most processor time of a score, as a multiple of the old model's.
     errors
@@ -43,9 +49,11 @@ class Limits:
 
     customers: int = 500
     minutes: float = 10.0
-    psi: float = 0.2
-    difference: float = 0.15
-    agreement: float = 0.6
+    psi: float = 0.25
+    difference: float = 0.1
+    agreement: float = 0.7
+    money: float = 1.5
+    ranks: float = 0.7
     slower: float = 5.0
     errors: int = 0
 
@@ -57,7 +65,7 @@ class Limits:
         pairs
             The new model answered, the old one was asked beside it.
         """
-        for name in NUMBERS:
+        for name in PROBABILITIES:
             index = pairs.psi_of(name)
             most = self.psi + psi_by_chance(max(len(pairs.sample), FEWEST), CHANCE)
             if index is not None and index > most:
@@ -69,12 +77,28 @@ class Limits:
                 f"churn_probability differs by {difference:.2f} on average, at most "
                 f"{self.difference:g}"
             )
-        agreement = pairs.agree["churn_band"] / max(pairs.scores, 1)
-        if pairs.scores >= FEWEST and agreement < self.agreement:
+        agreement = pairs.agreement("churn_band")
+        is_enough = pairs.labelled["churn_band"] >= FEWEST
+        if is_enough and agreement is not None and agreement < self.agreement:
             return (
                 f"churn_band is the same for {agreement:.0%} of the customers, at least "
                 f"{self.agreement:.0%} are wanted"
             )
+        for name in MONEY:
+            column = pairs.columns[name]
+            means = sorted((column.answered, column.beside))
+            if column.both >= FEWEST and means[1] > self.money * max(means[0], 0.0):
+                return (
+                    f"{name} is {column.mean(column.answered):.4g} on average, where the old model "
+                    f"says {column.mean(column.beside):.4g}; at most {self.money:g} times apart"
+                )
+        for name in NUMBERS:
+            ranks = pairs.ranks_of(name)
+            if ranks is not None and ranks < self.ranks:
+                return (
+                    f"{name} orders the customers otherwise: correlation of ranks {ranks:.2f}, at "
+                    f"least {self.ranks:g}"
+                )
         ratio = pairs.seconds_answered / pairs.seconds_beside if pairs.seconds_beside else 0.0
         if pairs.timed >= FEWEST and ratio > self.slower:
             return f"a score takes {ratio:.1f} times as long, at most {self.slower:g}"

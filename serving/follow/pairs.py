@@ -15,7 +15,9 @@ import numpy as np
 from stagecast.features.arrays import Array
 from stagecast.serving.follow.shift import psi, rank_correlation
 
-NUMBERS = ("churn_probability", "p_inactive", "clv", "expected_spend")
+PROBABILITIES = ("churn_probability", "p_inactive")
+MONEY = ("clv", "expected_spend")
+NUMBERS = (*PROBABILITIES, *MONEY)
 LABELS = ("churn_band", "next_stage_likeliest")
 SAMPLE = 1_000
 """Pairs that are kept for the index, and for the correlation of ranks."""
@@ -67,8 +69,9 @@ class Pairs(msgspec.Struct):
         Number of pairs.
     columns
         Sums by column of :data:`NUMBERS`.
-    agree
-        Column of :data:`LABELS` -> pairs in which both models say the same.
+    labelled, agree
+        Column of :data:`LABELS` -> pairs in which one of the models gives a label, and those of
+        them in which both give the same.
     errors
         Kind -> how often the model beside failed at a customer whom the other one scored.
     timed
@@ -85,6 +88,7 @@ class Pairs(msgspec.Struct):
     columns: dict[str, Column] = msgspec.field(
         default_factory=lambda: {name: Column() for name in NUMBERS}
     )
+    labelled: dict[str, int] = msgspec.field(default_factory=lambda: dict.fromkeys(LABELS, 0))
     agree: dict[str, int] = msgspec.field(default_factory=lambda: dict.fromkeys(LABELS, 0))
     errors: dict[str, int] = msgspec.field(default_factory=dict)
     timed: int = 0
@@ -99,7 +103,8 @@ class Pairs(msgspec.Struct):
         for name, one, other in zip(NUMBERS, answered, beside, strict=False):
             self.columns[name].add(one, other)
         for name, one, other in zip(LABELS, answered[count:], beside[count:], strict=True):
-            self.agree[name] += one == other
+            self.labelled[name] += one is not None or other is not None
+            self.agree[name] += one is not None and one == other
         row = [*answered[:count], *beside[:count]]
         if len(self.sample) < SAMPLE:
             self.sample.append(row)
@@ -119,6 +124,12 @@ class Pairs(msgspec.Struct):
         """Return the index of a number between the two models; None with too few pairs."""
         return psi(*self._sides(name))
 
+    def ranks_of(self, name: str) -> float | None:
+        """Return the correlation of ranks of a number; None with too few pairs."""
+        one, other = self._sides(name)
+        both = ~(np.isnan(one) | np.isnan(other))
+        return rank_correlation(one[both], other[both])
+
     def report(self) -> dict[str, Any]:
         """Return the comparison as plain data, as ``GET /v1/model/shadow`` shows it."""
         return {
@@ -129,15 +140,15 @@ class Pairs(msgspec.Struct):
                 "beside": _milliseconds(self.seconds_beside, self.timed),
             },
             "columns": {name: self._column(name) for name in NUMBERS},
-            "agreement": {
-                name: count / self.scores if self.scores else None
-                for name, count in self.agree.items()
-            },
+            "agreement": {name: self.agreement(name) for name in LABELS},
         }
 
+    def agreement(self, name: str) -> float | None:
+        """Return the share of the pairs with a label in which both models give the same."""
+        return self.agree[name] / self.labelled[name] if self.labelled[name] else None
+
     def _column(self, name: str) -> dict[str, Any]:
-        column, (one, other) = self.columns[name], self._sides(name)
-        both = ~(np.isnan(one) | np.isnan(other))
+        column = self.columns[name]
         return {
             "both": column.both,
             "only_answered": column.only_answered,
@@ -145,8 +156,8 @@ class Pairs(msgspec.Struct):
             "mean_answered": column.mean(column.answered),
             "mean_beside": column.mean(column.beside),
             "mean_difference": column.mean(column.difference),
-            "psi": psi(one, other),
-            "rank_correlation": rank_correlation(one[both], other[both]),
+            "psi": self.psi_of(name),
+            "rank_correlation": self.ranks_of(name),
         }
 
     def _sides(self, name: str) -> tuple[Array, Array]:
@@ -175,8 +186,9 @@ def merged(parts: Iterable[Pairs], chance: random.Random) -> Pairs | None:
             total = whole.columns[name]
             for field in Column.__struct_fields__:
                 setattr(total, field, getattr(total, field) + getattr(column, field))
-        for name, count in part.agree.items():
-            whole.agree[name] += count
+        for name in LABELS:
+            whole.labelled[name] += part.labelled[name]
+            whole.agree[name] += part.agree[name]
         for kind, count in part.errors.items():
             whole.fail(kind, count)
         whole.timed += part.timed

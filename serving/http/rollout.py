@@ -31,6 +31,8 @@ def limits_of(settings: Settings) -> Limits:
         psi=settings.canary_psi,
         difference=settings.canary_difference,
         agreement=settings.canary_agreement,
+        money=settings.canary_money,
+        ranks=settings.canary_ranks,
         slower=settings.canary_slower,
         errors=settings.canary_errors,
     )
