@@ -18,7 +18,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -167,6 +167,13 @@ class Beside:
         except queue.Full:
             self.counts.dropped += 1
 
+    def own_pairs(self) -> list[Pairs]:
+        """Return what the process of this worker has compared, and those before it have not."""
+        process = self._process
+        if process is None:
+            return []
+        return _pairs_in(sorted(self.reports.glob(f"{process.pid}-*{PAIRS}")))
+
     def stop(self) -> None:
         """End the process; what it wrote stays."""
         self._stopped.set()
@@ -269,14 +276,20 @@ def replace_file(path: Path, content: bytes) -> None:
 
 def read_reports(reports: Path) -> tuple[list[Pairs], Counts]:
     """Return what all processes wrote into a folder; what cannot be read is left out."""
-    pairs: list[Pairs] = []
     counts = Counts()
-    for path in sorted(reports.glob("*")):
+    for path in sorted(reports.glob(f"*{COUNTS}")):
         try:
-            if path.suffix == PAIRS:
-                pairs.append(msgspec.json.decode(path.read_bytes(), type=Pairs))
-            elif path.suffix == COUNTS:
-                counts.add(msgspec.json.decode(path.read_bytes(), type=Counts))
+            counts.add(msgspec.json.decode(path.read_bytes(), type=Counts))
         except (OSError, msgspec.MsgspecError):
             continue
-    return pairs, counts
+    return _pairs_in(sorted(reports.glob(f"*{PAIRS}"))), counts
+
+
+def _pairs_in(paths: Iterable[Path]) -> list[Pairs]:
+    pairs = []
+    for path in paths:
+        try:
+            pairs.append(msgspec.json.decode(path.read_bytes(), type=Pairs))
+        except (OSError, msgspec.MsgspecError):
+            continue
+    return pairs

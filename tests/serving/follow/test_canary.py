@@ -62,7 +62,7 @@ def test_a_customer_stays_with_a_model_and_about_the_share_is_the_new_ones(tmp_p
 
 @pytest.fixture
 def served(tmp_path):
-    """Give what starts a server with a canary: client, state, names of the new model's customers."""
+    """Give what starts a server with a canary: the client, the canary, names of its customers."""
     store = published.open_store(tmp_path)
     stack = []
 
