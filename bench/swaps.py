@@ -153,17 +153,18 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=86_400, help="stop then at the latest")
     parser.add_argument("--clients", type=int, default=4)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--models", type=Path, nargs=2, help="bundles; default: two are trained")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="stagecast-bench-") as name:
         folder, config = Path(name), TrainConfig(max_dates=3)
-        models = [folder / "one", folder / "two"]
-        for seed, model in enumerate(models, 1):
+        models = chosen.models or [folder / "one", folder / "two"]
+        for seed, model in enumerate(() if chosen.models else models, 1):
             trained(simulated_rows(CUSTOMERS, DAYS, seed=seed), model, day(DAYS), config)
         asked = customers()
         expected, requests = offline(models, asked), [body_of(customer) for customer in asked]
         versions = list(expected)
         link, port = folder / "current", free_port()
-        link.symlink_to(models[0])
+        link.symlink_to(models[0].resolve())
         command = [sys.executable, "-m", "stagecast", "serve", "--port", str(port)]
         command += ["--model", str(link), "--follow-seconds", "1"]
         command += ["--workers", str(chosen.workers), "--store", f"sqlite:///{folder / 'x.db'}"]
@@ -180,7 +181,7 @@ def main() -> int:
             begin = time.monotonic()
             while swaps < chosen.swaps and time.monotonic() - begin < chosen.seconds:
                 wanted, since = (swaps + 1) % 2, time.monotonic()
-                turn(link, models[wanted])
+                turn(link, models[wanted].resolve())
                 while ready(port)["model_version"] != versions[wanted]:
                     if time.monotonic() - since > SWAP_SECONDS:
                         problem = f"no swap within {SWAP_SECONDS:g} s: {ready(port)}"
