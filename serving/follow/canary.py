@@ -165,7 +165,7 @@ def wait_for_verdict(
     SupersededError
         There is no reason to try it any longer.
     """
-    began, looks, chance = time.monotonic(), 0, random.Random(1)
+    began, looks, looked_at, chance = time.monotonic(), 0, 0, random.Random(1)
     while True:
         if not goes_on():
             raise SupersededError("another model took the place of the one that was tried")
@@ -173,11 +173,14 @@ def wait_for_verdict(
         problem = limits.failed(counts.errors) or death()
         if problem is None:
             pairs = merged(parts, chance)
-            due = 0 if pairs is None else limits.looks_of(pairs.scores)
-            if pairs is not None and due > looks:
-                looks, problem = due, limits.broken(pairs)
+            scores = 0 if pairs is None else pairs.scores
+            due, is_over = limits.looks_of(scores), time.monotonic() - began >= 60 * limits.minutes
+            # the minutes can be longer than the customers take, and those of the rest count too
+            is_last = due == LOOKS and is_over and scores > looked_at
+            if pairs is not None and (due > looks or is_last):
+                looks, looked_at, problem = due, scores, limits.broken(pairs)
         if problem is not None:
             raise RolledBackError(f"rolled back from {trial.share:.1%} of the customers: {problem}")
-        if looks == LOOKS and time.monotonic() - began >= 60 * limits.minutes:
+        if looks == LOOKS and is_over:
             return
         time.sleep(LOOK_SECONDS)

@@ -14,7 +14,8 @@ from stagecast.serving.follow.pairs import MONEY, NUMBERS, PROBABILITIES, Pairs
 from stagecast.serving.follow.shift import FEWEST, psi_by_chance
 
 LOOKS = 5
-"""The pairs are judged at each fifth of the customers that are needed."""
+"""The pairs are judged at each fifth of the customers that are needed, and once more at the end of
+the minutes."""
 CHANCE = 0.001
 """The limit of the index grows by what two samples of one population exceed with this chance."""
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import msgspec
 import pytest
 
 from stagecast.features.errors import DataRefusedError, UsageError
+from stagecast.serving.follow import canary as canary_module
 from stagecast.serving.follow.beside import COUNTS, PAIRS, Counts
 from stagecast.serving.follow.canary import (
     Canary,
@@ -187,6 +189,27 @@ def test_a_shift_is_rolled_back_before_all_customers_are_compared(tmp_path):
     write(trial, f"1{PAIRS}", compared(120, shift=3.0))
     with pytest.raises(RolledBackError, match=r"rolled back from 5.0% .*PSI"):
         wait_for_verdict(trial, Limits(), goes_on=go_on())
+
+
+def test_a_shift_after_the_last_fifth_of_the_customers_is_seen_before_all_are_answered(
+    tmp_path, monkeypatch
+):
+    trial, limits, looks, now = trial_in(tmp_path), Limits(customers=200), [], [0.0]
+    clock = SimpleNamespace(monotonic=lambda: now[0], sleep=lambda seconds: None)
+    monkeypatch.setattr(canary_module, "time", clock)
+    write(trial, f"1{PAIRS}", compared(200))
+
+    def goes_on():
+        looks.append(now[0])
+        if len(looks) == 3:  # enough customers were looked at, and the minutes are not over
+            write(trial, f"1{PAIRS}", compared(260, shift=3.0))
+        if len(looks) == 5:
+            now[0] = 60 * limits.minutes
+        return len(looks) < 10
+
+    with pytest.raises(RolledBackError, match="PSI"):
+        wait_for_verdict(trial, limits, goes_on=goes_on)
+    assert len(looks) == 5
 
 
 def test_errors_of_any_worker_and_the_death_of_one_are_a_rollback(tmp_path):
