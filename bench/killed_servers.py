@@ -1,6 +1,6 @@
 """End a server at random moments, again and again: ``python -m bench.killed_servers``.
 
-    SIGTERM while clients ask  -> no answer that has begun is torn, the server ends with code 0
+    SIGTERM while clients ask  -> no answer that has begun is torn, the server ends in time
     SIGKILL while clients ask and a run is published -> the next server serves the last whole run
 
 A server is started again on the same store after each; it must serve within five seconds of a quiet
@@ -27,6 +27,7 @@ import numpy as np
 
 from bench.requests import bodies
 from bench.served import READY_SECONDS, serving
+from stagecast.training.bundle import MANIFEST
 from tests.serving import published
 from tests.waiting import free_port
 
@@ -36,11 +37,13 @@ PUBLISH = """
 import sys
 from datetime import timedelta
 from stagecast.serving.store.store import Store
+from stagecast.training.bundle import MANIFEST
 from tests.serving import published
 store = Store.open(sys.argv[1])
 for number in range(1, 10_000):
     table = published.scores(int(sys.argv[2]), as_of=published.AS_OF + timedelta(days=number))
     published.publish(store, table)
+    print("published", flush=True)
 """
 
 
@@ -105,6 +108,12 @@ def answers(port: int, asked: Sequence[bytes]) -> list[bytes]:
     return content
 
 
+def bodies_at(model: Path, count: int) -> list[bytes]:
+    """Return bodies at the as_of of a bundle."""
+    as_of = json.loads((model / MANIFEST).read_text())["as_of"]
+    return [json.dumps(json.loads(body) | {"as_of": as_of}).encode() for body in bodies(count)]
+
+
 def newest_run(port: int) -> tuple[int, int]:
     """Return the id of the newest run, and how many customers the list of it has."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
@@ -132,7 +141,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=86_400, help="stop then at the latest")
     parser.add_argument("--model", type=Path, help="a bundle; default: one is trained")
     chosen = parser.parse_args()
-    chance, asked = random.Random(5), bodies(40)
+    chance = random.Random(5)
     ready, processor, stops, problems = [], [], [], []
     counts = {"SIGTERM": 0, "SIGKILL": 0}
     total, expected, last_run = Clients(), None, 0
@@ -140,6 +149,8 @@ def main() -> int:
         folder = Path(name)
         if chosen.model is None:
             trained(folder / "model")
+        model = chosen.model or folder / "model"
+        asked = bodies_at(model, 40)
         store = published.open_store(folder)
         published.publish(store, published.scores(CUSTOMERS))
         store.close()
@@ -151,7 +162,7 @@ def main() -> int:
             how = min(counts, key=lambda each: counts[each])
             port = free_port()
             command = [sys.executable, "-m", "stagecast", "serve", "--port", str(port)]
-            command += ["--model", str(chosen.model or folder / "model"), "--store", address]
+            command += ["--model", str(model), "--store", address]
             seen, publisher = [Clients() for _ in range(CLIENTS)], None
             with serving(command, port, "/readyz") as server:
                 ready.append(server.ready_seconds)
@@ -167,10 +178,12 @@ def main() -> int:
                 ]
                 if how == "SIGKILL":
                     words = [sys.executable, "-c", PUBLISH, address, str(CUSTOMERS)]
-                    publisher = subprocess.Popen(words)
+                    publisher = subprocess.Popen(words, stdout=subprocess.PIPE)
                 for thread in threads:
                     thread.start()
-                time.sleep(chance.uniform(0.1, 4.0 if publisher else 1.0))
+                if publisher is not None and publisher.stdout is not None:
+                    publisher.stdout.readline()  # from here on one run follows the other
+                time.sleep(chance.uniform(0.1, 1.0))
                 since = time.monotonic()
                 code = _end(server.pid, signal.Signals[how], publisher)
                 for thread in threads:
@@ -188,7 +201,7 @@ def main() -> int:
     sys.stdout.write(
         f"{counts['SIGTERM']} SIGTERM, {counts['SIGKILL']} SIGKILL under load: {total.right:,} "
         f"answers as before, {len(total.wrong)} others, {total.torn} torn by a SIGTERM; "
-        f"{last_run} runs published, each list whole\n"
+        f"{last_run} runs in the store, each list whole\n"
         f"gone after a SIGTERM within {max(stops, default=0):.1f} s (median "
         f"{float(np.median(stops or [0])):.1f}); ready after a median of {np.median(ready):.1f} s, "
         f"at most {max(ready):.1f} s ({max(processor):.1f} s of processor time)\n"
@@ -206,14 +219,15 @@ def _end(pid: int, how: signal.Signals, publisher: subprocess.Popen[bytes] | Non
     process.send_signal(how)
     if publisher is not None:
         publisher.kill()
-        publisher.wait()
+        publisher.communicate()
     if how is signal.SIGKILL:
         return None
     try:
         code = process.wait(STOP_SECONDS)
     except psutil.TimeoutExpired:
         return f"the server has not ended within {STOP_SECONDS:g} s"
-    return None if code == 0 else f"the server ended with code {code}"
+    # when it has stopped, uvicorn ends the process by the signal that it was sent
+    return None if code in (0, -how) else f"the server ended with code {code}"
 
 
 if __name__ == "__main__":
