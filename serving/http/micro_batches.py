@@ -13,6 +13,7 @@ the others are there too, for at most a millisecond (:class:`Gathering`).
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -63,10 +64,11 @@ class Asked:
 
 @dataclass(frozen=True)
 class Answered:
-    """The scores of a request, and their as_of."""
+    """The scores of a request, their as_of, and the seconds of the processor that each took."""
 
     as_of: datetime
     scores: list[dict[str, Any]]
+    seconds: float = 0.0
 
 
 Outcome = Answered | Exception
@@ -223,9 +225,11 @@ def _scored(
     """Return the scores of requests of one as_of; each alone where one of them fails."""
     as_of = requests[0].as_of
     customers = [customer for request in requests for customer in request.customers]
+    begin = time.thread_time()
     try:
         scores = iter(scorer.score_objects(customers, as_of, with_reasons=with_reasons))
-        return [Answered(as_of, list(islice(scores, len(r.customers)))) for r in requests]
+        seconds = (time.thread_time() - begin) / len(customers)
+        return [Answered(as_of, list(islice(scores, len(r.customers))), seconds) for r in requests]
     except Exception as error:
         if len(requests) > 1:
             alone = (_scored(scorer, [r], with_reasons=with_reasons) for r in requests)

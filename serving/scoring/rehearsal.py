@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from stagecast.features.errors import DataRefusedError, StagecastError
+from stagecast.serving.scoring.contract import contract_of
 from stagecast.serving.scoring.first_load import FirstLoad
 from stagecast.serving.scoring.scorer import Scorer, load_scorer
 from stagecast.training.golden import check_golden, golden_customers
@@ -87,6 +88,7 @@ def rehearse(scorer: Scorer, where: str) -> str:
     """
     bundle = scorer.bundle
     try:
+        contract_of(scorer.card)  # each request is held to it
         if bundle.golden is not None:
             check_golden(bundle.golden, bundle.models, bundle.as_of, where)
         everyone = [

@@ -14,7 +14,6 @@ from typing import Any
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from stagecast.serving.scoring import score_schema
 from stagecast.serving.store.documents import without_sentence
@@ -138,6 +137,8 @@ def _lists(array: pa.Array, convert: Callable[[pa.Array], list[Any]]) -> list[An
 
 
 def _reasons(array: pa.StructArray) -> list[Any]:
+    import pyarrow.compute as pc
+
     parts = dict(zip((field.name for field in array.type), array.flatten(), strict=True))
     codes = parts["code"]
     all_coded = pc.all(pc.not_equal(codes, "")).as_py() and not codes.null_count
