@@ -79,6 +79,7 @@ class Follower:
         self._refused: tuple[str, float] | None = None
         self._rolled_back: dict[str, str] = {}
         self._tried: str | None = None
+        self._copy: Path | None = None
         self._looked = 0.0
         self._stopped = threading.Event()
         self._folder: tempfile.TemporaryDirectory[str] | None = None
@@ -114,7 +115,7 @@ class Follower:
         except SupersededError:
             return False
         except StagecastError as error:
-            self._doubt(str(error))
+            self._doubt(self._as_named(str(error)))
         except Exception as error:  # a fault of ours must not end the thread, nor the old model
             self._doubt(f"{type(error).__name__} while the model was checked")
         else:
@@ -140,18 +141,22 @@ class Follower:
         try:
             candidate = self._source.take(mark, Path(folder.name))
             self._refused = mark, time.monotonic() + AGAIN_SECONDS
-            self._tried, self._looked = mark, time.monotonic()
+            self._tried, self._looked, self._copy = mark, time.monotonic(), candidate
             self._put(candidate)
         except BaseException as error:
             folder.cleanup()
             if isinstance(error, RolledBackError):
-                self._rolled_back[mark] = str(error)
+                self._rolled_back[mark] = self._as_named(str(error))
             raise
         before, self._folder = self._folder, folder
         self.served = mark
         self._clear()
         if before is not None:
             before.cleanup()
+
+    def _as_named(self, problem: str) -> str:
+        """Return a problem with the name of the source in the place of the folder of its copy."""
+        return problem if self._copy is None else problem.replace(str(self._copy), self._source.name)
 
     def _clear(self) -> None:
         self._refused = self.doubt = None

@@ -16,7 +16,7 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -68,7 +68,7 @@ class Answered:
 
     as_of: datetime
     scores: list[dict[str, Any]]
-    seconds: float = 0.0
+    seconds: float = field(default=0.0, compare=False)
 
 
 Outcome = Answered | Exception
