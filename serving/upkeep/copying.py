@@ -107,6 +107,22 @@ def finish_file(file: Path) -> None:
         connection.execute("PRAGMA journal_mode=DELETE")
 
 
+def match_pages(file: Path, other: Path) -> None:
+    """Give an SQLite database that nobody else uses pages as long as those of another.
+
+    SQLite copies no pages over a database with a write-ahead log whose pages have another length,
+    and those of an earlier version's backup do.
+    """
+    with closing(_connect(other, "rw")) as connection:
+        length = int(connection.execute("PRAGMA page_size").fetchone()[0])
+    with closing(_connect(file, "rw")) as connection:
+        if int(connection.execute("PRAGMA page_size").fetchone()[0]) == length:
+            return
+        connection.execute("PRAGMA journal_mode=DELETE")
+        connection.execute(f"PRAGMA page_size={length}")
+        connection.execute("VACUUM")
+
+
 def empty_log(file: Path) -> None:
     """Move the write-ahead log of an SQLite database into it, if nobody reads the log."""
     with closing(_connect(file, "rw")) as connection:

@@ -200,6 +200,7 @@ def _put_in_place(work: Path, target: sa.Engine, url: str) -> None:
     store = copying.sqlite_path(url)
     if store is not None:
         target.dispose()
+        copying.match_pages(work, store)
         copying.copy_pages(work, store)
         copying.empty_log(store)
         return

@@ -7,6 +7,6 @@
 
 A list belongs to one run, so that it is built after the scores are inserted, in bulk, and goes by
 ``DROP TABLE``. The newest published runs have one (:data:`~.building.LISTS`); of an older run the
-scores themselves are read, which is slower and gives the same. Nothing here is kept in a backup:
-it can be built again.
+scores themselves are read, which is slower and gives the same. All of it can be built again: a
+backup of PostgreSQL leaves it out, and one of SQLite, which is a copy of pages, has it.
 """

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import signal
+import subprocess
+import sys
 from collections import Counter
 
 import pytest
@@ -252,6 +255,34 @@ def test_a_list_that_cannot_be_built_leaves_nothing(store, monkeypatch, step):  
         for table in (run_lists, segments):
             assert set(connection.scalars(sa.select(table.c.run_id))) == {1}
     assert published.publish(store, published.scores(5, as_of=LATER)) == 3
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from stagecast.serving.store.lists import building
+from tests.serving import published
+
+setattr(building, sys.argv[2], lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+published.publish(published.open_store(Path(sys.argv[1])), published.scores(30))
+"""
+
+
+@pytest.mark.parametrize("step", ["_insert", "index_statements"])
+def test_a_publication_killed_while_its_list_is_built_leaves_the_store_usable(tmp_path, step):
+    first = published.open_store(tmp_path)
+    published.publish(first, published.scores(60))
+    child = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), step], check=False)
+    assert child.returncode == -signal.SIGKILL
+    for opened in (first, published.open_store(tmp_path)):
+        assert sa.inspect(opened.engine).has_table("list_2")  # half of it
+        assert opened.count(the_run(opened), Filters()) == 60
+        assert len(opened.customers(the_run(opened), Filters(), Order("clv", True)).documents) == 50
+    assert published.publish(first, published.scores(20)) == 3
+    assert not sa.inspect(first.engine).has_table("list_2")
+    assert first.count(the_run(first), Filters()) == 20
+    opened.close()
+    first.close()
 
 
 def test_who_is_erased_while_a_list_is_built_is_not_in_it(store, monkeypatch):  # noqa: F811
