@@ -5,7 +5,7 @@
     models.json      configuration, stage scheme with thresholds, catalogue of features, customer
                      base, linear members, cancellations, intervals, reference
     *.lightgbm.txt   the boosted members
-    own_members.skops  classifiers of the user, only where that was chosen: code
+    own_members.skops  estimators of the user, only where that was chosen: code
     card.json        for people to read: evaluation, dates, notes
 
 The model version is the hash of the files that predictions depend on, so the same data and settings
@@ -163,7 +163,7 @@ def write_bundle(folder: Path, bundle: Bundle, own_members: OwnMembersFormat = "
     if folder.exists():
         raise UsageError(f"{folder} exists; give another folder, or remove it")
     files = {**_files(bundle.models), CARD: _json(bundle.card)}
-    own = bundle.models.churn.own
+    own = {**bundle.models.churn.own, **bundle.models.value.own}
     if own_members not in ("refuse", "skops"):
         raise UsageError(f"own_members={own_members!r} is neither 'refuse' nor 'skops'")
     if own and own_members == "refuse":
@@ -381,17 +381,22 @@ def _models(
     base, spend, value = data["base"], data["spend_interval"], data["value_interval"]
     named = {name: trees[f"value_{name}"] for name in FACTORS}
     value_trees = {name: text for name, text in named.items() if text is not None}
+    classifiers = {name: estimator for name, estimator in own.items() if "." not in name}
+    regressors: dict[str, dict[str, Any]] = {}
+    for name in own.keys() - classifiers.keys():
+        factor, member = name.split(".", 1)
+        regressors.setdefault(factor, {})[member] = own[name]
     models = Models(
         config=config,
         scheme=scheme_from_json(data["scheme"]),
         catalog=catalog,
         base=None if base is None else CustomerBase.from_json(base),
-        churn=ChurnModel.from_json(data["churn"], trees["churn"], own),
+        churn=ChurnModel.from_json(data["churn"], trees["churn"], classifiers),
         cancellation=None
         if data["cancellation"] is None
         else CancellationModel.from_json(data["cancellation"]),
         next_stage=NextStageModel.from_json(data["next_stage"], trees["next_stage"]),
-        value=ValueModel.from_json(data["value"], value_trees),
+        value=ValueModel.from_json(data["value"], value_trees, regressors),
         conversion=LeadConversion.from_json(data["conversion"]),
         reference=Reference.from_json(data["reference"]),
         spend_interval=None if spend is None else Intervals.from_json(spend),

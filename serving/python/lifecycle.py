@@ -66,6 +66,10 @@ class Lifecycle:
         Members of the model of churn: ``btyd``, ``trees`` and ``regression`` with their settings,
         and classifiers of your own (:func:`stagecast.member`). One that is left out is not used.
         None: the usual three.
+    spend_members, orders_members
+        Regressors of your own (:func:`stagecast.member`) by name, beside our models of the spend
+        per order and of the orders of those who order within the horizon. Each gets the share that
+        it deserves on rows that it was not fitted on.
     max_dates
         Largest number of past dates to learn from.
     medium_risk, high_risk
@@ -106,6 +110,8 @@ class Lifecycle:
         rfm: RfmSettings | None = None,
         features: Sequence[OwnFeature] | None = None,
         members: Mapping[str, Any] | None = None,
+        spend_members: Mapping[str, Any] | None = None,
+        orders_members: Mapping[str, Any] | None = None,
         max_dates: int = 8,
         medium_risk: float = 1 / 3,
         high_risk: float = 2 / 3,
@@ -125,6 +131,8 @@ class Lifecycle:
         self.rfm = rfm
         self.features = features
         self.members = members
+        self.spend_members = spend_members
+        self.orders_members = orders_members
         self.max_dates = max_dates
         self.medium_risk = medium_risk
         self.high_risk = high_risk
@@ -270,6 +278,18 @@ class Lifecycle:
         from stagecast.training.fitted.importances import importances
 
         return importances(self._fitted().models)
+
+    @property
+    def weights(self) -> pd.DataFrame:
+        """The weights of all members, ours and your own.
+
+        ``part`` (``churn``, ``orders`` of those who order, ``spend`` per order, each in the
+        horizon), ``member`` (``ours`` of orders and spend are the customer base and the trees
+        together) and ``weight`` (sum 1 in each part).
+        """
+        from stagecast.training.fitted.importances import weights
+
+        return weights(self._fitted().models)
 
     @property
     def btyd(self) -> Mapping[str, Any]:

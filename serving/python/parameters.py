@@ -59,7 +59,9 @@ def config_of(parameters: Mapping[str, Any], own: OwnFeatures) -> TrainConfig:
         rfm=options.pop("rfm") or RfmSettings(),
         terms=Terms(**{field: types for field, types in terms.items() if types}),
         own=own,
-        members=members_of(options.pop("members")),
+        members=members_of(
+            options.pop("members"), options.pop("spend_members"), options.pop("orders_members")
+        ),
         **options,
     )
 
@@ -90,7 +92,11 @@ def parameters_of(config: TrainConfig) -> dict[str, Any]:
         "calendar": None if config.calendar == Calendar() else config.calendar,
         "rfm": None if config.rfm == RfmSettings() else config.rfm,
         "features": [OwnFeature.of_catalog(feature) for feature in config.own.features] or None,
-        "members": None if config.members == MemberSettings() else config.members.as_mapping(),
+        "members": None
+        if config.members.of_churn == MemberSettings()
+        else config.members.as_mapping(),
+        "spend_members": dict(config.members.spend) or None,
+        "orders_members": dict(config.members.orders) or None,
         "max_dates": config.max_dates,
         "medium_risk": config.medium_risk,
         "high_risk": config.high_risk,
