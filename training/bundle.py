@@ -1,7 +1,7 @@
 """The bundle: a trained model on disk, as text and JSON with a sha256 for each file.
 
     manifest.json    format, model version, as_of and data cutoff, currency of the amounts, sha256
-                     and size of each file
+                     and size of each file, and sha256 of all this
     models.json      configuration, stage scheme with thresholds, catalogue of features, customer
                      base, linear members, cancellations, intervals, reference
     *.lightgbm.txt   the boosted members
@@ -52,6 +52,8 @@ from stagecast.training.value.model import FACTORS, ValueModel
 FORMAT, OLDEST_FORMAT = 8, 8
 OwnMembersFormat = Literal["refuse", "skops"]
 MANIFEST, MODELS, CARD = "manifest.json", "models.json", "card.json"
+SEAL = "sha256"
+"""Key of the manifest: the hash of the rest of it."""
 MODELS_WITH_TREES = ("churn", "next_stage", *(f"value_{name}" for name in FACTORS))
 MODELS_KEYS = {
     "config",
@@ -199,6 +201,7 @@ def write_bundle(folder: Path, bundle: Bundle, own_members: OwnMembersFormat = "
             for name, data in sorted(files.items())
         },
     }
+    manifest[SEAL] = _seal(manifest)
     draft = folder.with_name(f".{folder.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
@@ -260,6 +263,11 @@ def load_bundle(folder: Path, allow_own_members: bool | Sequence[str] = False) -
         raise DataRefusedError(
             f"{folder}: bundle format {number!r}, this version reads {_FORMATS}; "
             + ("install a newer stagecast" if newer else "train it again")
+        )
+    if manifest.get(SEAL, _seal(manifest)) != _seal(manifest):  # earlier versions wrote none
+        raise DataRefusedError(
+            f"{folder / MANIFEST} is not as it was written; copy the bundle again, or train it "
+            "again"
         )
     own = _own_names(manifest, folder)
     if own and allow_own_members is False:
@@ -443,6 +451,22 @@ def _version(files: Mapping[str, bytes]) -> str:
         digest.update(f"{name}\0{len(data)}\0".encode())
         digest.update(data)
     return digest.hexdigest()[:12]
+
+
+def _seal(manifest: Mapping[str, Any]) -> str:
+    """Return the hash of a manifest: its as_of and data cutoff stand in no other file."""
+    return _hash(_json({name: value for name, value in manifest.items() if name != SEAL}))
+
+
+def bundle_digest(folder: Path) -> str:
+    """Return the hash of a bundle: of its manifest, which has the hashes of its files.
+
+    Raises
+    ------
+    DataRefusedError
+        The manifest cannot be read.
+    """
+    return _hash(_read(folder, MANIFEST))
 
 
 def _read(folder: Path, name: str) -> bytes:

@@ -334,6 +334,7 @@ class Lifecycle:
     def register(self, name: str, *, tracking_uri: str | None = None) -> str:
         """Log the model to MLflow, make it ``challenger`` of a name, and return its version.
 
+        A model that is a version of the name already remains that version.
         :class:`stagecast.Registry` makes a version the champion.
 
         Parameters
@@ -354,14 +355,12 @@ class Lifecycle:
         bundle = self._fitted()
         keep_mlflow_quiet()  # before MLflow is imported
         from stagecast.training.promotion.registry import Registry
-        from stagecast.training.tracking import log_training
 
         uri = load_settings(tracking_uri=tracking_uri).tracking_uri
         with tempfile.TemporaryDirectory(prefix="stagecast-") as place:
             folder = Path(place) / "model"
             write_bundle(folder, bundle)
-            run_id = log_training(uri, bundle, folder, register=name)
-        return Registry(name, uri).version_of(run_id)
+            return Registry(name, uri).register(folder)
 
     @classmethod
     def of_bundle(cls, bundle: Bundle) -> Self:
