@@ -15,8 +15,9 @@ from stagecast.serving.settings import Settings, keep_mlflow_quiet, load_setting
 from stagecast.training.config import TrainConfig
 from stagecast.training.promotion.challenge import Challenge, challenge
 from stagecast.training.promotion.records import Look, Record
-from stagecast.training.promotion.registry import Registry, Version, names
+from stagecast.training.promotion.registry import Registry, names
 from stagecast.training.promotion.rules import Rules
+from stagecast.training.promotion.versions import Version
 
 STEPS = Rules.max_dates
 
