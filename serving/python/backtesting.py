@@ -150,7 +150,7 @@ def backtest(
 
 
 def _config(model: Lifecycle, log: EventLog, horizon: Span | None) -> TrainConfig:
-    parameters = model.get_params()
+    parameters = model.get_params(deep=False)
     if horizon is not None:
         parameters = {**parameters, "horizon": horizon}
     return config_of(parameters, log.reading.own)

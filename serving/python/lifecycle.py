@@ -11,7 +11,13 @@ from stagecast.features.errors import UsageError, did_you_mean
 from stagecast.features.frames.instants import Instant, Span, as_datetime
 from stagecast.features.frames.tables import by_customer
 from stagecast.serving.python.event_log import EventLog
-from stagecast.serving.python.parameters import config_of, parameters_of
+from stagecast.serving.python.parameters import (
+    POOLS,
+    config_of,
+    nested,
+    parameters_of,
+    with_nested,
+)
 from stagecast.serving.python.words import speaks_python
 
 if TYPE_CHECKING:
@@ -146,25 +152,48 @@ class Lifecycle:
         return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters by name, as they were given."""
-        return {name: getattr(self, name) for name in self._defaults()}
+        """Return the parameters by name, as they were given.
+
+        Parameters
+        ----------
+        deep
+            Whether to add the members and their settings by names such as
+            ``members__trees__leaves``; where ``members`` is None, those of the usual three.
+        """
+        parameters = {name: getattr(self, name) for name in self._defaults()}
+        return parameters | nested(parameters) if deep else parameters
 
     def set_params(self, **parameters: Any) -> Self:
         """Set parameters; what was fitted stays as it is until the next :meth:`fit`.
+
+        ``members__trees__leaves=8`` sets one setting of a member, ``members__trees=None`` leaves
+        the member out. Neither changes the dict and the members that were handed over.
 
         Raises
         ------
         UsageError
             There is no such parameter.
+
+        Examples
+        --------
+        >>> Lifecycle().set_params(members__btyd=None, members__trees__leaves=8)
+        Lifecycle(members={'trees': Trees(leaves=8), 'regression': Regression()})
         """
         known = self._defaults()
-        for name, value in parameters.items():
-            if name not in known:
+        # whole parameters first, and a member before its settings
+        for name in sorted(parameters, key=lambda name: name.count("__")):
+            value = parameters[name]
+            if name.split("__")[0] in POOLS and "__" in name:
+                new = with_nested(self.get_params(deep=False), name, value)
+            elif name in known:
+                new = {name: value}
+            else:
                 raise UsageError(
                     f"Lifecycle has no parameter {name!r}.{did_you_mean(name, known)} "
                     f"It has: {', '.join(known)}"
                 )
-            setattr(self, name, value)
+            for argument, changed in new.items():
+                setattr(self, argument, changed)
         return self
 
     # --- fit, score, explain ----------------------------------------------------------------------
@@ -191,7 +220,7 @@ class Lifecycle:
         from stagecast.serving.reports.summary import card
 
         at = _at(log, as_of)
-        training = learn(log, at, config_of(self.get_params(), _own(log)))
+        training = learn(log, at, config_of(self.get_params(deep=False), _own(log)))
         self.bundle_ = bundle_of(log, at, training, card(training))
         self.training_ = training
         self._scores: pa.Table | None = None
@@ -377,7 +406,7 @@ class Lifecycle:
         defaults = self._defaults()
         changed = [
             f"{name}={value!r}"
-            for name, value in self.get_params().items()
+            for name, value in self.get_params(deep=False).items()
             if value is not defaults[name] and value != defaults[name]
         ]
         return f"Lifecycle({', '.join(changed)})"

@@ -53,6 +53,53 @@ def test_parameters_come_back_from_the_settings() -> None:
     assert config_of(model.get_params(), config.own) == config
 
 
+def test_settings_of_members_are_parameters() -> None:
+    members = {"trees": sc.Trees(leaves=8), "mine": sc.member(GaussianNB())}
+    model = sc.Lifecycle(members=members)
+    deep = model.get_params()
+    assert deep["members__trees__leaves"] == 8
+    assert deep["members__mine__var_smoothing"] == 1e-9
+    assert "members__btyd" not in deep
+    # everything that is named can be set, and stays as it was
+    assert repr(clone(model).set_params(**deep)) == repr(model)
+    other = clone(model).set_params(members__mine__var_smoothing=0.1, members__trees__leaves=4)
+    assert repr(other) == (
+        "Lifecycle(members={'trees': Trees(leaves=4), "
+        "'mine': member(GaussianNB(var_smoothing=0.1))})"
+    )
+    assert members["trees"].leaves == 8  # type: ignore[attr-defined]
+    assert members["mine"].estimator.var_smoothing == 1e-9  # type: ignore[attr-defined]
+    money = sc.Lifecycle(spend_members={"mine": sc.member(Ridge())})
+    assert money.set_params(spend_members__mine__alpha=3).get_params()[
+        "spend_members__mine__alpha"
+    ] == pytest.approx(3)
+    assert money.set_params(spend_members__mine=None).spend_members is None
+
+
+def test_without_members_the_settings_are_those_of_the_usual_three() -> None:
+    model = sc.Lifecycle()
+    assert model.get_params()["members__trees__leaves"] == sc.Trees().leaves
+    # ... of a model of cancellations there are none
+    assert not [name for name in sc.Lifecycle(churn="cancellation").get_params() if "__" in name]
+    model.set_params(members__trees=None, members__regression__penalty=2.0)
+    assert model.members == {"btyd": sc.Btyd(), "regression": sc.Regression(penalty=2.0)}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("members__tres__leaves", 8, "no 'tres'. Did you mean 'trees'"),
+        ("members__trees__leafs", 8, "no setting 'leafs'. Did you mean 'leaves'"),
+        ("members__trees__leaves", 1, "whole number between 2 and 1024"),
+        ("spend_members__mine__alpha", 1, "spend_members has no 'mine'.*It has: none"),
+        ("member__trees__leaves", 8, "no parameter 'member__trees__leaves'"),
+    ],
+)
+def test_settings_that_no_member_has_are_refused(name: str, value: int, reason: str) -> None:
+    with pytest.raises(UsageError, match=reason):
+        sc.Lifecycle().set_params(**{name: value})
+
+
 def test_wrong_parameters_are_refused_before_anything_is_learned(log: sc.EventLog) -> None:
     unknown = sc.Feature(name="half", unit="days", formula="recency_dayz / 2")
     wrong: list[tuple[dict[str, Any], str]] = [
