@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from stagecast.features.errors import UsageError, did_you_mean
 from stagecast.features.frames.instants import Instant, Span, as_datetime
 from stagecast.features.frames.tables import by_customer
-from stagecast.serving.python.event_log import EventLog
+from stagecast.serving.python.event_log import EventLog, LogDate
 from stagecast.serving.python.parameters import (
     POOLS,
     config_of,
@@ -199,13 +199,14 @@ class Lifecycle:
     # --- fit, score, explain ----------------------------------------------------------------------
 
     @speaks_python
-    def fit(self, log: CheckedLog, as_of: Instant | None = None) -> Self:
+    def fit(self, log: CheckedLog | Sequence[LogDate], as_of: Instant | None = None) -> Self:
         """Learn from what was known before the as_of.
 
         Parameters
         ----------
         log
-            What :func:`stagecast.read_events` returns.
+            What :func:`stagecast.read_events` returns; or, from a search of scikit-learn, dates of
+            ``log.dates``, of which the newest is the as_of.
         as_of
             Where the model stands; later events are not used. None: the day after the last event.
 
@@ -219,6 +220,9 @@ class Lifecycle:
         from stagecast.serving.jobs.training import bundle_of, learn
         from stagecast.serving.reports.summary import card
 
+        if isinstance(log, Sequence) and log and isinstance(log[-1], LogDate):
+            newest = max(log, key=lambda date: date.as_of)
+            log, as_of = newest.log, newest.as_of
         at = _at(log, as_of)
         training = learn(log, at, config_of(self.get_params(deep=False), _own(log)))
         self.bundle_ = bundle_of(log, at, training, card(training))
@@ -415,6 +419,11 @@ class Lifecycle:
         from stagecast.serving.python.lifecycle_html import lifecycle_html
 
         return lifecycle_html(self)
+
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.utils import Tags, TargetTags
+
+        return Tags(estimator_type=None, target_tags=TargetTags(required=False))
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "bundle_")
