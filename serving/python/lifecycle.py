@@ -326,12 +326,21 @@ class Lifecycle:
 
     @property
     def btyd(self) -> Mapping[str, Any]:
-        """The fitted customer-base models by name, ``mbg_nbd``, ``pareto_nbd`` and so on, and
+        """The fitted customer-base models by name, ``mbg_nbd`` and ``pareto_nbd``, and
         ``gamma_gamma`` where the log has amounts; empty where none could be fitted.
+
+        They are those of :class:`stagecast.ModifiedBetaGeo`, :class:`stagecast.ParetoNBD` and
+        :class:`stagecast.GammaGamma`, in days. Standard errors of their ``summary`` need the
+        customers of the fit: in a model that was loaded they are NaN.
         """
         from stagecast.training.fitted.btyd import btyd_models
 
-        return btyd_models(self._fitted().models.base)
+        bundle = self._fitted()
+        if self.training_ is None:
+            return btyd_models(bundle.models.base)
+        now = self.training_.panel.now
+        buyers = {name: values[now.buyers] for name, values in now.features.items()}
+        return btyd_models(bundle.models.base, buyers)
 
     @property
     def card(self) -> Mapping[str, Any]:
