@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from stagecast.features.errors import UsageError, did_you_mean
 from stagecast.features.frames.instants import Instant, Span, as_datetime
@@ -224,8 +224,9 @@ class Lifecycle:
             newest = max(log, key=lambda date: date.as_of)
             log, as_of = newest.log, newest.as_of
         at = _at(log, as_of)
-        training = learn(log, at, config_of(self.get_params(deep=False), _own(log)))
-        self.bundle_ = bundle_of(log, at, training, card(training))
+        checked = cast("CheckedLog", log)  # _at refuses everything else
+        training = learn(checked, at, config_of(self.get_params(deep=False), _own(checked)))
+        self.bundle_ = bundle_of(checked, at, training, card(training))
         self.training_ = training
         self._scores: pa.Table | None = None
         return self

@@ -83,8 +83,9 @@ def _purchases(model: Model, histories: tuple[Array, Array, Array, Array] | None
 
 def _spend(model: SpendModel, histories: tuple[Array, Array, Array, Array] | None) -> GammaGamma:
     from stagecast.training.customer_base import GammaGamma
-    from stagecast.training.customer_base.spend import _correlation, log_density
+    from stagecast.training.customer_base.spend import _correlation
     from stagecast.training.customer_base.uncertainty import covariance_of_logs
+    from stagecast.training.learners.btyd.gammagamma import log_density
     from stagecast.training.learners.customer_base import without_outliers
 
     alone = GammaGamma()
