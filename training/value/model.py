@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -24,7 +25,7 @@ import numpy as np
 from stagecast.features.arrays import Array
 from stagecast.training.learners.boosted import Boosted
 from stagecast.training.learners.customer_base import CustomerBase
-from stagecast.training.learners.factor import Factor
+from stagecast.training.learners.factor import Factor, OwnShare
 from stagecast.training.learners.leaving import Leaving
 
 MAX_VALUE_DAYS: Final = 3650
@@ -72,13 +73,24 @@ class ValueModel:
         factors = {name: getattr(self, name) for name in FACTORS}
         return {name: f.trees for name, f in factors.items() if f.trees is not None}
 
+    @property
+    def own(self) -> dict[str, Any]:
+        """The regressors of the user, by factor and name, such as ``spend.mine``."""
+        factors = {name: getattr(self, name).own for name in FACTORS}
+        return {
+            f"{factor}.{name}": member
+            for factor, share in factors.items()
+            if share is not None
+            for name, member in share.members.items()
+        }
+
     def is_far(self, value_horizon_days: int) -> bool:
         """Return whether a value horizon is too many times the history for more than a guess."""
         return value_horizon_days > FAR * self.history_days
 
     def orders_if_any(self, columns: Mapping[str, Array], threads: int = 0) -> Array:
         """Return E[purchase days in the horizon | at least one], shape (rows,), at least 1."""
-        return 1.0 + repeat_if_any(columns) * self.orders.of(columns, threads)
+        return 1.0 + self.orders.times(repeat_if_any(columns), columns, threads)
 
     def spend_per_order(
         self, columns: Mapping[str, Array], base: CustomerBase | None, threads: int = 0
@@ -87,7 +99,7 @@ class ValueModel:
         if self.mean_spend is None:
             return None
         so_far = spend_so_far(columns, base, self.mean_spend, self.p_paid)
-        return np.asarray(so_far * self.spend.of(columns, threads))
+        return self.spend.times(so_far, columns, threads)
 
     def to_json(self) -> dict[str, Any]:
         """Return the model as plain data; the texts of the trees are stored separately."""
@@ -100,16 +112,38 @@ class ValueModel:
         }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any], trees: Mapping[str, str]) -> ValueModel:
-        """Read what :meth:`to_json` returns, with the texts of the trees by factor."""
+    def from_json(
+        cls,
+        data: Mapping[str, Any],
+        trees: Mapping[str, str],
+        own: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    ) -> ValueModel:
+        """Read what :meth:`to_json` returns, with the texts of the trees by factor.
+
+        ``own`` holds the regressors of the user by factor and name.
+        """
         mean = data["mean_spend"]
         return cls(
             None if mean is None else float(mean),
             float(data["p_paid"]),
             float(data["history_days"]),
-            **{name: Factor.from_json(data[name], trees.get(name)) for name in FACTORS},
+            **{
+                name: Factor.from_json(
+                    data[name], trees.get(name), _regressors(data[name], own.get(name))
+                )
+                for name in FACTORS
+            },
             leaving=Leaving.from_json(data["leaving"]) if data.get("leaving") else None,
         )
+
+
+def _regressors(data: Mapping[str, Any], code: Mapping[str, Any] | None) -> OwnShare | None:
+    """Return the regressors of the user of a factor; None where it has none."""
+    if data.get("own") is None:
+        return None
+    from stagecast.training.value.own_regressors import OwnRegressors  # a server has none
+
+    return OwnRegressors.from_json(data["own"], code or {})
 
 
 def discounted_days(days: Array, annual_rate: float) -> Array:
