@@ -111,7 +111,7 @@ def test_all_can_be_reached_by_keyboard(page: Page) -> None:
 
 def test_the_slider_fills_in_how_many_are_contacted(page: Page) -> None:
     page.goto("/plans/new?contacts=10&contact_cost=1&holdout_percent=20")
-    slider = page.get_by_label("Customers on the list")
+    slider = page.get_by_role("slider", name="Customers on the list")
     before = page.locator(".curve .now").get_attribute("x1")
     slider.focus()
     for _ in range(3):
