@@ -121,7 +121,7 @@ def test_the_slider_fills_in_how_many_are_contacted(page: Page) -> None:
     contacts = round(0.8 * on_list)
     assert page.get_by_label("At most so many contacts").input_value() == str(contacts)
     assert page.locator(".curve .now").get_attribute("x1") != before
-    page.locator(".slide").get_by_role("button", name="Work it out").click()
+    page.get_by_role("button", name="Plan for this many").click()
     page.wait_for_url(f"**contacts={contacts}&**")
     assert page.locator(".tiles dd").first.inner_text() == str(contacts)
 
