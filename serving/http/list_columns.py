@@ -46,6 +46,8 @@ MONEY: tuple[ListColumn, ...] = (
     "expected_spend",
     "loss_per_week",
 )
+STAKE: tuple[ListColumn, ...] = ("value_at_risk", "value_gone")
+"""What leaving costs: null where no customer-base model was fitted."""
 _FORMATS = {**dict.fromkeys(MONEY, "#,##0"), "churn_probability": "0%", "recency_days": "0"}
 
 

@@ -12,7 +12,8 @@ from stagecast.serving.http.access import access_of
 from stagecast.serving.http.languages import display_of, page_address
 from stagecast.serving.languages.scheme_words import scheme_texts, translation
 from stagecast.serving.reports.rendering import link
-from stagecast.serving.store.store import Run
+from stagecast.serving.store.queries import Filters
+from stagecast.serving.store.store import Run, Store
 
 
 def titles_of(scheme: Mapping[str, Any], language: str = "en") -> dict[str, str]:
@@ -55,6 +56,24 @@ def shop_of(run: Run | None, request: Request) -> dict[str, Any]:
         "scheme_texts": texts,
         **page,
     }
+
+
+def states_of(scheme: Mapping[str, Any]) -> dict[str, str]:
+    """Return the state of the customers on each stage of a scheme.
+
+    >>> states_of({"stages": [{"id": "lost", "state": "lapsed"}]})
+    {'lost': 'lapsed'}
+    """
+    return {stage["id"]: stage.get("state", "active") for stage in scheme["stages"]}
+
+
+def has_stake(store: Store, run: Run) -> bool:
+    """Return whether any score of a run says what leaving costs or has cost.
+
+    A log can have amounts and yet too few customers or repeat orders for it.
+    """
+    total = store.totals(run, Filters())
+    return total.value_at_risk is not None or total.value_gone is not None
 
 
 def list_of_play(scheme: Mapping[str, Any], play_id: str) -> str:

@@ -15,6 +15,8 @@ _CONDITION = re.compile(
     r"(?: \([a-z_]+(?P<assumed>, assumed)?\))?"
     r"(?:(?P<join> and | or )(?=[a-z_]\w* (?:-?[\d.,]+|never|unknown) is))?"
 )
+_GROUPED = re.compile(r"(?<![\d.,])\d{4,}")
+"""The whole part of a number that is written without separators of thousands."""
 _RELATIONS = {
     " at least": "at_least",
     " at most": "at_most",
@@ -103,4 +105,6 @@ def _words(match: re.Match[str], texts: Mapping[str, Any], display: Display) -> 
 
 
 def _written(text: str, texts: Mapping[str, Any], display: Display) -> str:
-    return texts[text] if text in ("never", "unknown") else display.written(text)
+    if text in ("never", "unknown"):
+        return str(texts[text])
+    return display.written(_GROUPED.sub(lambda number: f"{int(number[0]):,}", text))

@@ -6,6 +6,7 @@ python -m tests.browser.person http://127.0.0.1:8000 PLAY     the jobs on a serv
 from __future__ import annotations
 
 import re
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -128,7 +129,7 @@ def compare_channels(person: Person) -> str:
 def _main(address: str, play: str) -> None:
     from tempfile import TemporaryDirectory
 
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import Error, sync_playwright
 
     from tests.browser.conftest import SWITCHES, chromium
 
@@ -141,19 +142,20 @@ def _main(address: str, play: str) -> None:
             ("what changed", what_changed),
             ("compare channels", compare_channels),
         )
-        for _name, job in jobs:
+        for name, job in jobs:
             context = browser.new_context(base_url=address, accept_downloads=True)
-            person, begun = Person(context.new_page()), time.monotonic()
+            person, begun, stopped = Person(context.new_page()), time.monotonic(), ""
             try:
                 job(person)
-            except Exception as error:
-                f"stopped: {str(error).splitlines()[0]}"
-            time.monotonic() - begun
+            except Error as error:
+                stopped = f"; stopped: {str(error).splitlines()[0]}"
+            seconds = time.monotonic() - begun
+            sys.stdout.write(
+                f"{name}: {seconds:.1f} s, {person.clicks} clicks, {person.typed} fields{stopped}\n"
+            )
             context.close()
         browser.close()
 
 
 if __name__ == "__main__":
-    import sys
-
     _main(*sys.argv[1:3])

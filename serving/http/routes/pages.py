@@ -14,13 +14,15 @@ from stagecast.features.errors import UsageError
 from stagecast.features.shop.customer_ids import clean_id
 from stagecast.serving.http.api_page import api_reference
 from stagecast.serving.http.languages import display_of
-from stagecast.serving.http.list_columns import LIST_COLUMNS, MONEY, usual_columns
+from stagecast.serving.http.list_columns import LIST_COLUMNS, MONEY, STAKE, usual_columns
 from stagecast.serving.http.list_links import chips, file_link, head, parameters_of, plan_link
 from stagecast.serving.http.lists import BANDS, STATES, ListQuery
 from stagecast.serving.http.page_texts import (
+    has_stake,
     list_of_play,
     plays_of,
     shop_of,
+    states_of,
     store_name,
     titles_of,
 )
@@ -51,8 +53,8 @@ def customers_page(
         return render(
             "empty.html", **shop_of(None, request), store=store_name(state.settings.store)
         )
-    has_money = store.has_money(run)
-    shown = query if has_money else _without_money(query)
+    has_money, stake_is_known = store.has_money(run), has_stake(store, run)
+    shown = query if stake_is_known else _without_stake(query, has_money)
     filters, order = query.filters(run), shown.order
     titles = titles_of(run.scheme, display.language)
     plays = plays_of(run.scheme, display.language)
@@ -79,6 +81,7 @@ def customers_page(
         columns=shown.columns,
         all_columns=[c for c in LIST_COLUMNS if has_money or c not in MONEY],
         has_money=has_money,
+        has_stake=stake_is_known,
         plays=plays,
         page=page,
         rows=rows,
@@ -156,12 +159,13 @@ def _not_ranked(score: Mapping[str, Any]) -> bool:
     return score["churn_probability"] is not None and score["churn_percentile"] is None
 
 
-def _without_money(query: ListQuery) -> ListQuery:
-    """Return the query with the columns and the order of a log without amounts: the riskiest first,
-    of the lapsed those likeliest to return.
+def _without_stake(query: ListQuery, has_money: bool) -> ListQuery:
+    """Return the query with the columns and the order of scores that do not know what leaving
+    costs: the riskiest first, of the lapsed those likeliest to return.
     """
     ranked = "p_inactive" if query.state == "lapsed" else "-churn_probability"
-    columns = query.column or list(usual_columns(query.state, has_money=False))
+    usual = usual_columns(query.state, has_money)
+    columns = query.column or [name for name in usual if name not in STAKE]
     return query.model_copy(update={"sort": query.sort or ranked, "column": columns})
 
 
@@ -184,6 +188,7 @@ def _stage_cards(store: Store, run: Run, query: ListQuery, language: str) -> lis
     meanings = {
         stage["id"]: translation(stage["meaning"], language, "") for stage in run.scheme["stages"]
     }
+    states = states_of(run.scheme)
     other_parameters = [pair for pair in parameters_of(query) if pair[0] != "stage"]
     return [
         {
@@ -192,6 +197,7 @@ def _stage_cards(store: Store, run: Run, query: ListQuery, language: str) -> lis
             "meaning": meanings[total.stage],
             "customers": total.customers,
             "value_at_risk": total.value_at_risk,
+            "is_active": states[total.stage] == "active",
             "chosen": total.stage in query.stage,
             "link": link("/customers", [("stage", total.stage), *other_parameters]),
         }

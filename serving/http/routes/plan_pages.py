@@ -15,7 +15,13 @@ from starlette.responses import HTMLResponse
 from stagecast.features.errors import StagecastError
 from stagecast.serving.http.languages import display_of
 from stagecast.serving.http.lists import BANDS, STATES
-from stagecast.serving.http.page_texts import plays_of, shop_of, store_name, titles_of
+from stagecast.serving.http.page_texts import (
+    has_stake,
+    plays_of,
+    shop_of,
+    store_name,
+    titles_of,
+)
 from stagecast.serving.http.plan_query import PlanQuery
 from stagecast.serving.http.problems import ProblemError
 from stagecast.serving.http.state import StateDep, StoreDep
@@ -58,7 +64,8 @@ def new_plan_page(
             "empty.html", **shop_of(None, request), store=store_name(state.settings.store)
         )
     query, forecast, problem, first = _forecast(store, run, query)
-    body, has_money = query.body(), store.has_money(run)
+    body, stake_is_known = query.body(), has_stake(store, run)
+    needs_worth = not stake_is_known and query.worth is None
     return render(
         "plan_form.html",
         **shop_of(run, request),
@@ -67,10 +74,11 @@ def new_plan_page(
         stages=titles_of(run.scheme, display_of(request).language),
         bands=BANDS,
         states=STATES,
-        forecast=forecast,
+        forecast=None if needs_worth else forecast,
         problem=problem,
-        has_money=has_money,
-        needs_worth=not has_money and query.worth is None,
+        has_money=store.has_money(run),
+        has_stake=stake_is_known,
+        needs_worth=needs_worth,
         first=first,
         body=msgspec.json.encode(body).decode("utf-8"),
     )

@@ -190,3 +190,20 @@ def test_the_curve_of_a_plan_has_numbers_on_both_axes(web, store) -> None:
     assert labels[1] == "0"
     assert int(labels[3].replace(",", "")) <= curve["points"][-1]["contacts"]
     assert "contacts" in page.split("<figcaption>")[1]
+
+
+def test_the_slider_says_of_each_length_of_the_list_what_the_api_expects(web, store) -> None:
+    published.publish(store, published.scores(300))
+    page = web.get("/plans/new?contacts=20&contact_cost=1&holdout_percent=20").text
+    slide = page.split('<div class="slide"')[1].split("</div>")[0]
+    shown = json.loads(unescape(re.search(r"data-points='([^']*)'", slide)[1]))
+    curve = web.post_text(
+        "/v1/plans", json.dumps({"contacts": 20, "costs": {"contact": 1}, "holdout": 0.2})
+    ).json()["curve"]
+    gains = {point["contacts"]: point["gain"] for point in curve["points"]}
+    assert len(shown) > 10
+    for contacts, gain in shown:
+        expected = gains[contacts]
+        assert float(gain.replace(",", "").replace("−", "-")) == pytest.approx(expected, abs=0.51)
+    assert 'data-share="0.8"' in page
+    assert f'max="{shown[-1][0]}"' in slide

@@ -22,7 +22,7 @@ from stagecast.serving.reports.rule_words import clause_words, rule_words
         ),
         (
             "orders 12 is at least 5 (loyal_orders) and spend 1340 is at least 200 (loyal_spend)",
-            "orders so far: 12 (at least 5) and spent so far: 1340 (at least 200)",
+            "orders so far: 12 (at least 5) and spent so far: 1,340 (at least 200)",
         ),
         ("orders 0 is 0", "orders so far: 0 (exactly 0)"),
         ("my_calls 3 is at least 2", "my calls: 3 (at least 2)"),
