@@ -228,17 +228,18 @@ class Lifecycle(LifecycleParameters):
         ``gamma_gamma`` where the log has amounts; empty where none could be fitted.
 
         They are those of :class:`stagecast.ModifiedBetaGeo`, :class:`stagecast.ParetoNBD` and
-        :class:`stagecast.GammaGamma`, in days. Standard errors of their ``summary`` need the
-        customers of the fit: in a model that was loaded they are NaN.
+        :class:`stagecast.GammaGamma`, in days. The standard errors of their ``summary`` are those
+        of the fit, also in a model that was loaded; they are NaN where an earlier version of
+        stagecast wrote it.
         """
-        from stagecast.training.fitted.btyd import btyd_models
+        from stagecast.training.fitted.btyd import btyd_models, histories_of, log_covariances
 
-        bundle = self._fitted()
-        if self.training_ is None:
-            return btyd_models(bundle.models.base)
-        now = self.training_.panel.now
-        buyers = {name: values[now.buyers] for name, values in now.features.items()}
-        return btyd_models(bundle.models.base, buyers)
+        bundle, training = self._fitted(), self.training_
+        buyers = None if training is None else histories_of(training.panel.now)
+        covariances = bundle.log_covariances
+        if covariances is None and buyers is not None:
+            covariances = log_covariances(bundle.models.base, buyers)
+        return btyd_models(bundle.models.base, buyers, covariances)
 
     @property
     def card(self) -> Mapping[str, Any]:
