@@ -97,7 +97,8 @@ class LifecycleParameters:
 
         Examples
         --------
-        >>> Lifecycle().set_params(members__btyd=None, members__trees__leaves=8)
+        >>> import stagecast as sc
+        >>> sc.Lifecycle().set_params(members__btyd=None, members__trees__leaves=8)
         Lifecycle(members={'trees': Trees(leaves=8), 'regression': Regression()})
         """
         known = self._defaults()
