@@ -156,9 +156,9 @@ class Follower:
 
     def _as_named(self, problem: str) -> str:
         """Return a problem with the name of the source in the place of the folder of its copy."""
-        return (
-            problem if self._copy is None else problem.replace(str(self._copy), self._source.name)
-        )
+        if self._copy is None:
+            return problem
+        return problem.replace(str(self._copy), self._source.name)
 
     def _clear(self) -> None:
         self._refused = self.doubt = None
