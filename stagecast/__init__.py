@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from stagecast.serving.python.plan import Plan
     from stagecast.serving.python.planning import plan
     from stagecast.serving.python.reading import from_frame, read_events
+    from stagecast.serving.python.registry import Registry
     from stagecast.serving.python.schemes import catalog, schemes
     from stagecast.serving.runs.run import Run
     from stagecast.serving.scoring.scorer import Scorer, load_scorer
@@ -51,7 +52,6 @@ if TYPE_CHECKING:
         SnapshotSplit,
     )
     from stagecast.training.member_settings import Btyd, Regression, Trees, member
-    from stagecast.training.promotion.registry import Registry
 
 __all__ = [
     "Backtest",
@@ -112,7 +112,7 @@ _MODULES = {
     "ModifiedBetaGeo": "stagecast.training.customer_base",
     "ParetoNBD": "stagecast.training.customer_base",
     "RfmLogistic": "stagecast.training.estimators",
-    "Registry": "stagecast.training.promotion.registry",
+    "Registry": "stagecast.serving.python.registry",
     "Run": "stagecast.serving.runs.run",
     "Scorer": "stagecast.serving.scoring.scorer",
     "SnapshotSplit": "stagecast.training.estimators",

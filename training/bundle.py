@@ -1,7 +1,8 @@
 """The bundle: a trained model on disk, as text and JSON with a sha256 for each file.
 
-    manifest.json    format, model version, as_of and data cutoff, currency of the amounts, sha256
-                     and size of each file, and sha256 of all this
+    manifest.json    format, model version, as_of and data cutoff, currency of the amounts,
+                     covariances of the customer-base models, sha256 and size of each file, and
+                     sha256 of all this
     models.json      configuration, stage scheme with thresholds, catalogue of features, customer
                      base, linear members, cancellations, intervals, reference
     *.lightgbm.txt   the boosted members
@@ -41,6 +42,7 @@ from stagecast.training.inactivity.members import OwnMembersError
 from stagecast.training.inactivity.model import ChurnModel
 from stagecast.training.leads.conversion import LeadConversion
 from stagecast.training.learners.boosted import Boosted
+from stagecast.training.learners.btyd.stored import Covariances, covariances_of
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.models import Models
 from stagecast.training.next_stage.model import NextStageModel
@@ -103,6 +105,9 @@ class Bundle:
     golden
         What it predicted for the golden customers where it was written
         (:mod:`stagecast.training.golden`); None: an earlier version wrote it.
+    log_covariances
+        Of the parameters of the customer-base models, on which no prediction depends
+        (:mod:`stagecast.training.fitted.btyd`); None: an earlier version wrote it.
     """
 
     models: Models
@@ -112,6 +117,7 @@ class Bundle:
     card: Mapping[str, Any]
     money: LogMoney = NOT_STATED
     golden: Mapping[str, Any] | None = None
+    log_covariances: Covariances | None = None
 
     def __repr__(self) -> str:
         config = self.models.config
@@ -132,6 +138,7 @@ def make_bundle(
     data_cutoff: datetime,
     card: Card | Mapping[str, Any],
     money: LogMoney = NOT_STATED,
+    log_covariances: Covariances | None = None,
 ) -> Bundle:
     """Return a bundle in memory, with the version that its files have.
 
@@ -141,10 +148,20 @@ def make_bundle(
         What people read; as plain JSON where it is that of a loaded bundle.
     money
         Currency and presence of the amounts that the training used.
+    log_covariances
+        Of the parameters of the customer-base models; None: not known.
     """
     as_of = clock_named(models.config.zone).instant(as_of)
     card = to_json(card) if isinstance(card, Card) else card
-    return Bundle(models, _version(_files(models)), as_of, data_cutoff, card, money)
+    return Bundle(
+        models,
+        _version(_files(models)),
+        as_of,
+        data_cutoff,
+        card,
+        money,
+        log_covariances=log_covariances,
+    )
 
 
 def write_bundle(folder: Path, bundle: Bundle, own_members: OwnMembersFormat = "refuse") -> None:
@@ -188,6 +205,7 @@ def write_bundle(folder: Path, bundle: Bundle, own_members: OwnMembersFormat = "
         except (KeyError, TypeError, ValueError, AttributeError, DataRefusedError) as error:
             raise UsageError(f"{folder}: the models could not be read back ({error!r})") from error
         golden = golden_rows(read_back, bundle.as_of)
+    covariances = bundle.log_covariances
     manifest = {
         "format": FORMAT,
         "model_version": bundle.model_version,
@@ -196,6 +214,7 @@ def write_bundle(folder: Path, bundle: Bundle, own_members: OwnMembersFormat = "
         "money": bundle.money.to_json(),
         **({"own_members": sorted(own)} if own else {}),
         **({} if golden is None else {"golden": golden}),
+        **({} if covariances is None else {"log_covariances": _plain(covariances)}),
         "files": {
             name: {"sha256": _hash(data), "bytes": len(data)}
             for name, data in sorted(files.items())
@@ -307,6 +326,9 @@ def load_bundle(folder: Path, allow_own_members: bool | Sequence[str] = False) -
             # bundles that were written before lack it
             LogMoney.from_json(manifest.get("money", {})),
             manifest.get("golden"),
+            covariances_of("log_covariances", manifest["log_covariances"])
+            if "log_covariances" in manifest
+            else None,
         )
         # LightGBM, which is written in C, reads last: nothing is left to refuse
         for boosted in _ensembles(models).values():
@@ -431,6 +453,10 @@ def _models(
             f"learned from features that its catalogue does not have: {', '.join(unknown)}"
         )
     return models
+
+
+def _plain(covariances: Covariances) -> dict[str, Any]:
+    return {name: None if m is None else m.tolist() for name, m in covariances.items()}
 
 
 def _json(data: Any) -> bytes:

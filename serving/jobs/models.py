@@ -9,9 +9,10 @@ from typing import Any
 
 from stagecast.features.errors import UsageError
 from stagecast.features.events import EventLog
-from stagecast.serving.progress import Say, Steps, silently
+from stagecast.serving.progress import Say, Steps, silent, silently
 from stagecast.serving.reading import Reading
 from stagecast.serving.settings import Settings, keep_mlflow_quiet, load_settings
+from stagecast.training.bundle import Bundle
 from stagecast.training.config import TrainConfig
 from stagecast.training.promotion.challenge import Challenge, challenge
 from stagecast.training.promotion.records import Look, Record
@@ -131,17 +132,60 @@ def compare_models(
         The store or the log cannot be read, or there is no challenger, or no champion.
     """
     registry = open_registry(name, tracking_uri)
+    challenger, bundle = challenger_of(registry, version)
+    reading = reading.counting_days_of(bundle.clock.zone)
+    with reading.open(command="models compare") as log, steps(STEPS) as say:
+        return compared(log, reading.as_of, registry, challenger, bundle, say)
+
+
+def challenger_of(registry: Registry, version: str | None) -> tuple[str, Bundle]:
+    """Return the version to compare with the champion, and its bundle.
+
+    Parameters
+    ----------
+    version
+        None: the challenger.
+
+    Raises
+    ------
+    StagecastError
+        There is no challenger or no such version, or its bundle cannot be read.
+    """
     challenger = version or registry.challenger()
     if challenger is None:
         raise UsageError(
-            f"{name} has no challenger; train one: stagecast train EVENTS --register {name}"
+            f"{registry.name} has no challenger; train one: stagecast train EVENTS --register "
+            f"{registry.name}"
         )
-    bundle = registry.bundle(challenger)
-    reading = reading.counting_days_of(bundle.clock.zone)
-    with reading.open(command="models compare") as log, steps(STEPS) as say:
-        as_of = log.choose_as_of(reading.as_of or bundle.as_of)
-        config = bundle.models.config
-        return challenge(log.con, as_of, registry, challenger, config, promote=False, notify=say)
+    return challenger, registry.bundle(challenger)
+
+
+def compared(
+    log: EventLog,
+    as_of: datetime | None,
+    registry: Registry,
+    version: str,
+    bundle: Bundle,
+    say: Say = silent,
+) -> Challenge:
+    """Compare a version with the champion of its name on a log; nothing is changed.
+
+    Parameters
+    ----------
+    as_of
+        Outcomes are known up to it; None: up to the as_of of the version's training.
+    version, bundle
+        As :func:`challenger_of` returns them.
+
+    Raises
+    ------
+    UsageError
+        The version is the champion, the as_of does not fit the log, or the store cannot be read.
+    """
+    at = log.choose_as_of(as_of or bundle.as_of)
+    return challenge(
+        log.con, at, registry, version, bundle.models.config, promote=False, notify=say
+    )
 
 
 def register_model(name: str, folder: Path, tracking_uri: str | None) -> Registered:

@@ -22,6 +22,7 @@ from stagecast.serving.runs.tracking import tracker
 from stagecast.training.bundle import Bundle, make_bundle, write_bundle
 from stagecast.training.card import Card
 from stagecast.training.config import TrainConfig
+from stagecast.training.fitted.btyd import histories_of, log_covariances
 from stagecast.training.promotion.challenge import Challenge
 from stagecast.training.train import Training, train
 from stagecast.training.value.currency import LogMoney
@@ -113,7 +114,10 @@ def learn(log: EventLog, as_of: datetime, config: TrainConfig, say: Say = silent
 def bundle_of(log: EventLog, as_of: datetime, training: Training, bundle_card: Card) -> Bundle:
     """Return the bundle of a training on a log, in memory."""
     money = LogMoney(log.report.currency, log.has_amounts)
-    return make_bundle(training.models, as_of, training.data_cutoff, bundle_card, money)
+    covariances = log_covariances(training.models.base, histories_of(training.panel.now))
+    return make_bundle(
+        training.models, as_of, training.data_cutoff, bundle_card, money, covariances
+    )
 
 
 @contextmanager

@@ -7,6 +7,8 @@
 ``event_log``      ``EventLog``: check, features, stages, history, snapshots
 ``log_check``      ``LogCheck``: what is in a log and what can be learned from it
 ``lifecycle``      ``Lifecycle``: fit, evaluate, score, explain, save; ``load``
+``registry``       ``Registry``: champion and challenger of a name, ``compare``
+``comparison``     ``Comparison``: what a comparison with the champion found
 ``parameters``     the settings of a ``Lifecycle`` as a ``TrainConfig``
 ``explanation``    why one customer's risk is as it is
 ``planning``       ``plan``: whom to contact under a budget

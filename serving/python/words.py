@@ -34,6 +34,15 @@ _PHRASES = (
     ),
     (", or under [customers] in stagecast.toml", ""),
     ("to `run` and `train` --margin", "to Lifecycle margin"),
+    (
+        "train one: stagecast train EVENTS --register ",
+        "make one: Lifecycle.register with the name ",
+    ),
+    (
+        "see `stagecast models list`, and check --tracking-uri",
+        "check the name and tracking_uri",
+    ),
+    ("name a version: stagecast models list ", "name one of Registry.versions() of "),
     ("read the log with day_zone=", "read the log with zone="),
     (" in its ReadOptions", ""),
     ("train with this --as-of", "fit with this as_of"),

@@ -229,6 +229,9 @@ def test_content_of_another_shape_is_refused_even_with_sound_hashes(
         lambda manifest: manifest.update(files=[]),
         lambda manifest: manifest["files"][CARD].pop("sha256"),
         lambda manifest: manifest["files"][CARD].update(bytes="many"),
+        lambda manifest: manifest.update(log_covariances=[]),
+        lambda manifest: manifest.update(log_covariances={"mbg_nbd": [[1.0, 0.5]]}),
+        lambda manifest: manifest.update(log_covariances={"mbg_nbd": [["a"]]}),
     ],
 )
 def test_a_manifest_that_does_not_hold_is_refused(

@@ -159,10 +159,28 @@ def test_customer_base_models_are_those_that_stand_alone(
     assert np.isfinite(model.btyd["gamma_gamma"].summary.to_numpy()).all()
 
 
-def test_a_loaded_model_draws_its_customer_base_without_standard_errors(
+def test_a_loaded_model_has_the_standard_errors_of_the_fit(
+    log: sc.EventLog, tmp_path: Path
+) -> None:
+    fitted = sc.Lifecycle(max_dates=1).fit(log)
+    loaded = sc.load(fitted.save(tmp_path / "model"))
+    assert set(loaded.btyd) == {"mbg_nbd", "pareto_nbd", "gamma_gamma"}
+    for name, alone in loaded.btyd.items():
+        assert np.isfinite(alone.summary.to_numpy()).all(), name
+        pd.testing.assert_frame_equal(alone.summary, fitted.btyd[name].summary, check_exact=True)
+    # and so has one that is saved again, of the same version
+    again = sc.load(loaded.save(tmp_path / "again"))
+    assert again.bundle_.model_version == fitted.bundle_.model_version
+    pd.testing.assert_frame_equal(
+        again.btyd["mbg_nbd"].summary, fitted.btyd["mbg_nbd"].summary, check_exact=True
+    )
+
+
+def test_a_loaded_model_of_an_earlier_version_draws_its_customer_base_without_standard_errors(
     shop: Trained, log: sc.EventLog
 ) -> None:
     loaded = sc.load(shop.folder)
+    assert loaded.bundle_.log_covariances is None  # as it was written before bundles had them
     summary = loaded.btyd["pareto_nbd"].summary
     assert summary["estimate"].notna().all()
     assert summary["standard_error"].isna().all()

@@ -6,7 +6,13 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
+from stagecast.features.arrays import Array
 from stagecast.features.errors import did_you_mean
+
+Covariances = Mapping[str, Array | None]
+"""Name of a model -> covariance of the logs of its parameters, shape (n, n); None: not known."""
 
 
 def read_keys(label: str, stored: object, keys: tuple[str, ...]) -> list[Any]:
@@ -76,3 +82,26 @@ def positive(key: str, value: object) -> float:
     if number <= 0:
         raise ValueError(f"{key} is {value!r}; expected a number above 0")
     return number
+
+
+def covariances_of(label: str, stored: object) -> Covariances:
+    """Return the covariances of models by their names, which JSON has as lists of rows.
+
+    Raises
+    ------
+    ValueError
+        They are not square matrices of finite numbers; the message names ``label``.
+    """
+    if not isinstance(stored, Mapping):
+        raise ValueError(f"{label} is a {type(stored).__name__}; expected an object")
+    return {str(name): _matrix(f"{label}.{name}", rows) for name, rows in stored.items()}
+
+
+def _matrix(label: str, rows: object) -> Array | None:
+    if rows is None:
+        return None
+    if not isinstance(rows, list) or not all(
+        isinstance(row, list) and len(row) == len(rows) for row in rows
+    ):
+        raise ValueError(f"{label} is no square matrix")
+    return np.array([[finite(label, cell) for cell in row] for row in rows], dtype=np.float64)

@@ -2,41 +2,32 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self
 
-from stagecast.features.errors import UsageError, did_you_mean
-from stagecast.features.frames.instants import Instant, Span, as_datetime
+from stagecast.features.errors import UsageError
+from stagecast.features.frames.instants import Instant
 from stagecast.features.frames.tables import by_customer
-from stagecast.serving.python.event_log import EventLog, LogDate
-from stagecast.serving.python.parameters import (
-    POOLS,
-    config_of,
-    nested,
-    parameters_of,
-    with_nested,
-)
+from stagecast.serving.python.event_log import LogDate
+from stagecast.serving.python.lifecycle.estimator import LifecycleParameters
+from stagecast.serving.python.lifecycle.logs import as_of_in, checked_log, own_features_of
+from stagecast.serving.python.parameters import config_of, parameters_of
 from stagecast.serving.python.words import speaks_python
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from stagecast.features.catalog.python_feature import OwnFeature
     from stagecast.features.events import EventLog as CheckedLog
     from stagecast.serving.python.explanation import CustomerExplanation
     from stagecast.serving.scoring.scorer import Scorer
     from stagecast.training.bundle import Bundle, OwnMembersFormat
-    from stagecast.training.calendar import Calendar
-    from stagecast.training.config import Churn
     from stagecast.training.fitted.evaluation import EvaluationReport
-    from stagecast.training.reference.rfm_settings import RfmSettings
     from stagecast.training.train import Training
 
 
-class Lifecycle:
+class Lifecycle(LifecycleParameters):
     """Model of the lifecycle of customers: churn, next stage, value, and why.
 
     It learns from one log and scores every customer of a log. Parameters are stored unchanged and
@@ -99,103 +90,6 @@ class Lifecycle:
     bundle_: Bundle
     training_: Training | None
 
-    def __init__(
-        self,
-        *,
-        horizon: Span = "90d",
-        value_horizon: Span = "365d",
-        scheme: str = "retail",
-        churn: Churn = "inactivity",
-        contract_start: Sequence[str] | str | None = None,
-        contract_renewal: Sequence[str] | str | None = None,
-        contract_end: Sequence[str] | str | None = None,
-        discount: float = 0.10,
-        margin: float = 1.0,
-        pins: Mapping[str, float] | None = None,
-        calendar: Calendar | None = None,
-        rfm: RfmSettings | None = None,
-        features: Sequence[OwnFeature] | None = None,
-        members: Mapping[str, Any] | None = None,
-        spend_members: Mapping[str, Any] | None = None,
-        orders_members: Mapping[str, Any] | None = None,
-        max_dates: int = 8,
-        medium_risk: float = 1 / 3,
-        high_risk: float = 2 / 3,
-        seed: int = 20110901,
-    ) -> None:
-        self.horizon = horizon
-        self.value_horizon = value_horizon
-        self.scheme = scheme
-        self.churn = churn
-        self.contract_start = contract_start
-        self.contract_renewal = contract_renewal
-        self.contract_end = contract_end
-        self.discount = discount
-        self.margin = margin
-        self.pins = pins
-        self.calendar = calendar
-        self.rfm = rfm
-        self.features = features
-        self.members = members
-        self.spend_members = spend_members
-        self.orders_members = orders_members
-        self.max_dates = max_dates
-        self.medium_risk = medium_risk
-        self.high_risk = high_risk
-        self.seed = seed
-
-    # --- parameters, in scikit-learn's ways -------------------------------------------------------
-
-    @classmethod
-    def _defaults(cls) -> dict[str, Any]:
-        parameters = inspect.signature(cls.__init__).parameters.values()
-        return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters by name, as they were given.
-
-        Parameters
-        ----------
-        deep
-            Whether to add the members and their settings by names such as
-            ``members__trees__leaves``; where ``members`` is None, those of the usual three.
-        """
-        parameters = {name: getattr(self, name) for name in self._defaults()}
-        return parameters | nested(parameters) if deep else parameters
-
-    def set_params(self, **parameters: Any) -> Self:
-        """Set parameters; what was fitted stays as it is until the next :meth:`fit`.
-
-        ``members__trees__leaves=8`` sets one setting of a member, ``members__trees=None`` leaves
-        the member out. Neither changes the dict and the members that were handed over.
-
-        Raises
-        ------
-        UsageError
-            There is no such parameter.
-
-        Examples
-        --------
-        >>> Lifecycle().set_params(members__btyd=None, members__trees__leaves=8)
-        Lifecycle(members={'trees': Trees(leaves=8), 'regression': Regression()})
-        """
-        known = self._defaults()
-        # whole parameters first, and a member before its settings
-        for name in sorted(parameters, key=lambda name: name.count("__")):
-            value = parameters[name]
-            if name.split("__")[0] in POOLS and "__" in name:
-                new = with_nested(self.get_params(deep=False), name, value)
-            elif name in known:
-                new = {name: value}
-            else:
-                raise UsageError(
-                    f"Lifecycle has no parameter {name!r}.{did_you_mean(name, known)} "
-                    f"It has: {', '.join(known)}"
-                )
-            for argument, changed in new.items():
-                setattr(self, argument, changed)
-        return self
-
     # --- fit, score, explain ----------------------------------------------------------------------
 
     @speaks_python
@@ -223,9 +117,11 @@ class Lifecycle:
         if isinstance(log, Sequence) and log and isinstance(log[-1], LogDate):
             newest = max(log, key=lambda date: date.as_of)
             log, as_of = newest.log, newest.as_of
-        at = _at(log, as_of)
-        checked = cast("CheckedLog", log)  # _at refuses everything else
-        training = learn(checked, at, config_of(self.get_params(deep=False), _own(checked)))
+        checked = checked_log(log, "a Lifecycle")
+        at = as_of_in(checked, as_of)
+        training = learn(
+            checked, at, config_of(self.get_params(deep=False), own_features_of(checked))
+        )
         self.bundle_ = bundle_of(checked, at, training, card(training))
         self.training_ = training
         self._scores: pa.Table | None = None
@@ -261,7 +157,8 @@ class Lifecycle:
         """
         from stagecast.serving.scoring.batch import score_table
 
-        self._scores = score_table(log, self._scorer(reasons=reasons), _at(log, as_of))
+        at = as_of_in(checked_log(log, "a Lifecycle"), as_of)
+        self._scores = score_table(log, self._scorer(reasons=reasons), at)
         return self.scores
 
     @property
@@ -331,17 +228,18 @@ class Lifecycle:
         ``gamma_gamma`` where the log has amounts; empty where none could be fitted.
 
         They are those of :class:`stagecast.ModifiedBetaGeo`, :class:`stagecast.ParetoNBD` and
-        :class:`stagecast.GammaGamma`, in days. Standard errors of their ``summary`` need the
-        customers of the fit: in a model that was loaded they are NaN.
+        :class:`stagecast.GammaGamma`, in days. The standard errors of their ``summary`` are those
+        of the fit, also in a model that was loaded; they are NaN where an earlier version of
+        stagecast wrote it.
         """
-        from stagecast.training.fitted.btyd import btyd_models
+        from stagecast.training.fitted.btyd import btyd_models, histories_of, log_covariances
 
-        bundle = self._fitted()
-        if self.training_ is None:
-            return btyd_models(bundle.models.base)
-        now = self.training_.panel.now
-        buyers = {name: values[now.buyers] for name, values in now.features.items()}
-        return btyd_models(bundle.models.base, buyers)
+        bundle, training = self._fitted(), self.training_
+        buyers = None if training is None else histories_of(training.panel.now)
+        covariances = bundle.log_covariances
+        if covariances is None and buyers is not None:
+            covariances = log_covariances(bundle.models.base, buyers)
+        return btyd_models(bundle.models.base, buyers, covariances)
 
     @property
     def card(self) -> Mapping[str, Any]:
@@ -390,20 +288,9 @@ class Lifecycle:
         UsageError
             The model is not fitted, or MLflow cannot be reached.
         """
-        import tempfile
+        from stagecast.serving.python.registry import register_bundle
 
-        from stagecast.serving.settings import keep_mlflow_quiet, load_settings
-        from stagecast.training.bundle import write_bundle
-
-        bundle = self._fitted()
-        keep_mlflow_quiet()  # before MLflow is imported
-        from stagecast.training.promotion.registry import Registry
-
-        uri = load_settings(tracking_uri=tracking_uri).tracking_uri
-        with tempfile.TemporaryDirectory(prefix="stagecast-") as place:
-            folder = Path(place) / "model"
-            write_bundle(folder, bundle)
-            return Registry(name, uri).register(folder)
+        return register_bundle(self._fitted(), name, tracking_uri)
 
     @classmethod
     def of_bundle(cls, bundle: Bundle) -> Self:
@@ -416,24 +303,10 @@ class Lifecycle:
 
     # --- for people -------------------------------------------------------------------------------
 
-    def __repr__(self) -> str:
-        defaults = self._defaults()
-        changed = [
-            f"{name}={value!r}"
-            for name, value in self.get_params(deep=False).items()
-            if value is not defaults[name] and value != defaults[name]
-        ]
-        return f"Lifecycle({', '.join(changed)})"
-
     def _repr_html_(self) -> str:
-        from stagecast.serving.python.lifecycle_html import lifecycle_html
+        from stagecast.serving.python.lifecycle.html import lifecycle_html
 
         return lifecycle_html(self)
-
-    def __sklearn_tags__(self) -> Any:
-        from sklearn.utils import Tags, TargetTags
-
-        return Tags(estimator_type=None, target_tags=TargetTags(required=False))
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "bundle_")
@@ -459,55 +332,3 @@ class Lifecycle:
             # as `stagecast run` scores its own training
             self._scores = scorer.score(self.training_.panel.now, self.training_.data_cutoff)
         return self._scores
-
-
-@speaks_python
-def load(
-    model: str | Path,
-    *,
-    tracking_uri: str | None = None,
-    allow_own_members: bool | Sequence[str] = False,
-) -> Lifecycle:
-    """Load a model that was saved, trained by the command line, or registered in MLflow.
-
-    Parameters
-    ----------
-    model
-        Folder of a bundle, or ``models:/NAME@ALIAS``.
-    tracking_uri
-        MLflow server or file of a ``models:/``; None: as the settings say.
-    allow_own_members
-        Whether members that the model's author wrote may be loaded. They are code: allow them only
-        where you trust the author. True trusts classes of scikit-learn, SciPy and NumPy; a list
-        names further classes.
-
-    Raises
-    ------
-    UsageError
-        There is no such model.
-    DataRefusedError
-        A file of it is missing or was changed.
-    """
-    from stagecast.serving.runs.models import model_folder
-    from stagecast.serving.settings import load_settings
-    from stagecast.training.bundle import load_bundle
-
-    folder = model_folder(str(model), load_settings(tracking_uri=tracking_uri))
-    return Lifecycle.of_bundle(load_bundle(folder, allow_own_members))
-
-
-def _at(log: object, as_of: Instant | None) -> Any:
-    from stagecast.features.events import EventLog as CheckedLog
-
-    if not isinstance(log, CheckedLog):
-        raise UsageError(
-            f"a Lifecycle takes an EventLog, not a {type(log).__name__}; "
-            "read it first: log = sc.read_events(...)"
-        )
-    return log.choose_as_of(None if as_of is None else as_datetime(as_of))
-
-
-def _own(log: CheckedLog) -> Any:
-    from stagecast.features.catalog.own import OwnFeatures
-
-    return log.reading.own if isinstance(log, EventLog) else OwnFeatures()
