@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any
 
 import msgspec
@@ -65,6 +66,12 @@ def customers_page(
         # the cursor is from before the last publication: show the new list rather than an error
         page, stale = store.customers(run, filters, order), True
     total = store.totals(run, filters)
+    of_active = total
+    if total.value_at_risk and filters.state != "active":
+        # the lapsed may still be customers, so something is at risk with them too
+        of_active = store.totals(run, replace(filters, state="active"))
+        if filters.state is not None:
+            of_active = replace(of_active, value_at_risk=None)
     rows = [msgspec.json.decode(document) for document in page.documents]
     parameters = parameters_of(query)
     unsorted = [pair for pair in parameters if pair[0] != "sort"]
@@ -76,6 +83,7 @@ def customers_page(
         stale=stale,
         total=total.customers,
         totals=total,
+        at_risk_of_active=of_active.value_at_risk,
         views=_views(store, run, query, display.language),
         chips=chips(query, titles, plays, display.language),
         columns=shown.columns,

@@ -182,6 +182,7 @@ def customers(scores: Sequence[Score], passing: Sequence[Score], listed: int = 5
         number(len(rows)),
         number(scores[0]["horizon_days"]),
         *_moneys(summed(passing, "value_at_risk"), summed(passing, "clv")),
+        *_moneys(summed([s for s in passing if s["state"] == "active"], "value_at_risk")),
         *_moneys(likely_return(passing), summed(passing, "value_gone")),
         *stage_cards(scores),
         *plays(scores),
