@@ -240,6 +240,7 @@ def _response_schemas() -> dict[str, Any]:
         "customers": {"type": "integer"},
         "value_at_risk": number,
         "clv": number,
+        "expected": number,
     }
     stage |= dict.fromkeys(("title", "meaning", "action"), by_language)
     flow: dict[str, Any] = {"from_stage": {"type": ["string", "null"]}, "to_stage": text}

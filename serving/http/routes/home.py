@@ -115,6 +115,7 @@ def _stages(store: Store, run: Run, titles: dict[str, str]) -> list[dict[str, An
             "value_at_risk": total.value_at_risk,
             "state": states[total.stage],
             "is_active": states[total.stage] == "active",
+            "expected": total.expected,
             "change": None
             if flows.earlier_as_of is None
             else total.customers - before.get(total.stage, 0),
