@@ -52,6 +52,7 @@ ROUTE_SCOPES: dict[tuple[str, str], tuple[str, ...]] = {
     ("GET", "/v1/trust"): _READ,
     ("GET", "/v1/totals"): _READ,
     ("GET", "/v1/views"): _READ,
+    ("GET", "/v1/value-grid"): _READ,
     ("GET", "/v1/stages"): _READ,
     ("GET", "/v1/stages/flows"): _READ,
     ("GET", "/v1/model"): _READ,

@@ -47,11 +47,30 @@ def trust_schemas() -> dict[str, Any]:
             {"as_of": _INSTANT, **totals},
             "How many customers pass the filters, and the sums of their money; null: no amounts",
         ),
+        "ValueGrid": object_schema(
+            {"as_of": _INSTANT, "cells": {"type": "array", "items": _cell()}},
+            "The active customers by churn band and class of value",
+        ),
         "ViewList": object_schema(
             {"as_of": _INSTANT, "views": {"type": "array", "items": object_schema(view, "A play")}},
             "The plays of the scheme, with the customers who have them and what is at stake",
         ),
     }
+
+
+def _cell() -> dict[str, Any]:
+    return object_schema(
+        {
+            "band": _TEXT,
+            "value_class": _COUNT,
+            "customers": _COUNT,
+            **dict.fromkeys(("value_at_risk", "clv_above", "clv_at_most"), _NUMBER),
+            "play": {"type": ["string", "null"]},
+            "play_customers": _COUNT,
+        },
+        "Customers of one churn band and class of value",
+        optional=("clv_above", "clv_at_most", "play", "play_customers"),
+    )
 
 
 def _drift() -> dict[str, Any]:
