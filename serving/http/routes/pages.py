@@ -72,6 +72,10 @@ def customers_page(
         of_active = store.totals(run, replace(filters, state="active"))
         if filters.state is not None:
             of_active = replace(of_active, value_at_risk=None)
+    of_lapsed = total
+    if total.win_back is not None and filters.state is None:
+        # of what is gone with the active, nothing is said to return
+        of_lapsed = store.totals(run, replace(filters, state="lapsed"))
     rows = [msgspec.json.decode(document) for document in page.documents]
     parameters = parameters_of(query)
     unsorted = [pair for pair in parameters if pair[0] != "sort"]
@@ -84,6 +88,7 @@ def customers_page(
         total=total.customers,
         totals=total,
         at_risk_of_active=of_active.value_at_risk,
+        gone_of_lapsed=of_lapsed.value_gone,
         views=_views(store, run, query, display.language),
         chips=chips(query, titles, plays, display.language),
         columns=shown.columns,

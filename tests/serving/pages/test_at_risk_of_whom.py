@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stagecast.serving.store.store import Store
 from tests.serving import published
-from tests.serving.pages.recomputed import money, summed
+from tests.serving.pages.recomputed import likely_return, money, summed
 from tests.serving.pages.test_home_page import rows, text
 from tests.serving.web import Client
 
@@ -31,6 +31,22 @@ def test_the_sum_above_the_list_names_the_part_of_home(web: Client, store: Store
     assert "with the active" not in alone
     others = text(web, "/customers?state=lapsed")
     assert f"{of_lapsed} at risk with customers who are not active" in others
+
+
+def test_what_may_return_is_held_against_what_is_gone_with_the_lapsed(
+    web: Client, store: Store
+) -> None:
+    made = rows(1)
+    published.publish(store, published.table(made))
+    lapsed = [row for row in made if row["state"] == "lapsed"]
+    gone, back = (
+        money(value or 0.0) for value in (summed(lapsed, "value_gone"), likely_return(made))
+    )
+    assert gone != money(summed(made, "value_gone") or 0.0)
+    assert f"{back} may return from those who left, of {gone} gone" in text(web)
+    for asked in ("", "?state=lapsed"):
+        assert f"{back} may return, of {gone} gone" in text(web, f"/customers{asked}")
+    assert "may return" not in text(web, "/customers?state=active")
 
 
 def test_where_the_active_alone_have_something_at_risk_nothing_is_added(
