@@ -229,9 +229,9 @@ def test_plans_stand_in_groups_by_what_is_to_be_done_with_them(web, store) -> No
         for part in page.split("<h2>")[1:]
     }
     assert parts == {
-        "Drafts 1": ["a-draft"],
-        "Running 2": ["d-sent", "b-frozen"],
-        "Over 2": ["e-closed", "c-cancelled"],
+        "Drafts · 1": ["a-draft"],
+        "Running · 2": ["d-sent", "b-frozen"],
+        "Over · 2": ["e-closed", "c-cancelled"],
     }
 
 
