@@ -15,17 +15,23 @@ from stagecast.serving.store.queries import Order
 _ASCENDING_FIRST = frozenset(
     {"customer_id", "stage", "recency_days", "next_order_date", "window_closes"}
 )
+_AMOUNTS = ("min_value", "clv_above", "clv_at_most")
 
 
 def parameters_of(query: ListQuery) -> list[tuple[str, str]]:
     """Return the parameters of a list that are not at their default, without the cursor."""
-    min_value = None if query.min_value is None else plain_number(query.min_value)
+    min_value, clv_above, clv_at_most = (
+        None if value is None else plain_number(value)
+        for value in (query.min_value, query.clv_above, query.clv_at_most)
+    )
     single_values = (
         ("band", query.band),
         ("state", query.state),
         ("play", query.play),
         ("changed", query.changed),
         ("min_value", min_value),
+        ("clv_above", clv_above),
+        ("clv_at_most", clv_at_most),
         ("q", query.q),
     )
     parameters = [("stage", stage) for stage in query.stage]
@@ -44,9 +50,22 @@ def file_link(query: ListQuery, file_format: str) -> str:
     return link("/v1/customers", [*parameters, *columns, *ending])
 
 
+def cell_link(cell: Mapping[str, Any]) -> str | None:
+    """Return the link of the list of a cell of risk and value; None where its limits are not
+    known.
+    """
+    if "clv_above" not in cell:
+        return None
+    limits = [(name, cell[name]) for name in ("clv_above", "clv_at_most")]
+    known = [(name, plain_number(value)) for name, value in limits if value is not None]
+    return link("/customers", [("band", cell["band"]), *known])
+
+
 def plan_link(query: ListQuery) -> str | None:
     """Return the link of a plan for the whole list; None where a plan has no such filter."""
     if query.min_value is not None or query.q or query.changed:
+        return None
+    if (query.clv_above, query.clv_at_most) != (None, None):
         return None
     names = ("stage", "play", "band", "state")
     return link("/plans/new", [pair for pair in parameters_of(query) if pair[0] in names])
@@ -54,8 +73,10 @@ def plan_link(query: ListQuery) -> str | None:
 
 def chips(
     query: ListQuery, titles: Mapping[str, str], plays: Mapping[str, str], language: str = "en"
-) -> list[dict[str, str]]:
-    """Return each filter with its value and the link of the list without it."""
+) -> list[dict[str, Any]]:
+    """Return each filter with its value and the link of the list without it; one on an amount
+    has ``amount`` in the place of the value.
+    """
     words = texts_of(language)
     labels: dict[str, Mapping[str, str]] = {
         "stage": titles,
@@ -68,7 +89,11 @@ def chips(
     return [
         {
             "name": words["chips"][name],
-            "value": labels.get(name, {}).get(value, value),
+            **(
+                {"amount": float(value)}
+                if name in _AMOUNTS
+                else {"value": labels.get(name, {}).get(value, value)}
+            ),
             "link": link("/customers", [*parameters[:place], *parameters[place + 1 :]]),
         }
         for place, (name, value) in enumerate(parameters)

@@ -54,6 +54,16 @@ class FilterQuery(BaseModel):
         description="what changed since the run before: the churn probability rose by 0.1 or more, "
         "a lapsed customer is active again, or the stage is another one",
     )
+    clv_above: float | None = Field(
+        default=None,
+        allow_inf_nan=False,
+        description="clv of the score is more than this, in the currency of the run",
+    )
+    clv_at_most: float | None = Field(
+        default=None,
+        allow_inf_nan=False,
+        description="clv of the score is this or less, in the currency of the run",
+    )
     min_value_at_risk: float | None = Field(
         default=None,
         allow_inf_nan=False,
@@ -111,6 +121,8 @@ class FilterQuery(BaseModel):
             self.q,
             self.play,
             self.changed,
+            self.clv_above,
+            self.clv_at_most,
         )
 
 

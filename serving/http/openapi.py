@@ -19,6 +19,8 @@ from stagecast.serving.http.run_schemas import run_schemas
 from stagecast.serving.http.schema_parts import object_schema
 from stagecast.serving.http.score_properties import score_properties
 from stagecast.serving.http.trust_schemas import trust_schemas
+from stagecast.serving.http.view_bodies import EXAMPLES as VIEW_EXAMPLES
+from stagecast.serving.http.view_bodies import SavedViewBody, view_schemas
 from stagecast.serving.scoring.contract import WARNING_CODES
 
 _OR_NULL = ["string", "null"]
@@ -26,6 +28,7 @@ _REF = "#/components/schemas/{name}"
 
 _EXAMPLES: dict[str, Any] = {
     **EXAMPLES,
+    **VIEW_EXAMPLES,
     "ScoreBody": example_request(),
     "JobBody": example_request(),
     "LookupBody": {"customer_ids": ["a", "b"]},
@@ -132,6 +135,9 @@ _OPERATIONS = {
     "erase_customer_by_id": "erase_customer_by_id",
     "erasure_state": "get_erasure",
     "list_totals": "get_totals",
+    "value_grid": "get_value_grid",
+    "add_saved_view": "create_saved_view",
+    "drop_saved_view": "delete_saved_view",
     "list_flows": "list_stage_flows",
     "trust": "get_trust",
     "make_plan": "create_plan",
@@ -171,7 +177,9 @@ def complete_document(document: dict[str, Any]) -> dict[str, Any]:
     """Add the schemas and the security schemes to FastAPI's document, and return it."""
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
-    _, bodies = msgspec.json.schema_components([ScoreBody, LookupBody, *BODIES], ref_template=_REF)
+    _, bodies = msgspec.json.schema_components(
+        [ScoreBody, LookupBody, SavedViewBody, *BODIES], ref_template=_REF
+    )
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     for operations in document["paths"].values():
@@ -190,6 +198,7 @@ def complete_document(document: dict[str, Any]) -> dict[str, Any]:
     schemas.update(plan_schemas(_REF))
     schemas.update(channel_schemas())
     schemas.update(trust_schemas())
+    schemas.update(view_schemas())
     schemas.update(run_schemas())
     schemas.update(_response_schemas())
     components["securitySchemes"] = {
@@ -240,6 +249,7 @@ def _response_schemas() -> dict[str, Any]:
         "customers": {"type": "integer"},
         "value_at_risk": number,
         "clv": number,
+        "expected": number,
     }
     stage |= dict.fromkeys(("title", "meaning", "action"), by_language)
     flow: dict[str, Any] = {"from_stage": {"type": ["string", "null"]}, "to_stage": text}

@@ -39,6 +39,7 @@ def trust_schemas() -> dict[str, Any]:
                 "ledger_problem": {"type": ["string", "null"]},
                 "card": {"type": ["object", "null"]},
                 "data": {"type": ["object", "null"]},
+                "drift": {"anyOf": [_drift(), {"type": "null"}]},
             },
             "What the published scores rest on, and how true earlier ones were",
         ),
@@ -46,8 +47,55 @@ def trust_schemas() -> dict[str, Any]:
             {"as_of": _INSTANT, **totals},
             "How many customers pass the filters, and the sums of their money; null: no amounts",
         ),
+        "ValueGrid": object_schema(
+            {"as_of": _INSTANT, "cells": {"type": "array", "items": _cell()}},
+            "The active customers by churn band and class of value",
+        ),
         "ViewList": object_schema(
             {"as_of": _INSTANT, "views": {"type": "array", "items": object_schema(view, "A play")}},
             "The plays of the scheme, with the customers who have them and what is at stake",
         ),
     }
+
+
+def _cell() -> dict[str, Any]:
+    return object_schema(
+        {
+            "band": _TEXT,
+            "value_class": _COUNT,
+            "customers": _COUNT,
+            **dict.fromkeys(("value_at_risk", "clv_above", "clv_at_most"), _NUMBER),
+            "play": {"type": ["string", "null"]},
+            "play_customers": _COUNT,
+        },
+        "Customers of one churn band and class of value",
+        optional=("clv_above", "clv_at_most", "play", "play_customers"),
+    )
+
+
+def _drift() -> dict[str, Any]:
+    movement = object_schema(
+        {
+            "name": _TEXT,
+            "about": _TEXT,
+            "psi": {"type": "number"},
+            "strength": {"type": "string", "enum": ["little", "clearly", "far"]},
+        },
+        "How far a feature or score moved since the training: its population stability index",
+    )
+    moved = {"type": "array", "items": movement}
+    numbers = ("age_days", "unknown_event_share", "said_share", "left_share", "money_ratio")
+    return object_schema(
+        {
+            "model_version": _TEXT,
+            "as_of": _INSTANT,
+            "made_at": _INSTANT,
+            "action": {"type": ["string", "null"], "enum": ["keep", "retrain", "repair", None]},
+            "faults": {"type": ["integer", "null"]},
+            **dict.fromkeys(numbers, _NUMBER),
+            "features": _COUNT,
+            "moved": moved,
+            "scores": moved,
+        },
+        "What the last `stagecast monitor` with this store said of its model",
+    )

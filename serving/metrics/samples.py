@@ -5,12 +5,16 @@ Source: "Exposition formats", text-based format, of the documentation of Prometh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import msgspec
 
 Kind = Literal["counter", "gauge", "histogram"]
+_LINE = re.compile(r"(?P<name>[a-zA-Z_:][\w:]*)(?:\{(?P<labels>.*)\})? (?P<value>\S+)")
+_LABEL = re.compile(r'(?P<name>\w+)="(?P<value>(?:[^"\\]|\\.)*)"')
+_ESCAPE = re.compile(r"\\(.)")
 
 
 class Sample(msgspec.Struct, frozen=True, array_like=True):
@@ -56,6 +60,32 @@ def text_of(families: Iterable[Family]) -> str:
     shop_up{shop="the \"old\" one"} 1.0
     """
     return "".join(_text(family) for family in families if family.samples)
+
+
+def samples_of(text: str) -> list[tuple[str, dict[str, str], float]]:
+    r"""Return name, labels and value of each sample of a text that :func:`text_of` made.
+
+    Raises
+    ------
+    ValueError
+        A line is no sample and no comment.
+
+    >>> samples_of(text_of([gauge("shop_up", "Whether it is.", 1, shop='the "old" one')]))
+    [('shop_up', {'shop': 'the "old" one'}, 1.0)]
+    """
+    samples = []
+    for line in text.split("\n"):
+        if not line or line.startswith("#"):
+            continue
+        match = _LINE.fullmatch(line)
+        if match is None:
+            raise ValueError(f"{line[:100]!r} is no sample of a metric")
+        labels = {
+            label["name"]: _ESCAPE.sub(lambda m: "\n" if m[1] == "n" else m[1], label["value"])
+            for label in _LABEL.finditer(match["labels"] or "")
+        }
+        samples.append((match["name"], labels, float(match["value"])))
+    return samples
 
 
 def merged(parts: Sequence[tuple[dict[str, str], Sequence[Family]]]) -> list[Family]:

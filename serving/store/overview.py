@@ -6,7 +6,7 @@ It is worked out once, when the run is published, so that no page counts a milli
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,7 +45,9 @@ def overview(engine: sa.Engine, run: RunKey) -> dict[str, Any]:
     Plain data: ``totals`` (customers, active, likely leavers, money at risk, money gone, what may
     return), ``before`` (the same of the run before, and its ``as_of``; None without one), ``plays``
     (customers, stake and how many are new to it), ``changed`` (jumped, returned; None without a run
-    before) and ``grid`` (customers and money at risk of the active by churn band and class of clv).
+    before) and ``grid`` (cells of the active by churn band and class of clv: customers, money at
+    risk, the most frequent play, and the limits of their clv; cells that an earlier version worked
+    out have neither play nor limits).
     """
     with engine.connect() as connection:
         stored = connection.scalar(sa.select(runs.c.overview).where(runs.c.id == run.id))
@@ -191,16 +193,40 @@ def _grid(connection: sa.Connection, run_id: int) -> list[dict[str, Any]]:
     ]
     value_class = sa.case((c.clv > limits[0], 0), (c.clv > limits[1], 1), else_=2)
     query = (
-        sa.select(c.churn_band, value_class, sa.func.count(), sa.func.sum(c.value_at_risk))
+        sa.select(c.churn_band, value_class, c.play, sa.func.count(), sa.func.sum(c.value_at_risk))
         .where(*of_run)
-        .group_by(c.churn_band, value_class)
+        .group_by(c.churn_band, value_class, c.play)
     )
+    by_cell: dict[tuple[str, int], list[Any]] = {}
+    for band, place, *of_play in connection.execute(query):
+        by_cell.setdefault((band, int(place)), []).append(of_play)
     return [
         {
-            "band": row[0],
-            "value_class": int(row[1]),
-            "customers": int(row[2]),
-            "value_at_risk": row[3],
+            "band": band,
+            "value_class": place,
+            "customers": sum(int(customers) for _, customers, _ in plays),
+            "value_at_risk": _sum([value for *_, value in plays]),
+            **_largest(plays),
+            "clv_above": limits[place] if place < len(limits) else None,
+            "clv_at_most": limits[place - 1] if place else None,
         }
-        for row in connection.execute(query)
+        for (band, place), plays in by_cell.items()
     ]
+
+
+def _sum(values: Sequence[float | None]) -> float | None:
+    """Return the sum of what is known; None where nothing is."""
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
+def _largest(plays: Sequence[Sequence[Any]]) -> dict[str, Any]:
+    """Return the most frequent play of a cell, None for no play, and how many customers have it.
+
+    Parameters
+    ----------
+    plays
+        Play, customers and money at risk; of plays with as many customers, the first by name.
+    """
+    play, customers, _ = min(plays, key=lambda part: (-part[1], part[0] is None, part[0] or ""))
+    return {"play": play, "play_customers": int(customers)}

@@ -28,6 +28,7 @@ from stagecast.features.shop.customer_ids import (
 )
 from stagecast.serving.quoting import quote
 from stagecast.serving.scoring import score_schema
+from stagecast.serving.store.forecast import add_up, store_forecast
 from stagecast.serving.store.lists import building
 from stagecast.serving.store.lists.flows import forget_flows_from, keep_flows
 from stagecast.serving.store.protocols import SchemeLike
@@ -107,14 +108,16 @@ def publish(
             currency=currency,
         )
         try:
+            expected_on_stage: dict[str, float] = {}
             with _large_cache(engine) as connection:
                 for chunk in _chain(first, chunks):
                     check_space(engine, chunk.num_rows, RESERVE_BYTES)
                     _write(connection, run_id, chunk, first_row)
+                    expected_on_stage = add_up(expected_on_stage, chunk)
                     if progress is not None:
                         progress(chunk.num_rows)
             building.build(engine, run_id)
-            _make_current(engine, run_id)
+            _make_current(engine, run_id, expected_on_stage)
         except BaseException:
             # if this fails, the next publication deletes the rows; the first error is raised
             with contextlib.suppress(sa.exc.SQLAlchemyError):
@@ -374,7 +377,7 @@ def _integrity_error(
     return DataRefusedError(f"the store refused the scores: {error.orig}")
 
 
-def _make_current(engine: sa.Engine, run_id: int) -> None:
+def _make_current(engine: sa.Engine, run_id: int, expected_on_stage: dict[str, float]) -> None:
     with engine.begin() as connection:
         result = connection.execute(
             runs.update().where(runs.c.id == run_id).values(published_at=datetime.now(UTC))
@@ -383,6 +386,7 @@ def _make_current(engine: sa.Engine, run_id: int) -> None:
             raise UsageError(
                 "another publication began while this one was being written, and took its place"
             )
+        store_forecast(connection, run_id, expected_on_stage)
 
 
 def _analyze(engine: sa.Engine) -> None:

@@ -90,6 +90,8 @@ class Filters:
     changed
         What changed since the run before: a name of
         :data:`stagecast.serving.store.changed.CHANGES`.
+    clv_above, clv_at_most
+        Limits of the value to come, in money: more than the first, and no more than the second.
     """
 
     stages: tuple[str, ...] = ()
@@ -99,6 +101,13 @@ class Filters:
     q: str | None = None
     play: str | None = None
     changed: str | None = None
+    clv_above: float | None = None
+    clv_at_most: float | None = None
+
+    @property
+    def need_scores(self) -> bool:
+        """Whether the list of a run, which has no such column, cannot answer them."""
+        return (self.changed, self.clv_above, self.clv_at_most) != (None, None, None)
 
     def conditions(self, run_id: int) -> list[sa.ColumnElement[bool]]:
         """Return the SQL conditions on the table of scores, of a run that is read."""
@@ -120,6 +129,10 @@ class Filters:
             conditions.append(sa.and_(c.customer_id >= self.q, c.customer_id < self.q + PREFIX_END))
         if self.changed is not None:
             conditions.append(has_changed(self.changed, run_id))
+        if self.clv_above is not None:
+            conditions.append(c.clv > self.clv_above)
+        if self.clv_at_most is not None:
+            conditions.append(c.clv <= self.clv_at_most)
         return conditions
 
 
@@ -232,15 +245,17 @@ class Cursor:
 
 
 def _query_digest(filters: Filters, order: Order) -> str:
-    filters_json = msgspec.json.encode(
-        [
-            sorted(filters.stages),
-            filters.band,
-            filters.state,
-            filters.min_value,
-            filters.q,
-            filters.play,
-            filters.changed,
-        ]
-    )
+    values: list[Any] = [
+        sorted(filters.stages),
+        filters.band,
+        filters.state,
+        filters.min_value,
+        filters.q,
+        filters.play,
+        filters.changed,
+    ]
+    if (filters.clv_above, filters.clv_at_most) != (None, None):
+        # without them, cursors of earlier versions stay valid
+        values += [filters.clv_above, filters.clv_at_most]
+    filters_json = msgspec.json.encode(values)
     return hashlib.sha256(filters_json + str(order).encode("utf-8")).hexdigest()[:16]

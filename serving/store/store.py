@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from stagecast.features.shop.clock import ShopClock, clock_named
 from stagecast.serving.store import deleting
 from stagecast.serving.store.erased import erasure_count
+from stagecast.serving.store.forecast import stored_forecast
 from stagecast.serving.store.lists.flows import flow_source, read_flows
 from stagecast.serving.store.lists.pages import page_keys
 from stagecast.serving.store.lists.segments import list_ended, segments_for
@@ -108,12 +109,17 @@ class Page:
 
 @dataclass(frozen=True)
 class StageTotal:
-    """Number of customers on a stage and sums of their values; None if no customer has a value."""
+    """Number of customers on a stage and sums of their values; None if no customer has a value.
+
+    ``expected`` is how many customers of the run are expected on it at the end of the horizon; None
+    for a run that an earlier version published.
+    """
 
     stage: str
     customers: int
     value_at_risk: float | None
     clv: float | None
+    expected: float | None = None
 
 
 @dataclass(frozen=True)
@@ -387,8 +393,11 @@ class Store:
     def stages(self, run: Run) -> list[StageTotal]:
         """Return the totals of every stage of the run's scheme, in order."""
         of_stages = totals_by_stage(self._engine, run.id)
+        with self._engine.connect() as connection:
+            expected = stored_forecast(connection, run.id) or {}
         return [
-            StageTotal(stage, *of_stages.get(stage, (0, None, None))) for stage in run.stage_ids
+            StageTotal(stage, *of_stages.get(stage, (0, None, None)), expected.get(stage))
+            for stage in run.stage_ids
         ]
 
     def flows(self, run: Run) -> StageFlows:

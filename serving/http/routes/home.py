@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse
 
 from stagecast.features.errors import DataRefusedError
 from stagecast.serving.http.languages import display_of
+from stagecast.serving.http.list_links import cell_link
 from stagecast.serving.http.page_texts import (
     has_stake,
     list_of_play,
@@ -65,7 +66,8 @@ def home_page(request: Request, store: StoreDep, state: StateDep) -> HTMLRespons
         plays=plays,
         first=_first(plays),
         stages=stages,
-        grid=grid_rows(overview["grid"]),
+        grid=grid_rows([{**cell, "link": cell_link(cell)} for cell in overview["grid"]]),
+        play_titles=plays_of(run.scheme, language),
         running=[plan for plan in PlanBook(store.engine).plans() if plan.state in RUNNING],
         settled=settled[-1] if settled else None,
         ledger_problem=problem,
@@ -115,6 +117,7 @@ def _stages(store: Store, run: Run, titles: dict[str, str]) -> list[dict[str, An
             "value_at_risk": total.value_at_risk,
             "state": states[total.stage],
             "is_active": states[total.stage] == "active",
+            "expected": total.expected,
             "change": None
             if flows.earlier_as_of is None
             else total.customers - before.get(total.stage, 0),

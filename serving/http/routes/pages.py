@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any
 
 import msgspec
@@ -28,6 +29,7 @@ from stagecast.serving.http.page_texts import (
 )
 from stagecast.serving.http.problems import ProblemError
 from stagecast.serving.http.routes.customers import customer_answer
+from stagecast.serving.http.routes.saved_views import view_to_json
 from stagecast.serving.http.routes.totals import views
 from stagecast.serving.http.state import StateDep, StoreDep
 from stagecast.serving.languages.scheme_words import translation
@@ -36,6 +38,7 @@ from stagecast.serving.reports.curves import step_bars, strip
 from stagecast.serving.reports.rendering import link, render
 from stagecast.serving.store.protocols import ScorerLike
 from stagecast.serving.store.queries import SORTS
+from stagecast.serving.store.saved_views import list_views
 from stagecast.serving.store.store import Run, Store
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -65,6 +68,16 @@ def customers_page(
         # the cursor is from before the last publication: show the new list rather than an error
         page, stale = store.customers(run, filters, order), True
     total = store.totals(run, filters)
+    of_active = total
+    if total.value_at_risk and filters.state != "active":
+        # the lapsed may still be customers, so something is at risk with them too
+        of_active = store.totals(run, replace(filters, state="active"))
+        if filters.state is not None:
+            of_active = replace(of_active, value_at_risk=None)
+    of_lapsed = total
+    if total.win_back is not None and filters.state is None:
+        # of what is gone with the active, nothing is said to return
+        of_lapsed = store.totals(run, replace(filters, state="lapsed"))
     rows = [msgspec.json.decode(document) for document in page.documents]
     parameters = parameters_of(query)
     unsorted = [pair for pair in parameters if pair[0] != "sort"]
@@ -76,7 +89,10 @@ def customers_page(
         stale=stale,
         total=total.customers,
         totals=total,
+        at_risk_of_active=of_active.value_at_risk,
+        gone_of_lapsed=of_lapsed.value_gone,
         views=_views(store, run, query, display.language),
+        **_saved_views(store, query, parameters),
         chips=chips(query, titles, plays, display.language),
         columns=shown.columns,
         all_columns=[c for c in LIST_COLUMNS if has_money or c not in MONEY],
@@ -180,6 +196,22 @@ def _views(store: Store, run: Run, query: ListQuery, language: str) -> list[dict
         }
         for view in views(store, run)
     ]
+
+
+def _saved_views(
+    store: Store, query: ListQuery, parameters: list[tuple[str, str]]
+) -> dict[str, Any]:
+    """Return the views of the team, the one that is shown, and what would be saved of a new one."""
+    saved = [view_to_json(view) for view in list_views(store.engine)]
+    here = link("/customers", parameters)
+    shown = next((view for view in saved if view["link"] == here), None)
+    values: dict[str, list[str]] = {}
+    for name, value in parameters:
+        values.setdefault(name, []).append(value)
+    single = {name: v if name in ("stage", "column") else v[0] for name, v in values.items()}
+    can_save = bool(parameters) and shown is None and not query.q
+    body = msgspec.json.encode({"parameters": single}).decode("utf-8") if can_save else None
+    return {"saved_views": saved, "shown_view": shown, "view_body": body, "here": here}
 
 
 def _stage_cards(store: Store, run: Run, query: ListQuery, language: str) -> list[dict[str, Any]]:

@@ -34,22 +34,28 @@ from stagecast.serving.targeting.plan.book import PlanBook
 from stagecast.serving.targeting.plan.errors import NoSuchPlanError
 from stagecast.serving.targeting.plan.pooled_results import pooled_results
 from stagecast.serving.targeting.plan.results import last_readout, last_readouts
+from stagecast.serving.targeting.plan.sources import RUNNING
 from stagecast.serving.targeting.plan.stored import Plan
 from stagecast.serving.targeting.trial.draw import HoldoutTooSmallError
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
+GROUPS = {"draft": ("draft",), "running": RUNNING, "over": ("closed", "cancelled")}
+"""Groups of the list of plans -> their states."""
 FIRST = 25
 """Customers of a list that its page shows."""
 
 
 @router.get("/plans")
 def plans_page(request: Request, store: StoreDep) -> HTMLResponse:
-    """Show all plans, the newest first."""
+    """Show the plans by what is to be done with them, in each group the newest first."""
     plans = PlanBook(store.engine).plans()
-    results = {plan.name: result for plan, result in _results(store, plans)}
+    grouped = ((name, [p for p in plans if p.state in states]) for name, states in GROUPS.items())
     return render(
-        "plans.html", **shop_of(store.current_run(), request), plans=plans, results=results
+        "plans.html",
+        **shop_of(store.current_run(), request),
+        groups=[(name, members) for name, members in grouped if members],
+        results={plan.name: result for plan, result in _results(store, plans)},
     )
 
 

@@ -23,7 +23,9 @@ router = APIRouter(prefix="/v1", tags=["stages"])
 )
 def list_stages(request: Request, store: StoreDep, run: PinnedRunDep) -> Response:
     """List the stages of the scheme of the current run; titles, meanings and actions by
-    language.
+    language. `expected` is how many customers are expected on the stage at the end of the horizon:
+    the sum of its probability over all customers, as they were when the run was published; null
+    for runs of earlier versions.
     """
     return tagged(request, store, run, lambda: _stages(store, run))
 
@@ -36,6 +38,7 @@ def _stages(store: Store, run: Run) -> dict[str, Any]:
             "customers": totals[stage["id"]].customers,
             "value_at_risk": totals[stage["id"]].value_at_risk,
             "clv": totals[stage["id"]].clv,
+            "expected": totals[stage["id"]].expected,
         }
         for stage in run.scheme["stages"]
     ]

@@ -55,6 +55,27 @@ def list_views(request: Request, store: StoreDep, run: PinnedRunDep) -> Response
     return tagged(request, store, run, answer)
 
 
+@router.get(
+    "/value-grid",
+    summary="The active customers by churn band and class of value, with the play of each cell",
+    responses={**json_response("ValueGrid"), **problem_responses(304, 404)},
+)
+def value_grid(request: Request, store: StoreDep, run: PinnedRunDep) -> Response:
+    """Count the active customers of the current run by churn band and class of value: the fifth
+    with the highest clv (`value_class` 0), the rest of the upper half (1) and the lower half (2).
+
+    `GET /v1/customers?churn_band=&clv_above=&clv_at_most=` with what a cell says lists its
+    customers. `play` is the most frequent play among them, which `play_customers` of them have;
+    null: no play is the most frequent. Cells of a run that an earlier version published say neither
+    of these nor their limits.
+    """
+
+    def answer() -> dict[str, Any]:
+        return {"as_of": run.as_of, "cells": store.overview(run)["grid"]}
+
+    return tagged(request, store, run, answer)
+
+
 def views(store: Store, run: Run) -> list[dict[str, Any]]:
     """Return what the API lists of a run."""
     known = {play["id"]: play for play in run.scheme.get("plays", ())}

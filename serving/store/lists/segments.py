@@ -76,9 +76,10 @@ def read_segments(connection: sa.Connection, run_id: int) -> list[Segment] | Non
 def segments_for(connection: sa.Connection, run_id: int, filters: Filters) -> list[Segment] | None:
     """Return the segments of a run whose list can answer a query; None: its scores have to.
 
-    So it is with older runs, which have no list, and with filters that look at the run before.
+    So it is with older runs, which have no list, and with filters that look at the run before or at
+    a column that lists have not.
     """
-    return None if filters.changed is not None else read_segments(connection, run_id)
+    return None if filters.need_scores else read_segments(connection, run_id)
 
 
 def list_ended(connection: sa.Connection, run_id: int) -> bool:

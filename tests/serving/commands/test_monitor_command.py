@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from stagecast.serving.monitor.kept import drift_of
 from stagecast.serving.store.monitor_tables import last_monitoring
 from tests.serving import published
 from tests.serving.calling import Stagecast
@@ -49,7 +50,15 @@ def test_each_advice_has_its_exit_code(command: tuple[str, ...], stagecast: Stag
     assert watched is not None
     assert watched.as_of == day(760)
     assert 'stagecast_monitor_action{model_version="' in watched.metrics
-    assert json.loads(old.out)["advice"]["action"] == "retrain"
+    result = json.loads(old.out)
+    assert result["advice"]["action"] == "retrain"
+    drift = drift_of(watched)
+    assert (drift["action"], drift["age_days"]) == ("retrain", result["age_days"])
+    moved = {row["name"] for row in result["features"] if row["reading"] == "moved"}
+    assert {part["name"] for part in drift["moved"]} == moved
+    assert drift["features"] == len(result["features"])
+    psi = {row["name"]: row["since_training"]["psi"] for row in result["scores"]}
+    assert {part["name"]: part["psi"] for part in drift["scores"]} == psi
     assert stagecast(*command, *at, "--max-age", "30d", "--fail-on", "repair").code == 0
     frame_of(in_cents(rows())).to_csv("events.csv", index=False)
     broken = stagecast(*command, "--as-of", AS_OF.isoformat())

@@ -175,7 +175,8 @@ def test_a_client_that_is_made_from_the_document_can_call_every_operation(
 
     for name in ("get_livez", "get_readyz", "get_model", "score_customers", "list_customers",
                  "lookup_customers", "list_stages", "list_stage_flows", "list_runs", "get_totals",
-                 "list_views", "get_trust", "list_plans", "list_jobs", "get_metrics"):  # fmt: skip
+                 "list_views", "get_value_grid", "list_saved_views", "get_trust", "list_plans",
+                 "list_jobs", "get_metrics"):  # fmt: skip
         call(name)
     call("list_customers", churn_band="high", sort="-clv", limit=5, run=1, fields="customer_id,clv",
          format="csv")  # fmt: skip
@@ -185,6 +186,10 @@ def test_a_client_that_is_made_from_the_document_can_call_every_operation(
     call("list_changes", since=1, limit=5)
     call("list_channels", 404)
     call("get_results", 404)
+    call("model_shadow", 404)
+    view = {"name": "the dear", "parameters": {"sort": "-clv"}}
+    view_id = call("create_saved_view", 201, view).json()["id"]
+    call("delete_saved_view", 204, number=view_id)
     plan = {"name": "walk", "contacts": 5, "holdout": 0.4, "costs": {"contact": 0.1}}
     call("create_plan", 201, plan, **{"Idempotency-Key": "walk-1"})
     call("get_plan", name="walk")

@@ -93,6 +93,26 @@ def stage_cards(scores: Sequence[Score]) -> set[str]:
     return {"0", *(number(n) for n in of_stage.values()), *_moneys(*worth)}
 
 
+def expected_on(scores: Iterable[Score]) -> dict[str, float]:
+    """Return stage -> the sum of its probability at the end of the horizon."""
+    sums: dict[str, list[float]] = {}
+    for score in scores:
+        for name, value in score.items():
+            if name.startswith("p_stage_"):
+                sums.setdefault(name.removeprefix("p_stage_"), []).append(value)
+    return {stage: math.fsum(values) for stage, values in sums.items()}
+
+
+def forecast(scores: Iterable[Score]) -> set[str]:
+    """Return the customers expected on each stage, as they are written."""
+    return {expected(value) for value in expected_on(scores).values()}
+
+
+def expected(value: float) -> str:
+    """Return an expected number of customers as it is written."""
+    return f"{value:,.{0 if value >= 9.95 else 1 if value >= 0.1 else 2}f}"
+
+
 def plays(scores: Sequence[Score]) -> set[str]:
     """Return the counts and stakes of the plays."""
     by_play: dict[str, list[Score]] = {}
@@ -115,6 +135,7 @@ def home(scores: Sequence[Score]) -> set[str]:
         *_moneys(summed(active, "value_at_risk"), likely_return(scores)),
         *_moneys(summed(lapsed, "value_gone")),
         *stage_cards(scores),
+        *forecast(scores),
         *plays(scores),
         *grid(scores),
         number(scores[0]["horizon_days"]),
@@ -182,7 +203,9 @@ def customers(scores: Sequence[Score], passing: Sequence[Score], listed: int = 5
         number(len(rows)),
         number(scores[0]["horizon_days"]),
         *_moneys(summed(passing, "value_at_risk"), summed(passing, "clv")),
-        *_moneys(likely_return(passing), summed(passing, "value_gone")),
+        *_moneys(summed([s for s in passing if s["state"] == "active"], "value_at_risk")),
+        *_moneys(likely_return(passing)),
+        *_moneys(summed([s for s in passing if s["state"] == "lapsed"], "value_gone")),
         *stage_cards(scores),
         *plays(scores),
         *(part for score in rows for part in row(score)),

@@ -10,8 +10,10 @@ import pytest
 
 from stagecast.serving.store.channels import store_channels
 from stagecast.serving.store.evidence import data_of_report, store_evidence
+from stagecast.serving.store.monitor_tables import store_monitoring
 from tests.serving import published
 from tests.serving.http.test_api_channels import body
+from tests.serving.pages.test_drift_on_trust import metrics
 
 NAMES = {
     "stagecast",
@@ -127,6 +129,7 @@ def filled(web, store):
     run_id = published.publish(store, published.table(rows()))
     store_evidence(store.engine, run_id, {"card": CARD, "data": data_of_report(DATA)})
     store_channels(store.engine, run_id, "channel", body())
+    store_monitoring(store.engine, "9c1f7", published.AS_OF, metrics())
     plan = {"name": "p-1", "contacts": 10, "holdout": 0.2}
     assert web.post_text("/v1/plans", json.dumps(plan)).status_code == 201
     return web
@@ -135,7 +138,7 @@ def filled(web, store):
 @pytest.mark.parametrize("language", ["ru", "fa"])
 def test_no_page_shows_an_english_leftover_or_a_raw_key(filled, language) -> None:
     of_the_log = {"mail", "search", "channel"}
-    ids = {row["customer_id"] for row in rows()} | {"p-1", "4f0c2"} | of_the_log
+    ids = {row["customer_id"] for row in rows()} | {"p-1", "4f0c2", "9c1f7"} | of_the_log
     places = (
         "/",
         "/customers",

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from stagecast.serving.scoring import score_schema
+from stagecast.serving.store.plan_tables import plans
 from tests.serving import published
 from tests.serving.web import Client
 
@@ -207,3 +208,34 @@ def test_the_slider_says_of_each_length_of_the_list_what_the_api_expects(web, st
         assert float(gain.replace(",", "").replace("−", "-")) == pytest.approx(expected, abs=0.51)
     assert 'data-share="0.8"' in page
     assert f'max="{shown[-1][0]}"' in slide
+
+
+def test_plans_stand_in_groups_by_what_is_to_be_done_with_them(web, store) -> None:
+    published.publish(store, published.scores(600))
+    for name in ("a-draft", "b-frozen", "c-cancelled", "d-sent", "e-closed"):
+        stored(web, name)
+    for name in ("b-frozen", "c-cancelled", "d-sent", "e-closed"):
+        assert web.post_text(f"/v1/plans/{name}/freeze", "{}").status_code == 200
+    assert web.post_text("/v1/plans/c-cancelled/cancel", "{}").status_code == 200
+    with store.engine.begin() as connection:
+        for name, state in (("d-sent", "sent"), ("e-closed", "closed")):
+            of_plan = plans.c.name == name
+            connection.execute(plans.update().where(of_plan).values(state=state))
+    page = web.get("/plans").text
+    states = {plan["name"]: plan["state"] for plan in web.get("/v1/plans").json()["plans"]}
+    assert states == {name: name.split("-")[1] for name in states}
+    parts = {
+        text(f"<h2>{part}".split("</h2>")[0]): re.findall(r'href="/plans/(\w-\w+)"', part)
+        for part in page.split("<h2>")[1:]
+    }
+    assert parts == {
+        "Drafts · 1": ["a-draft"],
+        "Running · 2": ["d-sent", "b-frozen"],
+        "Over · 2": ["e-closed", "c-cancelled"],
+    }
+
+
+def test_a_group_without_plans_is_not_shown(web, store) -> None:
+    published.publish(store, published.scores(300))
+    stored(web)
+    assert re.findall(r"<h2>(\w+)", web.get("/plans").text) == ["Drafts"]

@@ -12,6 +12,7 @@ from stagecast.serving.http.app import create_app
 from stagecast.serving.settings import Settings
 from stagecast.serving.settled.ledger import _hash
 from stagecast.serving.store import opening
+from stagecast.serving.store.evidence import evidence
 from stagecast.serving.store.lists import building
 from stagecast.serving.store.lists.tables import derived
 from stagecast.serving.store.opening import SUPERSEDED, TABLES
@@ -70,6 +71,7 @@ def without_columns_since(store: Store, version: int) -> None:
         for table, names in columns_since(version).items():
             emptied = ", ".join(f"{name} = NULL" for name in names)
             connection.exec_driver_sql(f"UPDATE {table} SET {emptied}")
+        connection.execute(evidence.delete())  # the customers expected on each stage
     for run_id in (1, 2):
         building.drop(store.engine, run_id)
     building.build_missing(store.engine)

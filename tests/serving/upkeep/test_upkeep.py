@@ -23,6 +23,7 @@ from stagecast.serving.store.opening import TABLES
 from stagecast.serving.store.plan_tables import plans, settled
 from stagecast.serving.store.publishing import _make_current
 from stagecast.serving.store.queries import Filters
+from stagecast.serving.store.saved_views import save_view
 from stagecast.serving.store.store import Store
 from stagecast.serving.store.tables import VERSION, runs
 from stagecast.serving.upkeep import copying
@@ -44,6 +45,7 @@ def store(request, new_database):  # noqa: F811
     opened = Store.open(new_database(request.param))
     published.publish(opened, published.scores(30, extra=published.HOSTILE_IDS))
     published.publish(opened, published.scores(20, as_of=LATER))
+    save_view(opened.engine, "The dear", [("sort", "-clv")])
     with opened.engine.begin() as connection:
         previous = "0" * 64
         for run in (1, 7):
@@ -316,9 +318,9 @@ def test_a_run_in_writing_is_no_run_to_prune(store, monkeypatch):
         killed.setattr(
             publishing,
             "_make_current",
-            lambda engine, run_id: (
+            lambda engine, run_id, expected: (
                 prune(engine, Retention(runs=1, unsettled=True), NOW),
-                _make_current(engine, run_id),
+                _make_current(engine, run_id, expected),
             ),
         )
         assert published.publish(store, published.scores(10)) == 3
