@@ -85,7 +85,9 @@ def fit_value(teaching: Teaching, config: TrainConfig) -> ValueModel:
     if not dates:
         return model
     model = replace(model, orders=_fit_orders(dates, teaching, config))
-    rest = fit_rest(teaching.dates, teaching.bases, teaching.purchases, config)
+    rest = fit_rest(
+        teaching.dates, teaching.bases, teaching.purchases, config, teaching.seasons
+    )
     model = replace(model, rest=rest)
     if model.mean_spend is None:
         return model

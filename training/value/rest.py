@@ -1,7 +1,9 @@
 """Factor of the orders in the rest of the value horizon, learned at past dates far enough back.
 
 A date teaches the whole value horizon where that horizon has passed since. In a younger log the
-longest span that has passed stands for it, and counts the less the shorter it is.
+longest span that has passed stands for it, and counts the less the shorter it is. The level is that
+of the same season in past years where it is known; trees do not learn the levels of dates, which in
+a young log they would tell by how long customers have been known.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import Final
 import numpy as np
 
 from stagecast.training.config import TrainConfig
+from stagecast.training.learners.blend import SEASON_SPREAD, carried_share
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.factor import Factor
 from stagecast.training.learners.fit_factor import Rows, fit_factor, shrunk_level
@@ -22,7 +25,7 @@ from stagecast.training.value.spans import Purchases
 
 # Least number of customers of a date.
 FEWEST_CUSTOMERS: Final = 60
-# Share of the level of a past year, in logs, that is carried over.
+# Share of the level of one past year, in logs, that is carried over; of several years more.
 CARRIED: Final = 0.75
 # About how many rows teach.
 MAX_ROWS: Final = 50_000
@@ -50,6 +53,7 @@ def fit_rest(
     bases: Mapping[int, CustomerBase],
     purchases: Purchases,
     config: TrainConfig,
+    seasons: Sequence[Frame] = (),
 ) -> Factor:
     """Return the factor of :attr:`ValueModel.rest`; 1 where no date is far enough back.
 
@@ -63,30 +67,43 @@ def fit_rest(
         Every purchase day known at the as_of.
     config
         Settings of the training.
+    seasons
+        The dates of the season of the as_of in past years; empty where there is none.
     """
     frames, span = far_dates([frame for frame in dates if frame.back in bases], config)
     frames = thinned(frames, MAX_ROWS) if frames else []
     if not frames:
         return Factor()
     near, rate = config.horizon_days, config.annual_discount
-    outcome = np.concatenate(
-        [purchases.within(frame.customer, frame.back, near, span, rate) for frame in frames]
-    )
-    expected = np.concatenate(
-        [rest_by_base(bases[frame.back], frame.columns, near, span, rate) for frame in frames]
-    )
-    columns = stack(frames)
+    outcome = [purchases.within(f.customer, f.back, near, span, rate) for f in frames]
+    expected = [rest_by_base(bases[f.back], f.columns, near, span, rate) for f in frames]
+    levels = [
+        shrunk_level(came, supposed, SEASON_SPREAD)
+        for came, supposed in zip(outcome, expected, strict=True)
+    ]
+    columns, sizes = stack(frames), [len(frame) for frame in frames]
     rows = Rows(
         columns,
         learnable(frames, varying(frames, list(columns))),
-        expected,
-        outcome,
-        np.ones(len(outcome)),
+        np.concatenate(expected) * np.repeat(levels, sizes),
+        np.concatenate(outcome),
+        np.ones(sum(sizes)),
         np.concatenate([frame.customer for frame in frames]),
     )
     factor = fit_factor(rows, None, None, "poisson", config.seed)
-    level = shrunk_level(outcome, rows.start * factor.of(columns))
-    # a span shorter than a year has the level of its season
+    # the level beside the trees, which is that of their dates no longer
+    supposed = np.concatenate(expected) * factor.of(columns)
+    of_season = np.isin([frame.back for frame in frames], [frame.back for frame in seasons])
     share = span / config.value_horizon_days
-    carried = CARRIED * min(1.0, span / YEAR_DAYS) ** 2
-    return replace(factor, power=factor.power * share, level=float(level**carried))
+    if share == 1.0 and of_season.any():
+        ends = np.cumsum(sizes)
+        logs = [
+            float(np.log(shrunk_level(outcome[k], supposed[ends[k] - sizes[k] : ends[k]])))
+            for k in np.flatnonzero(of_season)
+        ]
+        log_level = carried_share(CARRIED, logs) * float(np.mean(logs))
+    else:
+        # a span shorter than a year has the level of its season
+        carried = CARRIED * min(1.0, span / YEAR_DAYS) ** 2
+        log_level = carried * float(np.log(shrunk_level(rows.outcome, supposed)))
+    return replace(factor, power=factor.power * share, level=float(np.exp(log_level)))
