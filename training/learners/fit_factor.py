@@ -102,14 +102,30 @@ def fit_factor(
     seed
         Seed of the trees.
     """
+    return fit_factor_and_before(rows, earlier, later, objective, seed)[0]
+
+
+def fit_factor_and_before(
+    rows: Rows, earlier: Rows | None, later: Rows | None, objective: Objective, seed: int
+) -> tuple[Factor, Factor]:
+    """Return the factor of :func:`fit_factor`, and the same with the trees of ``earlier`` alone.
+
+    The second is what stood before the outcomes of ``later``; without trees where no earlier rows
+    can teach some.
+    """
     if not _is_enough(rows):
-        return Factor()
+        return Factor(), Factor()
+    trees_before = None
     if earlier is not None and later is not None and _is_enough(earlier) and len(later.outcome):
-        judged, correction = later, _log_factor(_fit_trees(earlier, objective, seed), later)
+        trees_before = _fit_trees(earlier, objective, seed)
+        judged, correction = later, _log_factor(trees_before, later)
     else:
         judged, correction = rows, _out_of_fold(rows, objective, seed)
     power = _best_power(judged, correction, objective)
-    return Factor(1.0, _fit_trees(rows, objective, seed), power) if power > 0 else Factor()
+    if not power > 0:
+        return Factor(), Factor()
+    before = Factor() if trees_before is None else Factor(1.0, trees_before, power)
+    return Factor(1.0, _fit_trees(rows, objective, seed), power), before
 
 
 def shrunk_level(outcome: Array, expected: Array, spread: float = LEVEL_SPREAD) -> float:

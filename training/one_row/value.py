@@ -39,6 +39,7 @@ from stagecast.training.one_row.base_of_arrays import (
 )
 from stagecast.training.one_row.predictions import BaseOutlook, MoneyOfOne
 from stagecast.training.one_row.trees import factor_of_one
+from stagecast.training.value import base_share
 from stagecast.training.value import model as value_model
 from stagecast.training.value.kept import parts_of_buyers, still_customer
 from stagecast.training.value.model import ValueModel, discounted_days
@@ -47,6 +48,7 @@ from stagecast.training.value.money import YEARS
 _parts_of_buyers = on_numbers(parts_of_buyers)
 _still_customer = on_numbers(still_customer)
 _repeat_if_any = on_numbers(value_model.repeat_if_any)
+_mixed_if_any = on_numbers(base_share.mixed_if_any)
 _SMALLEST = 1e-9
 _LEAST_CHANCE = 1e-300
 _NULL = math.nan
@@ -170,7 +172,18 @@ class ValueOfOne:
         """
         config = self.config
         horizon, days = config.horizon_days, config.value_horizon_days
-        if_any = 1.0 + _repeat_if_any(columns) * self.orders(columns)
+        repeat = _repeat_if_any(columns)
+        if_any = 1.0 + repeat * self.orders(columns)
+        mixed = self.model.base_share
+        if mixed.share != 0.0:
+            if_any = _mixed_if_any(
+                if_any,
+                1.0 + repeat,
+                columns["btyd_orders"],
+                p_inactive,
+                mixed.share,
+                mixed.level,
+            )
         expected_orders = float((1.0 - p_inactive) * if_any)
         if self.model.mean_spend is None:
             return MoneyOfOne(expected_orders, float(if_any))

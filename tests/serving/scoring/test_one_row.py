@@ -24,6 +24,7 @@ from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.leaving import Leaving
 from stagecast.training.learners.season_of_purchases import Season
 from stagecast.training.one_row.next_order import halved
+from stagecast.training.value.base_share import BaseShare
 from tests.serving.scoring.test_one_score import DAYS, customers, day, scorer
 
 __all__ = ["scorer"]
@@ -125,6 +126,25 @@ def test_models_of_leaving_have_the_same_bytes(scorer: Scorer, season: Season | 
     counts = compared(Scorer(replace(scorer.bundle, models=models)), customers(20, seed=9))
     assert counts["left to arrays"] == 0
     assert counts["with reasons"] > 10
+
+
+def test_a_share_of_the_customer_base_has_the_same_bytes(scorer: Scorer) -> None:
+    models = scorer.bundle.models
+    alone = Scorer(
+        replace(
+            scorer.bundle,
+            models=replace(models, value=replace(models.value, base_share=BaseShare())),
+        )
+    )
+    mixed = replace(models.value, base_share=BaseShare(0.6, 1.1))
+    mixing = Scorer(replace(scorer.bundle, models=replace(models, value=mixed)))
+    asked = customers(20, seed=12)
+    assert compared(mixing, asked)["left to arrays"] == 0
+    at = day(AS_OFS[0])
+    known = [c for c in asked if any(event.is_known_before(at) for event in c.events)]
+    orders = "expected_orders"
+    by_each = (s.score_customers(known, at)[orders].to_numpy() for s in (alone, mixing))
+    assert not np.allclose(*by_each, rtol=0.01, equal_nan=True)
 
 
 def test_few_customers_of_a_request_are_scored_by_it(
