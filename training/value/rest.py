@@ -1,9 +1,9 @@
 """Factor of the orders in the rest of the value horizon, learned at past dates far enough back.
 
 A date teaches the whole value horizon where that horizon has passed since. In a younger log the
-longest span that has passed stands for it, and counts the less the shorter it is. The level is that
-of the same season in past years where it is known; trees do not learn the levels of dates, which in
-a young log they would tell by how long customers have been known.
+longest span that has passed stands for it, and counts the less the shorter it is. Where the same
+season of past years is known, the level is its level, and the trees do not learn the levels of
+dates. Elsewhere they do: by how long customers have been known, they tell where the level is going.
 """
 
 from __future__ import annotations
@@ -77,8 +77,11 @@ def fit_rest(
     near, rate = config.horizon_days, config.annual_discount
     outcome = [purchases.within(f.customer, f.back, near, span, rate) for f in frames]
     expected = [rest_by_base(bases[f.back], f.columns, near, span, rate) for f in frames]
+    share = span / config.value_horizon_days
+    of_season = [frame.back for frame in seasons if share == 1.0]
+    chosen = [k for k, frame in enumerate(frames) if frame.back in of_season]
     levels = [
-        shrunk_level(came, supposed, SEASON_SPREAD)
+        shrunk_level(came, supposed, SEASON_SPREAD) if chosen else 1.0
         for came, supposed in zip(outcome, expected, strict=True)
     ]
     columns, sizes = stack(frames), [len(frame) for frame in frames]
@@ -91,19 +94,18 @@ def fit_rest(
         np.concatenate([frame.customer for frame in frames]),
     )
     factor = fit_factor(rows, None, None, "poisson", config.seed)
-    # the level beside the trees, which is that of their dates no longer
-    supposed = np.concatenate(expected) * factor.of(columns)
-    of_season = np.isin([frame.back for frame in frames], [frame.back for frame in seasons])
-    share = span / config.value_horizon_days
-    if share == 1.0 and of_season.any():
-        ends = np.cumsum(sizes)
+    if chosen:
+        # the level beside the trees, which is that of their dates no longer
         logs = [
-            float(np.log(shrunk_level(outcome[k], supposed[ends[k] - sizes[k] : ends[k]])))
-            for k in np.flatnonzero(of_season)
+            float(np.log(shrunk_level(outcome[k], expected[k] * factor.of(frames[k].columns))))
+            for k in chosen
         ]
-        log_level = carried_share(CARRIED, logs) * float(np.mean(logs))
+        # a customer base of few customers who had been known for a short time errs in its own way
+        known = [frames[k].columns["T_days"].sum() for k in chosen]
+        log_level = carried_share(CARRIED, logs) * float(np.average(logs, weights=known))
     else:
         # a span shorter than a year has the level of its season
         carried = CARRIED * min(1.0, span / YEAR_DAYS) ** 2
-        log_level = carried * float(np.log(shrunk_level(rows.outcome, supposed)))
+        level = shrunk_level(rows.outcome, rows.start * factor.of(columns))
+        log_level = carried * float(np.log(level))
     return replace(factor, power=factor.power * share, level=float(np.exp(log_level)))

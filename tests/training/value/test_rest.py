@@ -14,6 +14,7 @@ from stagecast.training.config import TrainConfig
 from stagecast.training.learners.blend import carried_share
 from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.customer_base import CustomerBase
+from stagecast.training.learners.factor import Factor
 from stagecast.training.panel import Frame
 from stagecast.training.value.model import rest_by_base
 from stagecast.training.value.rest import CARRIED, fit_rest
@@ -92,10 +93,32 @@ def test_the_rest_has_the_level_of_the_same_span_a_year_ago() -> None:
     assert fitted_at(frames, purchases, season) == pytest.approx(came, rel=0.12)
 
 
-def test_without_a_season_little_of_the_level_of_other_months_is_carried() -> None:
-    frames, purchases = seasonal({180: 0.5, 210: 0.5, 240: 0.5, 270: 0.6, 300: 0.5})
-    assert fitted_at(frames, purchases, []) == pytest.approx(
-        0.5 ** (0.75 * (180 / 365) ** 2), rel=0.12
+def test_a_year_of_a_young_customer_base_counts_for_less() -> None:
+    # known for 185 and for 50 days; the mean of the two is below 1
+    levels = {365: 1.35, 500: 0.6}
+    frames, purchases = seasonal({180: 0.5, 210: 0.5, **levels})
+    season = [frame for frame in frames if frame.back in levels]
+    logs = np.log(list(levels.values()))
+    mean = float(np.average(logs, weights=[185.5, 50.5]))
+    carried = float(np.exp(carried_share(CARRIED, logs.tolist()) * mean))
+    assert carried > 1.0 > np.exp(logs.mean())
+    assert fitted_at(frames, purchases, season) == pytest.approx(carried, rel=0.12)
+
+
+def known_for(days: float, factor: Factor, frame: Frame) -> float:
+    """Return the factor of the total of customers who have been known for so many days."""
+    customers = replace(frame, columns={**frame.columns, "T_days": np.full(ROWS, days)})
+    return mean_of(factor.of(customers.columns), customers)
+
+
+def test_trees_tell_where_the_level_is_going_only_where_no_season_does() -> None:
+    frames, purchases = seasonal({180: 0.5, 210: 0.5, 365: 1.5, 400: 1.5})
+    bases = {frame.back: BASE for frame in frames}
+    season = [frame for frame in frames if frame.back == 365]
+    alone, beside = (fit_rest(frames, bases, purchases, CONFIG, known) for known in ([], season))
+    assert known_for(550.0, alone, frames[-1]) < 0.75 * known_for(170.0, alone, frames[-1])
+    assert known_for(550.0, beside, frames[-1]) == pytest.approx(
+        known_for(170.0, beside, frames[-1]), rel=0.2
     )
 
 
