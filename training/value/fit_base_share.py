@@ -17,11 +17,6 @@ from stagecast.training.learners.factor import Factor
 from stagecast.training.value.base_share import BaseShare, mixed_if_any
 from stagecast.training.value.model import ValueModel, repeat_if_any, spend_so_far
 
-PRIOR: Final = 0.5
-"""Share before a past date has spoken."""
-PULL: Final = 20.0
-"""Strength of the shrinkage towards it, in customers: the penalty is PULL / customers times the
-squared distance, in mean absolute errors."""
 PRICE_PART: Final = 0.5
 """Part of the share by which the spend per order follows the customer base. With all of it the mean
 absolute error on CDNOW was .2 % lower, and its rank correlation .002."""
@@ -125,10 +120,13 @@ class Customers:
 
 
 def learned_share(customers: Customers, came: Array) -> float:
-    """Return the share that brings the money nearest to what came, shrunk to the usual one.
+    """Return the least share by which the money is as near to what came as by the best share.
 
-    Nearest is the least mean absolute error at equal totals, over that without a share, less the
-    rank correlation: the one is led by customers who spend much, the other by who spends at all.
+    The best has the least loss: the mean absolute error at equal totals, over that without a share,
+    less the rank correlation; the one is led by customers who spend much, the other by who spends
+    at all. As near is within a standard error of the paired difference of the absolute errors, so
+    that a share is taken only where customers enough say so (the one-standard-error rule of
+    Breiman, Friedman, Olshen and Stone 1984).
 
     Parameters
     ----------
@@ -139,29 +137,40 @@ def learned_share(customers: Customers, came: Array) -> float:
     """
     positive = came[came > 0]
     if len(positive) < FEWEST_BUYERS:
-        return PRIOR
+        return 0.0
     most = float(np.quantile(positive, LARGEST))
     came = np.minimum(came, most)
 
-    def error(share: float) -> tuple[float, float]:
+    def errors(share: float) -> tuple[Array, float]:
+        """Return the absolute error of each customer, and the rank correlation."""
         expected = np.minimum(customers.spend(share), most)
         total = max(float(expected.sum()), _SMALLEST)
-        distance = np.abs(expected * (came.sum() / total) - came).mean()
-        return float(distance), metrics.finite(metrics.rank_correlation(came, expected)) or 0.0
+        distance = np.abs(expected * (came.sum() / total) - came)
+        return distance, metrics.finite(metrics.rank_correlation(came, expected)) or 0.0
 
-    (usual, _), pull = error(0.0), PULL / len(came)
+    usual = max(float(errors(0.0)[0].mean()), _SMALLEST)
 
     def loss(share: float) -> float:
-        distance, rank = error(share)
-        return distance / max(usual, _SMALLEST) - rank + pull * (share - PRIOR) ** 2
+        distance, rank = errors(share)
+        return float(distance.mean()) / usual - rank
 
-    best = minimize_scalar(
-        loss,
-        bounds=(0.0, 1.0),
-        method="bounded",
-        options={"xatol": 1e-3},
-    )
-    return float(best.x) if best.x >= LEAST else 0.0
+    best = minimize_scalar(loss, bounds=(0.0, 1.0), method="bounded", options={"xatol": 1e-3})
+    of_best, rank_of_best = errors(best.x)
+
+    def beyond_chance(share: float) -> float:
+        """Return by how much more than a standard error the loss is above that of the best."""
+        distance, rank = errors(share)
+        more = (distance - of_best) / usual
+        error = float(more.std()) / np.sqrt(len(more))
+        # ranks alone do not say that the money is nearer
+        return float(more.mean()) + min(rank_of_best - rank, 0.0) - error
+
+    if beyond_chance(0.0) <= 0.0:
+        return 0.0
+    if beyond_chance(best.x) >= 0.0:
+        return float(best.x)
+    share = brentq(beyond_chance, 0.0, best.x, xtol=1e-3)
+    return float(share) if share >= LEAST else 0.0
 
 
 def with_base_share(
