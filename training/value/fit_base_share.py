@@ -161,7 +161,7 @@ def learned_share(customers: Customers, came: Array) -> float:
         """Return by how much more than a standard error the loss is above that of the best."""
         distance, rank = errors(share)
         more = (distance - of_best) / usual
-        error = float(more.std()) / np.sqrt(len(more))
+        error = float(more.std() / np.sqrt(len(more)))
         # ranks alone do not say that the money is nearer
         return float(more.mean()) + min(rank_of_best - rank, 0.0) - error
 
