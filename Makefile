@@ -53,7 +53,7 @@ test-fast: $(VENV)/.dev  ## the loop of a developer: all tests that are not mark
 notebooks: $(VENV)/.dev  ## execute the notebooks in place, with their outputs
 	$(BIN)/python -m tests.notebooks --write
 
-prove: $(VENV)/.dev  ## accuracy out of time on several logs and dates, against what a data scientist would pick; then the long variants of tests, and the property tests on many examples (minutes)
+prove: $(VENV)/.dev  ## accuracy out of time on several logs and dates, against what a data scientist would pick; models that are swapped and servers that are killed under load; then the long variants of tests, and the property tests on many examples (an hour and more)
 	$(BIN)/python -m bench.accuracy
 	$(BIN)/python -m bench.next_stage
 	$(BIN)/python -m bench.at_risk --seeds 1
@@ -64,6 +64,9 @@ prove: $(VENV)/.dev  ## accuracy out of time on several logs and dates, against 
 	$(BIN)/python -m bench.holdouts --draws 100
 	$(BIN)/python -m bench.uplift
 	$(BIN)/python -m bench.promotions
+	$(BIN)/python -m bench.canaries
+	$(BIN)/python -m bench.swaps
+	$(BIN)/python -m bench.killed_servers
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "hypothesis or long" --hypothesis-profile=nightly
 
 docs: $(VENV)/.dev  ## run what README and docs show, check their links and tables
@@ -75,6 +78,7 @@ bench: $(VENV)/.dev  ## every speed we claim, as a ratio to a peer in the same r
 	$(BIN)/python -m bench.training
 	$(BIN)/python -m bench.requests
 	$(BIN)/python -m bench.served
+	$(BIN)/python -m bench.overload
 	$(BIN)/python -m bench.history
 	$(BIN)/python -m bench.plans
 	$(BIN)/python -m bench.larger_than_memory

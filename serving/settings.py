@@ -55,6 +55,24 @@ class Settings(BaseSettings):
     follow_seconds
         How often the server looks whether another model stands where its own came from, in seconds;
         None: it serves the model of its start.
+    shadow
+        Bundle folder, or ``models:/NAME@ALIAS``, of a model that is scored beside and never
+        answers; None: there is none.
+    shadow_share
+        Share of the requests for scores that it scores, above 0, up to 1.
+    canary_share
+        Share of the customers whom a model that the server follows answers at first, above 0, below
+        1; None: it answers all at once.
+    canary_customers, canary_minutes
+        How many customers both models must have scored, and how long it takes at least, before the
+        new one answers all.
+    canary_psi, canary_difference, canary_agreement, canary_money
+        Limits beyond which it is rolled back: population stability index of each probability beyond
+        chance, mean absolute difference of the churn probability, share of equal churn bands, ratio
+        of the mean clv and expected spend.
+    canary_ranks, canary_slower, canary_errors
+        As well: correlation of ranks of each number, processor time over the old model's, customers
+        at whom it alone fails.
     model
         Bundle folder. None: the server shows published scores and cannot score events.
     api_keys
@@ -119,6 +137,18 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535)
     workers: int = Field(default=1, ge=1, le=256)
     follow_seconds: float | None = Field(default=None, ge=1, le=86_400)
+    shadow: str | None = None
+    shadow_share: float = Field(default=0.1, gt=0, le=1)
+    canary_share: float | None = Field(default=None, gt=0, lt=1)
+    canary_customers: int = Field(default=500, ge=50, le=1_000_000)
+    canary_minutes: float = Field(default=10.0, ge=0, le=100_000)
+    canary_psi: float = Field(default=0.25, gt=0)
+    canary_difference: float = Field(default=0.1, gt=0, le=1)
+    canary_agreement: float = Field(default=0.7, ge=0, le=1)
+    canary_money: float = Field(default=1.5, gt=1)
+    canary_ranks: float = Field(default=0.7, ge=-1, le=1)
+    canary_slower: float = Field(default=5.0, gt=1)
+    canary_errors: int = Field(default=0, ge=0)
     model: Path | None = None
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     api_keys_file: Path | None = None

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from stagecast.features.frames.panel import Panel
     from stagecast.serving.monitor.watch import monitor
     from stagecast.serving.pipeline import run
-    from stagecast.serving.python.backtesting import Backtest, backtest
+    from stagecast.serving.python.backtesting import Backtest, backtest, neg_churn_log_loss
     from stagecast.serving.python.event_log import EventLog
     from stagecast.serving.python.lifecycle import Lifecycle, load
     from stagecast.serving.python.plan import Plan
@@ -86,6 +86,7 @@ __all__ = [
     "load_scorer",
     "member",
     "monitor",
+    "neg_churn_log_loss",
     "plan",
     "plot",
     "purchase_summary",
@@ -98,6 +99,7 @@ __all__ = [
 _MODULES = {
     "Backtest": "stagecast.serving.python.backtesting",
     "backtest": "stagecast.serving.python.backtesting",
+    "neg_churn_log_loss": "stagecast.serving.python.backtesting",
     "BetaGeo": "stagecast.training.customer_base",
     "ChurnClassifier": "stagecast.training.estimators",
     "CustomerValueRegressor": "stagecast.training.estimators",

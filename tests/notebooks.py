@@ -94,13 +94,15 @@ def differences(stored: str, executed: str) -> list[str]:
     otherwise; versions of models are left out.
     """
     lines = []
-    for position, (one, other) in enumerate(
+    for position, (expected, actual) in enumerate(
         zip(_displayed(stored), _displayed(executed), strict=True), start=1
     ):
-        if len(one) != len(other):
-            lines.append(f"cell {position}: {len(one)} words are stored, {len(other)} displayed")
+        if len(expected) != len(actual):
+            lines.append(
+                f"cell {position}: {len(expected)} words are stored, {len(actual)} displayed"
+            )
             continue
-        pairs = [(a, b) for a, b in zip(one, other, strict=True) if not _alike(a, b)]
+        pairs = [(a, b) for a, b in zip(expected, actual, strict=True) if not _alike(a, b)]
         lines += [f"cell {position}: {a!r} is stored, {b!r} displayed" for a, b in pairs[:3]]
     return lines
 
@@ -119,13 +121,13 @@ def _displayed(notebook: str) -> list[list[str]]:
     return texts
 
 
-def _alike(one: str, other: str) -> bool:
-    if one == other:
+def _alike(expected: str, actual: str) -> bool:
+    if expected == actual:
         return True
-    if not (_NUMBER.fullmatch(one) and _NUMBER.fullmatch(other)):
+    if not (_NUMBER.fullmatch(expected) and _NUMBER.fullmatch(actual)):
         return False
-    a, b = (float(text.replace(",", "")) for text in (one, other))
-    last = 10.0 ** -len(one.partition(".")[2])
+    a, b = (float(text.replace(",", "")) for text in (expected, actual))
+    last = 10.0 ** -len(expected.partition(".")[2])
     return abs(a - b) <= max(0.02 * abs(a), 2.5 * last)
 
 

@@ -33,7 +33,16 @@ UNSAFE = {
 ALLOWED = {"training/inactivity/own_files.py": {"skops"}}
 """Module -> the unsafe module that it may import: members of the user, only by their choice."""
 HEAVY = ("lifetimes", "autograd", "mlflow")
-NOT_OF_A_SERVER = {"pandas", "sklearn", "lightgbm", "duckdb", "scipy.stats", "scipy.optimize"}
+NOT_OF_A_SERVER = {
+    "pandas",
+    "sklearn",
+    "lightgbm",
+    "duckdb",
+    "scipy.stats",
+    "scipy.optimize",
+    "pyarrow.compute",
+    "pyarrow.parquet",
+}
 """What a running server does without until somebody asks for what needs it."""
 
 

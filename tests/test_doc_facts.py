@@ -63,9 +63,9 @@ def test_the_plays_and_the_columns_that_they_read_are_those_of_the_code() -> Non
 
 def only(pattern: str, document: str) -> tuple[str, ...]:
     """Return the groups of a pattern that occurs once in a document."""
-    found = re.findall(pattern, (DOCS / document).read_text("utf-8"))
-    assert len(found) == 1, f"{document}: {pattern} {len(found)} times"
-    return found[0] if isinstance(found[0], tuple) else (found[0],)
+    matches = re.findall(pattern, (DOCS / document).read_text("utf-8"))
+    assert len(matches) == 1, f"{document}: {pattern} {len(matches)} times"
+    return matches[0] if isinstance(matches[0], tuple) else (matches[0],)
 
 
 def test_the_format_of_bundles_is_that_of_the_code() -> None:

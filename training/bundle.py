@@ -1,11 +1,11 @@
 """The bundle: a trained model on disk, as text and JSON with a sha256 for each file.
 
     manifest.json    format, model version, as_of and data cutoff, currency of the amounts, sha256
-                     and size of each file
+                     and size of each file, and sha256 of all this
     models.json      configuration, stage scheme with thresholds, catalogue of features, customer
                      base, linear members, cancellations, intervals, reference
     *.lightgbm.txt   the boosted members
-    own_members.skops  classifiers of the user, only where that was chosen: code
+    own_members.skops  estimators of the user, only where that was chosen: code
     card.json        for people to read: evaluation, dates, notes
 
 The model version is the hash of the files that predictions depend on, so the same data and settings
@@ -52,6 +52,8 @@ from stagecast.training.value.model import FACTORS, ValueModel
 FORMAT, OLDEST_FORMAT = 8, 8
 OwnMembersFormat = Literal["refuse", "skops"]
 MANIFEST, MODELS, CARD = "manifest.json", "models.json", "card.json"
+SEAL = "sha256"
+"""Key of the manifest: the hash of the rest of it."""
 MODELS_WITH_TREES = ("churn", "next_stage", *(f"value_{name}" for name in FACTORS))
 MODELS_KEYS = {
     "config",
@@ -163,7 +165,7 @@ def write_bundle(folder: Path, bundle: Bundle, own_members: OwnMembersFormat = "
     if folder.exists():
         raise UsageError(f"{folder} exists; give another folder, or remove it")
     files = {**_files(bundle.models), CARD: _json(bundle.card)}
-    own = bundle.models.churn.own
+    own = {**bundle.models.churn.own, **bundle.models.value.own}
     if own_members not in ("refuse", "skops"):
         raise UsageError(f"own_members={own_members!r} is neither 'refuse' nor 'skops'")
     if own and own_members == "refuse":
@@ -199,6 +201,7 @@ def write_bundle(folder: Path, bundle: Bundle, own_members: OwnMembersFormat = "
             for name, data in sorted(files.items())
         },
     }
+    manifest[SEAL] = _seal(manifest)
     draft = folder.with_name(f".{folder.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
@@ -260,6 +263,11 @@ def load_bundle(folder: Path, allow_own_members: bool | Sequence[str] = False) -
         raise DataRefusedError(
             f"{folder}: bundle format {number!r}, this version reads {_FORMATS}; "
             + ("install a newer stagecast" if newer else "train it again")
+        )
+    if manifest.get(SEAL, _seal(manifest)) != _seal(manifest):  # earlier versions wrote none
+        raise DataRefusedError(
+            f"{folder / MANIFEST} is not as it was written; copy the bundle again, or train it "
+            "again"
         )
     own = _own_names(manifest, folder)
     if own and allow_own_members is False:
@@ -381,17 +389,22 @@ def _models(
     base, spend, value = data["base"], data["spend_interval"], data["value_interval"]
     named = {name: trees[f"value_{name}"] for name in FACTORS}
     value_trees = {name: text for name, text in named.items() if text is not None}
+    classifiers = {name: estimator for name, estimator in own.items() if "." not in name}
+    regressors: dict[str, dict[str, Any]] = {}
+    for name in own.keys() - classifiers.keys():
+        factor, member = name.split(".", 1)
+        regressors.setdefault(factor, {})[member] = own[name]
     models = Models(
         config=config,
         scheme=scheme_from_json(data["scheme"]),
         catalog=catalog,
         base=None if base is None else CustomerBase.from_json(base),
-        churn=ChurnModel.from_json(data["churn"], trees["churn"], own),
+        churn=ChurnModel.from_json(data["churn"], trees["churn"], classifiers),
         cancellation=None
         if data["cancellation"] is None
         else CancellationModel.from_json(data["cancellation"]),
         next_stage=NextStageModel.from_json(data["next_stage"], trees["next_stage"]),
-        value=ValueModel.from_json(data["value"], value_trees),
+        value=ValueModel.from_json(data["value"], value_trees, regressors),
         conversion=LeadConversion.from_json(data["conversion"]),
         reference=Reference.from_json(data["reference"]),
         spend_interval=None if spend is None else Intervals.from_json(spend),
@@ -438,6 +451,22 @@ def _version(files: Mapping[str, bytes]) -> str:
         digest.update(f"{name}\0{len(data)}\0".encode())
         digest.update(data)
     return digest.hexdigest()[:12]
+
+
+def _seal(manifest: Mapping[str, Any]) -> str:
+    """Return the hash of a manifest: its as_of and data cutoff stand in no other file."""
+    return _hash(_json({name: value for name, value in manifest.items() if name != SEAL}))
+
+
+def bundle_digest(folder: Path) -> str:
+    """Return the hash of a bundle: of its manifest, which has the hashes of its files.
+
+    Raises
+    ------
+    DataRefusedError
+        The manifest cannot be read.
+    """
+    return _hash(_read(folder, MANIFEST))
 
 
 def _read(folder: Path, name: str) -> bytes:

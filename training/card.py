@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from stagecast.features.plain_json import FLAT
 from stagecast.training.churn_kinds.learned import PastDate, PoolCard
+from stagecast.training.config import Churn
 
 if TYPE_CHECKING:
     from stagecast.training.judging.evaluation_result import Evaluation
@@ -50,6 +51,8 @@ class Card:
     event_types
         Types of the events of that log, the most frequent first; None: they were too many, or an
         earlier version trained.
+    churn
+        What churn is in this training.
     """
 
     evaluation: Evaluation | None
@@ -59,3 +62,4 @@ class Card:
     ranking: Ranking | None = None
     equal_events: EqualEvents = "one"
     event_types: tuple[str, ...] | None = None
+    churn: Churn = "inactivity"

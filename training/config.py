@@ -108,7 +108,7 @@ class TrainConfig:
             ("medium_risk", 0 < self.medium_risk < self.high_risk, "above 0 and below high_risk"),
             ("high_risk", self.medium_risk < self.high_risk < 1, "above medium_risk and below 1"),
         )
-        if self.churn == "cancellation" and self.members != MemberSettings():
+        if self.churn == "cancellation" and self.members.of_churn != MemberSettings():
             raise UsageError(
                 "members are those of the model of no purchase; with churn='cancellation' leave "
                 "members out"

@@ -1,4 +1,4 @@
-"""Which members the model of P(no purchase) has, and their settings.
+"""Which members the models of P(no purchase), of orders and of spend have, and their settings.
 
 The defaults are those of every training that names none.
 """
@@ -140,40 +140,46 @@ class Regression(_Short):
 
 @dataclass(frozen=True, repr=False)
 class OwnMember:
-    """A classifier of your own as a member of the model of churn.
+    """A classifier or regressor of your own as a member of a model.
 
     Parameters
     ----------
     estimator
-        A scikit-learn classifier with ``predict_proba``, which is cloned for each fit. None in a
-        model that was loaded without it.
+        A scikit-learn classifier with ``predict_proba``, or a regressor, which is cloned for each
+        fit. None in a model that was loaded without it.
     text
         How it prints itself.
+    regresses
+        Whether it is a regressor.
     """
 
     estimator: Any = field(default=None, compare=False)
     text: str = ""
+    regresses: bool = field(default=False, compare=False)
 
     def __repr__(self) -> str:
         return f"member({self.text})"
 
 
 def member(estimator: Any) -> OwnMember:
-    """Return a classifier as a member of :class:`stagecast.Lifecycle`.
+    """Return a classifier or a regressor as a member of :class:`stagecast.Lifecycle`.
 
     It is fitted on the rows that the trees are fitted on, a DataFrame of one row per buyer and past
-    date, with the target 1 for no purchase within the horizon. Where it cannot handle nulls, they
-    become the median of the column.
+    date. A classifier stands in ``members``; its target is 1 for no purchase within the horizon. A
+    regressor stands in ``spend_members`` or ``orders_members``; its rows are the buyers who ordered
+    within the horizon, its target the mean spend per order, or the number of orders, in it. Where
+    it cannot handle nulls, they become the median of the column.
 
     Parameters
     ----------
     estimator
-        Any scikit-learn classifier with ``predict_proba``, not fitted; a pipeline, too.
+        Any scikit-learn classifier with ``predict_proba``, or any regressor, not fitted; a
+        pipeline, too.
 
     Raises
     ------
     UsageError
-        It is no such classifier.
+        It is neither.
 
     Examples
     --------
@@ -186,39 +192,46 @@ def member(estimator: Any) -> OwnMember:
     if isinstance(estimator, type):
         raise UsageError(f"member({estimator.__name__}) is a class; write {estimator.__name__}()")
     text = " ".join(repr(estimator).split())
-    if is_regressor(estimator):
-        raise UsageError(
-            f"{text} is a regressor; the members give P(no purchase), so hand over a classifier"
-        )
+    regresses = bool(is_regressor(estimator))
     lacks = [
         name
-        for name in ("fit", "predict_proba", "get_params")
+        for name in ("fit", "predict" if regresses else "predict_proba", "get_params")
         if not callable(getattr(estimator, name, None))
     ]
     if lacks:
         raise UsageError(
-            f"{text} has no {lacks[0]}; a member is a scikit-learn classifier with predict_proba, "
-            "such as RandomForestClassifier(), or CalibratedClassifierCV around one without it"
+            f"{text} has no {lacks[0]}; a member is a scikit-learn regressor, or a classifier with "
+            "predict_proba, such as RandomForestClassifier(), or CalibratedClassifierCV around one "
+            "without it"
         )
-    return OwnMember(estimator, text)
+    return OwnMember(estimator, text, regresses)
 
 
 @dataclass(frozen=True)
 class MemberSettings:
-    """Members of the model of P(no purchase); None where one is left out.
+    """Members of the models; None where one of the model of P(no purchase) is left out.
 
     Parameters
     ----------
     btyd, trees, regression
-        Settings of our members.
+        Settings of our members of the model of P(no purchase).
     own
-        Name -> member of the user.
+        Name -> member of the user beside these.
+    spend, orders
+        Name -> regressor of the user of the spend per order, and of the orders of those who order.
     """
 
     btyd: Btyd | None = field(default_factory=Btyd)
     trees: Trees | None = field(default_factory=Trees)
     regression: Regression | None = field(default_factory=Regression)
     own: Mapping[str, OwnMember] = field(default_factory=dict)
+    spend: Mapping[str, OwnMember] = field(default_factory=dict)
+    orders: Mapping[str, OwnMember] = field(default_factory=dict)
+
+    @property
+    def of_churn(self) -> MemberSettings:
+        """The settings without the regressors of the user."""
+        return replace(self, spend={}, orders={})
 
     @property
     def base(self) -> Btyd:
@@ -231,17 +244,29 @@ class MemberSettings:
         return getattr(self, part, True) is not None
 
     def with_estimators(self, fitted: Mapping[str, Any]) -> MemberSettings:
-        """Return the settings with the classifiers of fitted members of the user, not fitted."""
+        """Return the settings with the estimators of fitted members of the user, not fitted.
+
+        Regressors are named with what they predict, such as ``spend.mine``.
+        """
         from sklearn.base import clone
 
-        own = {
-            name: OwnMember(clone(fitted[name]), member.text) if name in fitted else member
-            for name, member in self.own.items()
-        }
-        return replace(self, own=own)
+        def part(members: Mapping[str, OwnMember], prefix: str = "") -> dict[str, OwnMember]:
+            return {
+                name: replace(member, estimator=clone(fitted[prefix + name]))
+                if prefix + name in fitted
+                else member
+                for name, member in members.items()
+            }
+
+        return replace(
+            self,
+            own=part(self.own),
+            spend=part(self.spend, "spend."),
+            orders=part(self.orders, "orders."),
+        )
 
     def as_mapping(self) -> dict[str, Any]:
-        """Return what :func:`members_of` takes."""
+        """Return the members of churn, as :func:`members_of` takes them."""
         ours = {name: getattr(self, name) for name in _OURS}
         return {**{name: value for name, value in ours.items() if value is not None}, **self.own}
 
@@ -251,6 +276,11 @@ class MemberSettings:
         return {
             **{name: None if value is None else asdict(value) for name, value in ours.items()},
             "own": {name: own.text for name, own in self.own.items()},
+            **{
+                part: {name: own.text for name, own in getattr(self, part).items()}
+                for part in ("spend", "orders")
+                if getattr(self, part)
+            },
         }
 
     @classmethod
@@ -259,23 +289,41 @@ class MemberSettings:
         if data is None:
             return cls()
         ours = {n: None if data[n] is None else kind(**data[n]) for n, kind in _OURS.items()}
-        own = {str(name): OwnMember(None, str(text)) for name, text in data["own"].items()}
-        return cls(**ours, own=own)
+        own, spend, orders = (
+            {
+                str(name): OwnMember(None, str(text), part != "own")
+                for name, text in data.get(part, {}).items()
+            }
+            for part in ("own", "spend", "orders")
+        )
+        return cls(**ours, own=own, spend=spend, orders=orders)
 
 
 _OURS: Mapping[str, type[Any]] = {"btyd": Btyd, "trees": Trees, "regression": Regression}
 
 
-def members_of(members: Mapping[str, Any] | None) -> MemberSettings:
-    """Return the settings that ``members`` of :class:`stagecast.Lifecycle` mean.
+def members_of(
+    members: Mapping[str, Any] | None,
+    spend: Mapping[str, Any] | None = None,
+    orders: Mapping[str, Any] | None = None,
+) -> MemberSettings:
+    """Return the settings that the arguments of :class:`stagecast.Lifecycle` mean.
+
+    Parameters
+    ----------
+    members, spend, orders
+        Its ``members``, ``spend_members`` and ``orders_members``.
 
     Raises
     ------
     UsageError
         A name, or what stands under it, is none that the model can have.
     """
+    regressors = MemberSettings(
+        spend=_regressors("spend_members", spend), orders=_regressors("orders_members", orders)
+    )
     if members is None:
-        return MemberSettings()
+        return regressors
     if not isinstance(members, Mapping) or not members:
         raise UsageError(
             f"members must be a dict like {{'btyd': sc.Btyd(), 'trees': sc.Trees()}} with at least "
@@ -290,7 +338,13 @@ def members_of(members: Mapping[str, Any] | None) -> MemberSettings:
                     "member of your own has another name"
                 )
         elif isinstance(value, OwnMember):
-            _check_name(name)
+            _check_name(name, "members")
+            if value.regresses:
+                raise UsageError(
+                    f"members[{name!r}] is a regressor, and the members give P(no purchase): hand "
+                    "over a classifier, or the regressor as a member of spend_members or "
+                    "orders_members"
+                )
             own[name] = value
         elif isinstance(value, tuple(_OURS.values())):
             right = next(n for n, kind in _OURS.items() if isinstance(value, kind))
@@ -300,13 +354,33 @@ def members_of(members: Mapping[str, Any] | None) -> MemberSettings:
                 f"members[{name!r}] is {value!r}; a member of your own is sc.member(classifier), "
                 f"ours are {', '.join(_OURS)}"
             )
-    return MemberSettings(**{name: members.get(name) for name in _OURS}, own=own)
+    ours: dict[str, Any] = {name: members.get(name) for name in _OURS}
+    return replace(regressors, **ours, own=own)
 
 
-def _check_name(name: object) -> None:
+def _regressors(argument: str, members: Mapping[str, Any] | None) -> dict[str, OwnMember]:
+    """Return the regressors of the user that an argument names."""
+    if members is None:
+        return {}
+    if not isinstance(members, Mapping) or not members:
+        raise UsageError(
+            f"{argument} must be a dict like {{'mine': sc.member(regressor)}} with at least one "
+            f"member, not {members!r}"
+        )
+    for name, value in members.items():
+        _check_name(name, argument)
+        if not isinstance(value, OwnMember) or not value.regresses:
+            raise UsageError(
+                f"{argument}[{name!r}] is {value!r}; it takes sc.member(regressor), beside our own "
+                "models, which always take part"
+            )
+    return dict(members)
+
+
+def _check_name(name: object, argument: str) -> None:
     is_name = isinstance(name, str) and name.isascii() and name.isidentifier()
     if not is_name or name in _RESERVED or keyword.iskeyword(str(name)):
         raise UsageError(
-            f"members: {name!r} cannot be the name of a member; take letters, digits and _, and "
+            f"{argument}: {name!r} cannot be the name of a member; take letters, digits and _, and "
             f"none of {', '.join(_RESERVED)}"
         )

@@ -43,6 +43,7 @@ from stagecast.training.panel import Panel, build, sampling_step
 from stagecast.training.reproducible import single_threaded_blas
 from stagecast.training.value.fit_intervals import conformal
 from stagecast.training.value.intervals import Intervals
+from stagecast.training.value.own_regressors import regressor_notes
 from stagecast.training.value.spans import Purchases
 
 Progress = Callable[[str], object]
@@ -297,6 +298,7 @@ def _notes(
             f"at risk is {at_risk / clv:.1%} of the customer value. Rank them by clv, or by the "
             "churn probability times clv."
         )
+    notes += regressor_notes(models.value, models.config.members)
     notes += occasion_sentences(panel, models)
     notes += merged_sentences(panel.scheme, panel.life.merged)
     notes += unreached_sentences(panel.scheme)

@@ -169,9 +169,9 @@ class Features:
 
 def call(name: str, *arguments: object) -> Expression:
     """Return a function of formulas, of expressions or numbers."""
-    one, two = name in ("sqrt", "ln"), name == "nullif"
-    if (one and len(arguments) != 1) or (two and len(arguments) != 2) or not arguments:
-        wanted = "one argument" if one else "two arguments" if two else "arguments"
+    is_unary, is_binary = name in ("sqrt", "ln"), name == "nullif"
+    if (is_unary and len(arguments) != 1) or (is_binary and len(arguments) != 2) or not arguments:
+        wanted = "one argument" if is_unary else "two arguments" if is_binary else "arguments"
         refuse(f"{name} takes {wanted}, not {len(arguments)}")
     return Expression(f"{name}({', '.join(operand(a).text for a in arguments)})")
 

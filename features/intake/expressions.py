@@ -9,6 +9,7 @@ unescaped.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -276,9 +277,17 @@ class _Writer:
         if column is None:
             raise DataRefusedError(
                 f"{self.option} {self.source_text!r}: {self.source} has no column {name!r}."
-                f"{did_you_mean(name, self.columns)} It has {self._column_list()}"
+                f"{did_you_mean(name, self.columns)}{self._code_hint()} "
+                f"It has {self._column_list()}"
             )
         return column
+
+    def _code_hint(self) -> str:
+        """Return how a code of a currency is given for all rows; empty for anything else."""
+        text = self.source_text.strip()
+        if self.option != "--currency" or re.fullmatch(r"[A-Za-z]{3}", text) is None:
+            return ""
+        return f" For all amounts in {text.upper()}: --currency \"'{text.upper()}'\"."
 
     def column_sql(self, column: SourceColumn, result_kind: str) -> str:
         """Write a column as SQL of a number or a text, and record that it is used."""

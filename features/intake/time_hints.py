@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import duckdb
 
 from stagecast.features.intake.values import ISO_PATTERNS
-from stagecast.features.intake.zone_names import abbreviation_hint, has_abbreviation
+from stagecast.features.intake.zone_names import abbreviation_hint, named_zone_time
 from stagecast.features.intake.zones import FIRST_YEAR, LAST_YEAR
 
 _DATES = ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y %m %d")
@@ -191,17 +191,16 @@ def _best_format(
 
 def _readable(con: duckdb.DuckDBPyConnection, form: str, texts: Sequence[str]) -> list[bool]:
     """Return of each text whether the format reads a year that a log may have."""
+    parsed, values = "CAST(try_strptime(text, ?) AS TIMESTAMP)", [form]
+    if "%Z" in form:
+        parsed, values = named_zone_time("text", form), []
     with con.cursor() as cursor:
         rows = cursor.execute(
-            """SELECT coalesce(year(CAST(try_strptime(text, ?) AS TIMESTAMP)) BETWEEN ? AND ?,
-            false) FROM (SELECT unnest(CAST(? AS VARCHAR[])) AS text)""",
-            [form, FIRST_YEAR, LAST_YEAR, list(texts)],
+            f"""SELECT coalesce(year({parsed}) BETWEEN ? AND ?, false)
+            FROM (SELECT unnest(CAST(? AS VARCHAR[])) AS text)""",
+            [*values, FIRST_YEAR, LAST_YEAR, list(texts)],
         ).fetchall()
-    names_zone = form.endswith("%Z")
-    return [
-        bool(fits) and not (names_zone and has_abbreviation(text))
-        for text, (fits,) in zip(texts, rows, strict=True)
-    ]
+    return [bool(fits) for (fits,) in rows]
 
 
 def time_format_of(

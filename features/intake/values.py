@@ -11,6 +11,7 @@ import duckdb
 from stagecast.features.errors import UsageError
 from stagecast.features.intake.expressions import Compiled, quote_text, whole_text
 from stagecast.features.intake.options import NUMERIC_TIME_FORMATS, THOUSANDS, ReadOptions
+from stagecast.features.intake.zone_names import named_zone_time
 
 NUMBER_PATTERN = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
 """Regular expression of a plain number."""
@@ -161,8 +162,10 @@ def local_and_utc(part: Compiled | None, text: str, options: ReadOptions) -> tup
         return none, _timestamp(f"round({value} * {_UNIX_UNIT_MICROSECONDS[time_format]})")
     if time_format in NUMERIC_TIME_FORMATS:
         return _excel_time(value, time_format), none
+    if "%Z" in time_format:
+        return none, named_zone_time(text, time_format)
     parsed = f"CAST(try_strptime({text}, {quote_text(time_format)}) AS TIMESTAMP)"
-    return (none, parsed) if "%z" in time_format or "%Z" in time_format else (parsed, none)
+    return (none, parsed) if "%z" in time_format else (parsed, none)
 
 
 def _excel_time(value: str, calendar: str) -> str:

@@ -6,13 +6,13 @@ They mean what :mod:`stagecast.features.catalog.formula` says.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlglot import exp
 
 from stagecast.features.catalog.formula import parse
-from stagecast.features.one_customer.numbers import fmax, fmin, log
+from stagecast.features.one_customer.numbers import COMPARE, fmax, fmin, log
 
 Evaluate = Callable[[dict[str, float]], None]
 _NULL = math.nan
@@ -73,17 +73,76 @@ def straight_line(formulas: Iterable[tuple[str, str]]) -> Evaluate:
     """
     lines = [f"    v[{name!r}] = {_source(parse(text))}" for name, text in formulas]
     source = "\n".join(["def evaluate(v):", *lines, "    return None"])
-    # names are literals here, numbers the text of a float, and operations those of the tables
-    # above: a formula is arithmetic; without built-ins, nothing else could be called either
-    names: dict[str, Any] = {f.__name__: f for f in _FUNCTIONS.values()} | {"inf": math.inf}
-    names["__builtins__"] = {}
+    evaluate: Evaluate = _compiled(source, {f.__name__: f for f in _FUNCTIONS.values()})
+    return evaluate
+
+
+Compared = tuple[str, str, float]
+"""A comparison: name of a number, operator, and bound."""
+
+
+def first_that_holds(
+    rules: Sequence[Sequence[Sequence[Compared]]],
+) -> Callable[[Mapping[str, float]], int]:
+    """Return a function from a table of numbers to the position of the first rule that holds.
+
+    It is -1 where none does. No comparison with null holds.
+
+    Parameters
+    ----------
+    rules
+        The clauses of each rule, of which all hold; of the comparisons of a clause, one does.
+
+    Raises
+    ------
+    NotImplementedError
+        A rule is too long to be written out.
+
+    >>> first = first_that_holds([[[("a", ">", 1.0), ("b", "<", 0.0)]], [[("a", "<=", 1.0)]]])
+    >>> first({"a": 2.0, "b": 1.0}), first({"a": 1.0, "b": 1.0}), first({"a": math.nan, "b": 1.0})
+    (0, 1, -1)
+    """
+    lines = [f"    if {_condition(rule)}: return {place}" for place, rule in enumerate(rules)]
+    evaluate: Callable[[Mapping[str, float]], int] = _compiled(
+        "\n".join(["def evaluate(v):", *lines, "    return -1"]), {}
+    )
+    return evaluate
+
+
+def _condition(rule: Sequence[Sequence[Compared]]) -> str:
+    clauses = []
+    for clause in rule:
+        alternatives = [_comparison(*compared) for compared in clause]
+        clauses.append(f"({' or '.join(alternatives)})" if alternatives else "False")
+    return " and ".join(clauses) or "True"
+
+
+def _comparison(name: str, operator: str, bound: float) -> str:
+    if operator not in COMPARE:
+        raise NotImplementedError(f"no comparison is written '{operator}'")
+    if bound != bound:
+        return "False"
+    return f"v[{name!r}] {operator} {float(bound)!r}"
+
+
+def _compiled(source: str, functions: Mapping[str, Any]) -> Any:
+    """Return the function ``evaluate`` of a source.
+
+    Names are literals in it, numbers the text of a float, and operations those of the tables of
+    this module: it is arithmetic; without built-ins, nothing else could be called either.
+
+    Raises
+    ------
+    NotImplementedError
+        The source is nested too deeply.
+    """
+    names = {**functions, "inf": math.inf, "__builtins__": {}}
     try:
         code = compile(source, "<formulas of the catalogue>", "exec")
     except (SyntaxError, RecursionError, MemoryError):
         raise NotImplementedError("a formula is nested too deeply for Python's compiler") from None
     exec(code, names)
-    evaluate: Evaluate = names["evaluate"]
-    return evaluate
+    return names["evaluate"]
 
 
 def _source(node: exp.Expr) -> str:

@@ -79,7 +79,9 @@ def fmin(a: float, b: float) -> float:
 
 def clip(value: float, low: float, high: float) -> float:
     """Return the number, or the end of the range that it is beyond."""
-    return minimum(maximum(value, low), high)
+    # maximum and minimum, written out: this is called dozens of times for one customer
+    above = value if value > low or value != value else low
+    return above if above < high or above != above else high
 
 
 def where(condition: bool, if_true: Any, if_false: Any) -> Any:

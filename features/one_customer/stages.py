@@ -7,21 +7,19 @@ walked through from the as_of back, only as far as the present stage goes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from stagecast.features.clock import DAY_MICROSECONDS
 from stagecast.features.errors import UsageError
 from stagecast.features.one_customer.facts import Facts, Rules, Walk
-from stagecast.features.one_customer.numbers import COMPARE
+from stagecast.features.one_customer.formulas import Compared, first_that_holds
 from stagecast.features.one_customer.past import Past
 from stagecast.features.one_customer.sentences import RuleSentences
 from stagecast.features.record import SignalTypes
 from stagecast.features.stages.conditions import Clause
 from stagecast.features.stages.facts import Vocabulary
 from stagecast.features.stages.scheme import Scheme
-
-Holds = Callable[[Mapping[str, float]], bool]
 
 
 class StandingOfOne(NamedTuple):
@@ -57,10 +55,10 @@ class StagesOfOne:
         self.horizon = horizon_days * DAY_MICROSECONDS
         self._facts = Rules(scheme, vocabulary, counted)
         self._sentences = RuleSentences(scheme)
-        self._rules = [
-            (scheme.ids.index(stage), _rule_holds(scheme[stage].rule, scheme.thresholds))
-            for stage in scheme.order
-        ]
+        self._positions = [scheme.ids.index(stage) for stage in scheme.order]
+        self._first = first_that_holds(
+            [_compared(scheme[stage].rule, scheme.thresholds) for stage in scheme.order]
+        )
 
     def standing(self, past: Past) -> StandingOfOne:
         """Return where the customer stands.
@@ -86,9 +84,9 @@ class StagesOfOne:
         UsageError
             None holds.
         """
-        for position, holds in self._rules:
-            if holds(facts):
-                return position
+        first = self._first(facts)
+        if first >= 0:
+            return self._positions[first]
         values = {name: facts[name] for name in sorted(self.scheme.features)}
         raise UsageError(
             f"scheme '{self.scheme.id}': no rule holds for a customer with {values}; add a "
@@ -100,20 +98,12 @@ class StagesOfOne:
         return self._sentences.of(stage, facts)
 
 
-def _rule_holds(rule: Sequence[Clause], thresholds: Mapping[str, float]) -> Holds:
-    """Return a rule as a function of facts."""
-    clauses = [
+def _compared(rule: Sequence[Clause], thresholds: Mapping[str, float]) -> list[list[Compared]]:
+    """Return the comparisons of each clause of a rule, with its thresholds as numbers."""
+    return [
         [
-            (COMPARE[condition.operator], condition.feature, condition.limit(thresholds))
+            (condition.feature, condition.operator, float(condition.limit(thresholds)))
             for condition in clause.alternatives
         ]
         for clause in rule
     ]
-
-    def holds(facts: Mapping[str, float]) -> bool:
-        return all(
-            any(compare(facts[name], limit) for compare, name, limit in clause)
-            for clause in clauses
-        )
-
-    return holds

@@ -13,7 +13,6 @@ from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
@@ -162,6 +161,8 @@ class Condition:
         if len(values) <= FEW_ROWS:
             texts = [f"{self.feature} {number_text(v)}{predicate}" for v in values.tolist()]
             return pa.array(texts, pa.string())
+        import pyarrow.compute as pc
+
         return pc.binary_join_element_wise(f"{self.feature} ", _number_texts(values), predicate, "")
 
 
@@ -213,6 +214,8 @@ class Clause:
         sentences = first.sentences(facts[first.feature], thresholds, assumed)
         if len(self.alternatives) == 1:
             return sentences
+        import pyarrow.compute as pc
+
         holds = self.alternatives[0].holds(facts, thresholds)
         for condition in self.alternatives[1:]:
             condition_holds = condition.holds(facts, thresholds)
@@ -226,6 +229,8 @@ class Clause:
 
 def _number_texts(values: Array) -> pa.StringArray:
     """Return numbers as text: whole ones and those from 100 without decimals, others with two."""
+    import pyarrow.compute as pc
+
     finite = np.isfinite(values)
     numbers = np.where(finite, values, 0.0)
     whole = (numbers == np.rint(numbers)) | (np.abs(numbers) >= 100)

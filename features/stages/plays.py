@@ -4,7 +4,7 @@
     id = "loyal_going_quiet"
     title = { en = "Loyal, going quiet" }
     action = { en = "Ask personally what is wrong." }
-    when = ["stage == loyal", "churn_probability >= 0.33", "value_at_risk >= p80"]
+    when = ["stage == loyal", "churn_probability >= 0.5", "value_at_risk > p80"]
 
 A play may also say what it costs and brings, which plans of whom to contact use::
 

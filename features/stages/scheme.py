@@ -14,7 +14,6 @@ from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
@@ -307,6 +306,8 @@ class Scheme:
         facts
             Name of a fact -> values, shape (n_rows,).
         """
+        import pyarrow.compute as pc
+
         explanations = np.full(len(stage), "", dtype=object)
         for position in np.unique(stage):
             rows = np.flatnonzero(stage == position)

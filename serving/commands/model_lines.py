@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from stagecast.serving.commands.console import table
 
 if TYPE_CHECKING:
-    from stagecast.serving.jobs.models import Listed
+    from stagecast.serving.jobs.models import Listed, Registered
     from stagecast.training.promotion.challenge import Challenge
     from stagecast.training.promotion.records import Record
 
@@ -57,6 +57,25 @@ def listed_lines(models: Sequence[Listed]) -> list[str]:
         lines += [f"  {line}" for record in model.history[-5:] for line in moved_lines("", record)]
         lines.append("")
     return lines[:-1]
+
+
+def registered_lines(registered: Registered) -> list[str]:
+    """Return which version a bundle is, and what can be done with it."""
+    name, version = registered.name, registered.version
+    what = f"{version.model_version} as of {(version.as_of or '')[:10]}"
+    if not registered.is_new:
+        aliases = f" ({', '.join(version.aliases)})" if version.aliases else ""
+        return [f"{what} is version {version.number} of {name} already{aliases}"]
+    first = (
+        f"  compare: stagecast models compare EVENTS --name {name}"
+        if registered.champion is not None
+        else f"  {name} has no champion yet"
+    )
+    return [
+        f"{what} is version {version.number} of {name} now, and its challenger",
+        first,
+        f"  make it champion: stagecast models promote {name} {version.number} --why TEXT",
+    ]
 
 
 def moved_lines(name: str, record: Record) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from stagecast.serving.commands.console import show, show_json, steps
@@ -52,6 +54,23 @@ def compare(
         show_json(compared.to_json())
     else:
         show(challenge_lines(compared, only_compared=True))
+
+
+@models.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--name", required=True, metavar="NAME", help="The registered model.")
+@tracking_option
+@common
+def register(folder: Path, name: str, tracking_uri: str | None, as_json: bool) -> None:
+    """Register the bundle in DIR as the challenger of NAME; it is not trained or compared."""
+    from stagecast.serving.commands.model_lines import registered_lines
+    from stagecast.serving.jobs.models import register_model
+
+    registered = register_model(name, folder, tracking_uri)
+    if as_json:
+        show_json(registered.to_json())
+    else:
+        show(registered_lines(registered))
 
 
 @models.command()

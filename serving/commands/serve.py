@@ -37,6 +37,23 @@ if TYPE_CHECKING:
     help="Look every SECONDS whether --model is another one, and serve that; default: never.",
 )
 @click.option(
+    "--canary-share",
+    type=float,
+    metavar="SHARE",
+    help="Share of the customers whom a followed model answers at first; default: all.",
+)
+@click.option(
+    "--shadow",
+    metavar="MODEL",
+    help="Bundle, or models:/NAME@challenger, that is scored beside and never answers.",
+)
+@click.option(
+    "--shadow-share",
+    type=float,
+    metavar="SHARE",
+    help="Share of the requests that --shadow scores; default 0.1.",
+)
+@click.option(
     "--read-only",
     is_flag=True,
     default=None,
@@ -51,6 +68,9 @@ def serve(
     port: int | None,
     workers: int | None,
     follow_seconds: float | None,
+    canary_share: float | None,
+    shadow: str | None,
+    shadow_share: float | None,
     read_only: bool | None,
 ) -> None:
     """The API and the pages."""
@@ -62,8 +82,13 @@ def serve(
         port=port,
         workers=workers,
         follow_seconds=follow_seconds,
+        canary_share=canary_share,
+        shadow=shadow,
+        shadow_share=shadow_share,
         read_only=read_only,
     )
+    if settings.canary_share is not None and settings.follow_seconds is None:
+        raise UsageError("--canary-share needs --follow-seconds: only a followed model has a share")
     gc.disable()  # what is imported from here on stays; the server enables it before it listens
     try:
         if settings.follow_seconds is None:

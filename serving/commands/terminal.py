@@ -56,6 +56,11 @@ def log_lines(report: Mapping[str, Any]) -> list[str]:
             f"{reason} {count:,}" for reason, count in report["rejected_by_reason"].items()
         )
         lines.append(f"refused: {reasons} (see {REJECTED})")
+    if report.get("later_events"):
+        lines.append(
+            f"{report['later_events']:,} events from the as_of on are read and checked, and not "
+            "known to the scores"
+        )
     return lines + [f"warning: {warning}" for warning in report["warnings"]]
 
 

@@ -20,6 +20,11 @@ MANIFEST = "manifest.json"
 class Source(Protocol):
     """Something that has a current bundle."""
 
+    @property
+    def name(self) -> str:
+        """Return what its reader calls it."""
+        ...
+
     def current(self) -> str:
         """Return what tells the current bundle from others.
 
@@ -52,6 +57,11 @@ class FolderSource:
     """
 
     path: Path
+
+    @property
+    def name(self) -> str:
+        """Return the path."""
+        return str(self.path)
 
     def current(self) -> str:
         """Return the hash of the manifest, which has the hashes of all other files."""
@@ -89,6 +99,11 @@ class RegistrySource:
     model: str
     uri: str
     seconds: float
+
+    @property
+    def name(self) -> str:
+        """Return the name in the registry."""
+        return self.model
 
     def current(self) -> str:
         """Return the number of the version that the alias names."""

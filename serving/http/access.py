@@ -55,6 +55,7 @@ ROUTE_SCOPES: dict[tuple[str, str], tuple[str, ...]] = {
     ("GET", "/v1/stages"): _READ,
     ("GET", "/v1/stages/flows"): _READ,
     ("GET", "/v1/model"): _READ,
+    ("GET", "/v1/model/shadow"): _READ,
     ("GET", "/v1/plans"): _READ,
     ("POST", "/v1/plans"): _PLAN,
     ("GET", "/v1/plans/{name}"): _READ,

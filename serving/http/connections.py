@@ -27,6 +27,7 @@ _TOO_LONG = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
     b"content-length: 0\r\nconnection: close\r\n\r\n"
 )
+_HEAD = b"HTTP/1.1 "
 _ABORT_AFTER = 2.0
 """The application answers a slow body with 408; so much later the connection is closed anyway."""
 
@@ -50,6 +51,49 @@ class Patience:
     reading: float = 30.0
 
 
+class JoinedWrites:
+    """A transport that holds the head of an answer back until its body comes, or for a round of the
+    event loop.
+
+    uvicorn writes the head by itself. The first write wakes the client, who may take the processor
+    from the server, finds no body, and sleeps again; with one write, all of it is there.
+
+    Parameters
+    ----------
+    transport
+        The transport; whatever is not defined here is asked of it.
+    loop
+        Its event loop.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport, self._loop, self._head = transport, loop, b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Write bytes, a head together with what follows."""
+        if self._head:
+            data, self._head = self._head + data, b""
+        elif data.startswith(_HEAD):
+            self._head = data
+            # a body that is long in coming does not hold its head up
+            self._loop.call_soon(self._flush)
+            return
+        self._transport.write(data)
+
+    def close(self) -> None:
+        """Write what is held back, and close."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._head:
+            head, self._head = self._head, b""
+            self._transport.write(head)
+
+
 class TimedProtocol(HttpToolsProtocol):
     """uvicorn's protocol that closes connections which take too long."""
 
@@ -66,7 +110,7 @@ class TimedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the head of the first request."""
-        super().connection_made(transport)
+        super().connection_made(JoinedWrites(transport, self.loop))  # type: ignore[arg-type]
         self._enter("head")
 
     def data_received(self, data: bytes) -> None:

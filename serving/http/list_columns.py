@@ -46,22 +46,27 @@ MONEY: tuple[ListColumn, ...] = (
     "expected_spend",
     "loss_per_week",
 )
+STAKE: tuple[ListColumn, ...] = ("value_at_risk", "value_gone")
+"""What leaving costs: null where no customer-base model was fitted."""
 _FORMATS = {**dict.fromkeys(MONEY, "#,##0"), "churn_probability": "0%", "recency_days": "0"}
 
 
-def usual_columns(state: str | None) -> tuple[ListColumn, ...]:
+def usual_columns(state: str | None, has_money: bool = True) -> tuple[ListColumn, ...]:
     """Return the columns of a list that asks for none.
 
     Parameters
     ----------
     state
         State that the list is filtered by; of the lapsed, what is gone counts.
+    has_money
+        Whether the scores have amounts; without them, no column of money is usual.
     """
     gone = state == "lapsed"
     return tuple(
         column
         for column in LIST_COLUMNS[: LIST_COLUMNS.index("action") + 1]
         if column != ("value_at_risk" if gone else "value_gone")
+        and (has_money or column not in MONEY)
     )
 
 

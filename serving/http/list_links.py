@@ -24,6 +24,7 @@ def parameters_of(query: ListQuery) -> list[tuple[str, str]]:
         ("band", query.band),
         ("state", query.state),
         ("play", query.play),
+        ("changed", query.changed),
         ("min_value", min_value),
         ("q", query.q),
     )
@@ -45,7 +46,7 @@ def file_link(query: ListQuery, file_format: str) -> str:
 
 def plan_link(query: ListQuery) -> str | None:
     """Return the link of a plan for the whole list; None where a plan has no such filter."""
-    if query.min_value is not None or query.q:
+    if query.min_value is not None or query.q or query.changed:
         return None
     names = ("stage", "play", "band", "state")
     return link("/plans/new", [pair for pair in parameters_of(query) if pair[0] in names])
@@ -61,6 +62,7 @@ def chips(
         "play": plays,
         "band": words["bands"],
         "state": words["states"],
+        "changed": words["changed"],
     }
     parameters = parameters_of(query)
     return [

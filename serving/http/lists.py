@@ -49,6 +49,11 @@ class FilterQuery(BaseModel):
     )
     state: Literal["prospect", "active", "lapsed"] | None = None
     play: str | None = Field(default=None, max_length=256, description="play of the scheme")
+    changed: Literal["jumped", "returned", "other_stage"] | None = Field(
+        default=None,
+        description="what changed since the run before: the churn probability rose by 0.1 or more, "
+        "a lapsed customer is active again, or the stage is another one",
+    )
     min_value_at_risk: float | None = Field(
         default=None,
         allow_inf_nan=False,
@@ -98,7 +103,15 @@ class FilterQuery(BaseModel):
                     f"query.stage: no such stage.{hinted} The {hint}",
                     faults=[fault],
                 )
-        return Filters(tuple(self.stage), self.band, self.state, self.min_value, self.q, self.play)
+        return Filters(
+            tuple(self.stage),
+            self.band,
+            self.state,
+            self.min_value,
+            self.q,
+            self.play,
+            self.changed,
+        )
 
 
 class PinnedQuery(BaseModel):

@@ -4,14 +4,19 @@ A batch of arrays takes about as long for thirty customers as for one. A request
 until the event loop has taken in what has arrived beside it, which is no time where nothing has,
 and those that arrive while a batch is being scored make up the next one. Each has the answer that
 it would have alone: a score does not depend on its neighbours.
+
+Clients who send their next request when they have an answer would split up into two halves that
+take turns. So where many have asked in the last two batches, the first of them are held back until
+the others are there too, for at most a millisecond (:class:`Gathering`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -28,6 +33,11 @@ MOST_TOGETHER = 256
 MOST_ON_LOOP, MOST_ON_LOOP_WITH_REASONS = 64, 8
 """Up to this many requests are scored on the event loop: the way to a thread and back costs as much
 as one of them, two threads that compute hold each other up, and others wait some milliseconds."""
+WAIT_SECONDS = 0.001
+"""Longest time for which requests are held back until others are there too."""
+FEWEST_GATHERED = 7
+"""From so many clients on it pays to wait: fewer customers are scored one after the other."""
+LONGEST_REST = 64
 
 
 @dataclass(frozen=True)
@@ -42,29 +52,74 @@ class Asked:
         Returns the as_of and the customers, given the present; raises ProblemError.
     with_reasons
         Whether to compute the reasons.
+    client
+        The connection that it came by; None: unknown.
     """
 
     scorer: ScorerLike
     read: Callable[[datetime], ScoreRequest]
     with_reasons: bool
+    client: Hashable = None
 
 
 @dataclass(frozen=True)
 class Answered:
-    """The scores of a request, and their as_of."""
+    """The scores of a request, their as_of, and the seconds of the processor that each took."""
 
     as_of: datetime
     scores: list[dict[str, Any]]
+    seconds: float = field(default=0.0, compare=False)
 
 
 Outcome = Answered | Exception
 _Waiting = tuple[Asked, asyncio.Future[Answered]]
 
 
+class Gathering:
+    """How many requests a batch should wait for.
+
+    Those who asked in one of the last two batches are expected again. After a wait in vain, some
+    batches are scored without one, twice as many each time: clients who ask once, or at leisure,
+    are not waited for.
+    """
+
+    def __init__(self) -> None:
+        self._before: frozenset[Hashable] = frozenset()
+        self._last: frozenset[Hashable] = frozenset()
+        self._rest, self._next_rest = 0, 1
+
+    @property
+    def expected(self) -> int:
+        """Number of requests to wait for; 1: none."""
+        everyone = len(self._before | self._last)
+        return everyone if everyone >= FEWEST_GATHERED and not self._rest else 1
+
+    def scored(self, batch: Sequence[Asked], *, in_vain: bool) -> None:
+        """Note a batch.
+
+        Parameters
+        ----------
+        batch
+            Its requests.
+        in_vain
+            Whether it was waited for, and fewer came than expected.
+        """
+        self._before, self._last = self._last, frozenset(asked.client for asked in batch)
+        if in_vain:
+            self._rest, self._next_rest = self._next_rest, min(2 * self._next_rest, LONGEST_REST)
+        elif self._rest:
+            self._rest -= 1
+        elif len(batch) >= FEWEST_GATHERED:
+            self._next_rest = 1
+
+
 class MicroBatches:
     """Requests that wait, and what scores them."""
 
     def __init__(self) -> None:
+        self._gathering = Gathering()
+        self._expected = 1
+        self._deadline: asyncio.TimerHandle | None = None
         self._waiting: list[_Waiting] = []
         self._is_due = False
         self._in_thread: asyncio.Task[None] | None = None
@@ -88,13 +143,28 @@ class MicroBatches:
         if not self._is_due:
             self._is_due = True
             # in the round after the next one: the next one reads what has arrived meanwhile
-            loop.call_soon(loop.call_soon, self._score_waiting)
+            loop.call_soon(loop.call_soon, self._gather)
+        elif self._deadline is not None and len(self._waiting) >= self._expected:
+            self._deadline.cancel()
+            self._deadline = None
+            loop.call_soon(self._score_waiting)
         return await future
 
+    def _gather(self) -> None:
+        """Score those who wait, as soon as those who are expected are among them."""
+        self._expected = self._gathering.expected
+        if len(self._waiting) >= self._expected:
+            self._score_waiting()
+        else:
+            loop = asyncio.get_running_loop()
+            self._deadline = loop.call_later(WAIT_SECONDS, self._score_waiting)
+
     def _score_waiting(self) -> None:
+        self._deadline = None
         batch = self._waiting[:MOST_TOGETHER]
         del self._waiting[:MOST_TOGETHER]
         everyone = [asked for asked, _ in batch]
+        self._gathering.scored(everyone, in_vain=len(batch) < min(self._expected, MOST_TOGETHER))
         with_reasons = sum(asked.with_reasons for asked in everyone)
         if len(batch) <= MOST_ON_LOOP and with_reasons <= MOST_ON_LOOP_WITH_REASONS:
             _tell(batch, score_together(everyone))
@@ -113,7 +183,7 @@ class MicroBatches:
     def _go_on(self) -> None:
         self._is_due = bool(self._waiting)
         if self._is_due:
-            asyncio.get_running_loop().call_soon(self._score_waiting)
+            asyncio.get_running_loop().call_soon(self._gather)
 
 
 def _tell(batch: Sequence[_Waiting], outcomes: Sequence[Outcome]) -> None:
@@ -155,9 +225,11 @@ def _scored(
     """Return the scores of requests of one as_of; each alone where one of them fails."""
     as_of = requests[0].as_of
     customers = [customer for request in requests for customer in request.customers]
+    begin = time.thread_time()
     try:
         scores = iter(scorer.score_objects(customers, as_of, with_reasons=with_reasons))
-        return [Answered(as_of, list(islice(scores, len(r.customers)))) for r in requests]
+        seconds = (time.thread_time() - begin) / len(customers)
+        return [Answered(as_of, list(islice(scores, len(r.customers))), seconds) for r in requests]
     except Exception as error:
         if len(requests) > 1:
             alone = (_scored(scorer, [r], with_reasons=with_reasons) for r in requests)

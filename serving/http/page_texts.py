@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -11,7 +11,9 @@ from stagecast.features.shop.clock import UTC_CLOCK
 from stagecast.serving.http.access import access_of
 from stagecast.serving.http.languages import display_of, page_address
 from stagecast.serving.languages.scheme_words import scheme_texts, translation
-from stagecast.serving.store.store import Run
+from stagecast.serving.reports.rendering import link
+from stagecast.serving.store.queries import Filters
+from stagecast.serving.store.store import Run, Store
 
 
 def titles_of(scheme: Mapping[str, Any], language: str = "en") -> dict[str, str]:
@@ -54,6 +56,36 @@ def shop_of(run: Run | None, request: Request) -> dict[str, Any]:
         "scheme_texts": texts,
         **page,
     }
+
+
+def states_of(scheme: Mapping[str, Any]) -> dict[str, str]:
+    """Return the state of the customers on each stage of a scheme.
+
+    >>> states_of({"stages": [{"id": "lost", "state": "lapsed"}]})
+    {'lost': 'lapsed'}
+    """
+    return {stage["id"]: stage.get("state", "active") for stage in scheme["stages"]}
+
+
+def has_stake(store: Store, run: Run) -> bool:
+    """Return whether any score of a run says what leaving costs or has cost.
+
+    A log can have amounts and yet too few customers or repeat orders for it.
+    """
+    total = store.totals(run, Filters())
+    return total.value_at_risk is not None or total.value_gone is not None
+
+
+def list_of_play(scheme: Mapping[str, Any], play_id: str) -> str:
+    """Return the link of the list of a play; a play of the lapsed is ranked as they are.
+
+    >>> list_of_play({"plays": [{"id": "win", "when": ["state == lapsed"]}]}, "win")
+    '/customers?play=win&state=lapsed'
+    """
+    plays: Sequence[Mapping[str, Any]] = scheme.get("plays", ())
+    play = next((play for play in plays if play["id"] == play_id), {})
+    lapsed = [("state", "lapsed")] if "state == lapsed" in play.get("when", ()) else []
+    return link("/customers", [("play", play_id), *lapsed])
 
 
 def plays_of(scheme: Mapping[str, Any], language: str = "en") -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -70,11 +70,14 @@ class PartialScores:
         One object for each customer without a score, in the order of the request: ``customer_id``
         (null where it cannot be read), ``position`` in the request, and the fields of a fault; of
         several faults the first, and in ``more`` how many others there are.
+    seconds
+        Processor time of each score; None: it was not measured.
     """
 
     as_of: datetime
     scores: list[dict[str, Any]]
     errors: list[dict[str, Any]]
+    seconds: float | None = None
 
 
 def partial_scores(
@@ -133,6 +136,7 @@ def score_each(
     first: int = 0,
     equal_events: EqualEvents = "one",
     with_reasons: bool = True,
+    only: Callable[[str], bool] | None = None,
 ) -> EachScore:
     """Return the score of each customer of a body, or what is wrong with them.
 
@@ -148,6 +152,8 @@ def score_each(
         Position of the first of them in the body.
     equal_events, with_reasons
         See :func:`partial_scores`.
+    only
+        Returns for an id whether that customer is scored, since all are read together; None: each.
     """
     faults: dict[int, Sequence[Fault]] = {}
     decoded: dict[int, CustomerBody] = {}
@@ -170,7 +176,7 @@ def score_each(
             faults[position] = reading.faults
         elif (problem := meant_otherwise(scorer, reading.customer)) is not None:
             faults[position] = (Fault(f"customers[{position}].events", problem),)
-        else:
+        elif only is None or only(reading.customer.customer_id):
             asked[position] = reading.customer
     scores = _scores(scorer, asked, as_of, faults, with_reasons=with_reasons)
     scored = [position for position in asked if position not in faults]

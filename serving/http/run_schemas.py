@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from stagecast.serving.http.rollout_schemas import rollout_schemas
 from stagecast.serving.http.schema_parts import object_schema
 from stagecast.serving.store.feed import SHOWN
 
@@ -83,9 +84,14 @@ def run_schemas() -> dict[str, Any]:
                 "horizon_days": _COUNT,
                 "stages": _TEXTS,
                 "contract": {"$ref": "#/components/schemas/ModelContract"},
+                **{
+                    name: {"anyOf": [{"$ref": f"#/components/schemas/{schema}"}, {"type": "null"}]}
+                    for name, schema in (("model_doubt", "ModelDoubt"), ("canary", "ModelCanary"))
+                },
             },
             "required": ["model_version"],
         },
+        **rollout_schemas(),
         "RunList": object_schema(
             {
                 "current": _COUNT_OR_NULL,

@@ -96,7 +96,11 @@ class ScoreApp:
             Headers(scope=scope), receive, settings.max_body_bytes, settings.body_seconds
         )
         return await answer_score(
-            self._state, raw, with_reasons=options.reasons, strict=options.strict
+            self._state,
+            raw,
+            with_reasons=options.reasons,
+            strict=options.strict,
+            client=scope.get("client"),
         )
 
     async def _refuse(self, problem: ProblemError, send: Send) -> None:

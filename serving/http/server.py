@@ -16,6 +16,7 @@ import click
 import uvicorn
 
 from stagecast.serving.follow.follower import Follower
+from stagecast.serving.follow.shadow import Shadow
 from stagecast.serving.follow.sources import Source
 from stagecast.serving.http.app import create_app
 from stagecast.serving.http.auth import check_bind
@@ -26,6 +27,7 @@ from stagecast.serving.http.connections import (
     protocol_with,
 )
 from stagecast.serving.http.door import has_stored_key
+from stagecast.serving.http.rollout import Rollout, follower_of, shadow_follower_of
 from stagecast.serving.http.state import State
 from stagecast.serving.metrics.workers import Worker
 from stagecast.serving.scoring.first_load import FirstLoad
@@ -34,7 +36,7 @@ from stagecast.serving.scoring.scorer import Scorer
 from stagecast.serving.settings import Settings
 from stagecast.serving.store.store import Store
 
-FOLLOW_SECONDS, FOLLOW_STOP_SECONDS = 30.0, 1.0
+FOLLOW_STOP_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -218,7 +220,12 @@ def run_server(
         server_header=False,
     )
     state: State = app.state.stagecast
-    follower = None if first is None else follow(state, first)
+    followers: list[Follower] = []
+    scratch = tempfile.TemporaryDirectory(prefix="stagecast-reports-")
+    if settings.shadow is not None:
+        state.shadow = Shadow(settings.shadow_share)
+    if worker is None:  # the parent of workers follows for all
+        followers = follow(state, first, Path(scratch.name))
     # what was imported and loaded stays: it is not looked through for garbage at each collection
     gc.collect()
     gc.freeze()
@@ -233,23 +240,36 @@ def run_server(
         server.run(sockets=None if listening is None else [listening])
     finally:
         gc.unfreeze()
-        if follower is not None:
+        for follower in followers:
             follower.stop(FOLLOW_STOP_SECONDS)
+        if state.shadow is not None:
+            state.shadow.stop()
+        scratch.cleanup()
 
 
-def follow(state: State, first: First) -> Follower:
-    """Begin to look for another model, which takes the place of the one that is served.
+def follow(state: State, first: First | None, scratch: Path) -> list[Follower]:
+    """Begin to look for another model, and for another challenger.
 
     Requests that have begun are answered by the model with which they began.
+
+    Parameters
+    ----------
+    state
+        The state of the server.
+    first
+        What the model is the first bundle of; None: it is not followed.
+    scratch
+        Folder for the reports of comparisons.
     """
-
-    def put(folder: Path) -> None:
-        with FirstLoad(folder) as child:
-            scorer = load_rehearsed(child)
-        state.scorer, state.scorer_fault = scorer, None
-
-    seconds = state.settings.follow_seconds or FOLLOW_SECONDS
-    follower = Follower(first.source, first.mark, put, seconds)
-    state.doubt = lambda: follower.doubt
-    follower.start()
-    return follower
+    rollout, followers = Rollout(state, state.settings.model, scratch), []
+    if first is not None:
+        follower = follower_of(first.source, first.mark, rollout.put, state.settings)
+        state.doubt = lambda: follower.doubt
+        followers.append(follower)
+    challengers = shadow_follower_of(state.settings, rollout.put_shadow)
+    if challengers is not None and state.shadow is not None:
+        state.shadow.doubt = lambda: challengers.doubt
+        followers.append(challengers)
+    for each in followers:
+        each.start()
+    return followers

@@ -10,7 +10,9 @@ import anyio
 from fastapi import Depends, Query
 from starlette.requests import Request
 
+from stagecast.serving.follow.canary import Canary
 from stagecast.serving.follow.follower import Doubt
+from stagecast.serving.follow.shadow import Shadow
 from stagecast.serving.http.job_queue import JobQueue
 from stagecast.serving.http.micro_batches import MicroBatches
 from stagecast.serving.http.problems import ProblemError
@@ -55,6 +57,10 @@ class State:
         Returns why an old model stays; None: the model is that of the start, and not followed.
     worker
         Which of several workers this is; None: there is no other.
+    canary
+        A new model that answers a share of the customers; None: there is none.
+    shadow
+        Has a share of the requests scored by another model; None: there is none.
     """
 
     settings: Settings
@@ -69,6 +75,8 @@ class State:
     meter: Meter = field(default_factory=Meter)
     doubt: Callable[[], Doubt | None] | None = None
     worker: Worker | None = None
+    canary: Canary | None = None
+    shadow: Shadow | None = None
     _health_limiter: anyio.CapacityLimiter | None = None
 
     def health_limiter(self) -> anyio.CapacityLimiter:

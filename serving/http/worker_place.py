@@ -11,7 +11,6 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from stagecast.features.errors import DataRefusedError
 from stagecast.serving.scoring.first_load import CHILD_SECONDS
 
 RESTART_SECONDS, RESTART_SECONDS_MAX = 1.0, 30.0
@@ -34,9 +33,10 @@ class Place:
     restart_at: float | None = None
     version: str | None = None
     started: float = 0.0
+    starts: int = 0
     is_ready: threading.Event = field(default_factory=threading.Event)
     _process: subprocess.Popen[bytes] | None = None
-    _answers: queue.Queue[tuple[str, str]] = field(default_factory=queue.Queue)
+    _answers: queue.Queue[tuple[str, int, str]] = field(default_factory=queue.Queue)
 
     @property
     def process(self) -> subprocess.Popen[bytes]:
@@ -48,6 +48,7 @@ class Place:
         """Start a process in this place."""
         self.is_ready.clear()
         self.started, self.restart_at = time.monotonic(), None
+        self.starts += 1
         self._process = subprocess.Popen(
             [sys.executable, "-m", "stagecast.serving.http.worker"],
             stdin=subprocess.PIPE,
@@ -73,25 +74,31 @@ class Place:
         except OSError:
             return
 
-    def wait_prepared(self) -> None:
+    def wait_prepared(self, number: int) -> str | None:
         """Wait until the worker has prepared the model that it was ordered to.
 
-        Raises
-        ------
-        DataRefusedError
-            It refuses the model, or has ended.
+        Parameters
+        ----------
+        number
+            That of the order; what the worker said of earlier ones is left out.
+
+        Returns
+        -------
+        Why it cannot: it refuses the model, or has ended; None: it has.
         """
         deadline = time.monotonic() + CHILD_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
-                word, content = self._answers.get(timeout=0.1)
+                word, of_order, content = self._answers.get(timeout=0.1)
             except queue.Empty:
+                continue
+            if of_order != number:
                 continue
             if word == "prepared":
                 self.version = content
-                return
-            raise DataRefusedError(f"worker {self.number}: {content}")
-        raise DataRefusedError(f"worker {self.number} has not loaded the model")
+                return None
+            return f"worker {self.number}: {content}"
+        return f"worker {self.number} has not loaded the model"
 
     def _read(self, process: subprocess.Popen[bytes]) -> None:
         for line in process.stdout or ():
@@ -100,4 +107,4 @@ class Place:
                 self.version = json.loads(content)
                 self.is_ready.set()
             elif word in ("prepared", "refused"):
-                self._answers.put((word, json.loads(content)))
+                self._answers.put((word, *json.loads(content)))

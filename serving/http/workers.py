@@ -14,17 +14,25 @@ import socket
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from stagecast.features.errors import UsageError
+from stagecast.features.errors import DataRefusedError, UsageError
+from stagecast.serving.follow.canary import wait_for_verdict
 from stagecast.serving.follow.follower import Doubt, Follower
 from stagecast.serving.follow.sources import Source
 from stagecast.serving.http.connections import GRACEFUL_SECONDS
 from stagecast.serving.http.json_lines import LOG_CONFIG
+from stagecast.serving.http.rollout import (
+    follower_of,
+    limits_of,
+    new_trial,
+    reports_in,
+    shadow_follower_of,
+)
 from stagecast.serving.http.server import (
-    FOLLOW_SECONDS,
     FOLLOW_STOP_SECONDS,
     First,
     Summary,
@@ -83,18 +91,16 @@ def serve_with_workers(
             "socket": listening.fileno(),
             "metrics": metrics,
         }
-        parent = _Parent(job, listening, settings.drain_seconds)
+        parent = _Parent(job, listening, settings)
         parent.start(settings.workers)
         version = parent.wait_until_ready()
         address = address_of(settings.model_copy(update={"port": listening.getsockname()[1]}))
         Summary(address, version, has_published, settings.workers).show(as_json=as_json)
-        follower = None
-        if first is not None:
-            follower = parent.follow(first, settings.follow_seconds or FOLLOW_SECONDS)
+        followers = parent.follow(first)
         try:
             parent.watch()
         finally:
-            if follower is not None:
+            for follower in followers:
                 follower.stop(FOLLOW_STOP_SECONDS)
             if first is not None:
                 first.scratch.cleanup()
@@ -131,14 +137,19 @@ def _listen(settings: Settings) -> socket.socket:
 class _Parent:
     """Starts workers, watches over them, and stops them."""
 
-    def __init__(self, job: dict[str, Any], listening: socket.socket, drain: float) -> None:
-        self._job, self._listening = job, listening
-        self._stop_seconds = drain + GRACEFUL_SECONDS + _STOP_SECONDS
+    def __init__(self, job: dict[str, Any], listening: socket.socket, settings: Settings) -> None:
+        self._job, self._listening, self._settings = job, listening, settings
+        self._scratch = Path(job["metrics"])
+        self._stop_seconds = settings.drain_seconds + GRACEFUL_SECONDS + _STOP_SECONDS
         self._places: list[Place] = []
         self._stopping: float | None = None
         self._lock = threading.Lock()
         self._follower: Follower | None = None
-        self._doubts: dict[int, tuple[int, Doubt | None]] = {}
+        self._challengers: Follower | None = None
+        self._doubts: dict[int, tuple[int, list[Doubt | None]]] = {}
+        self._tries = 0
+        self._trial: dict[str, Any] | None = None
+        self._shadow: dict[str, Any] | None = None
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
 
@@ -148,32 +159,99 @@ class _Parent:
         for place in self._places:
             place.start(self._job)
 
-    def put(self, folder: Path) -> None:
+    def put(self, folder: Path, goes_on: Callable[[], bool]) -> None:
         """Have all workers prepare the bundle of a folder, and then serve it.
+
+        Parameters
+        ----------
+        folder, goes_on
+            See :meth:`stagecast.serving.http.rollout.Rollout.put`.
 
         Raises
         ------
         stagecast.features.errors.StagecastError
-            The child or a worker refuses it; then all go on with the old one.
+            The child or a worker refuses it, or it was rolled back; then all go on with the old
+            one.
         """
         with FirstLoad(folder) as child:
             expected = child.hash()
+        share, old = self._settings.canary_share, self._job["settings"]["model"]
         with self._lock:  # nobody is started again meanwhile, with the old model
-            alive = [place for place in self._places if place.process.poll() is None]
-            for place in alive:
-                place.order({"prepare": str(folder), "expected": expected})
-            for place in alive:
-                place.wait_prepared()
-            settings = {**self._job["settings"], "model": str(folder)}
-            self._job = {**self._job, "settings": settings, "expected": expected}
-            for place in alive:
-                place.order({"swap": True})
+            self._prepare(folder, expected)
+            if share is None or old is None:
+                self._swap(folder, expected)
+                return
+            trial = new_trial(share, folder, Path(old), self._scratch)
+            self._trial = {"canary": trial.to_json(), "expected": expected}
+            begun = [
+                (place, place.starts) for place in self._places if place.process.poll() is None
+            ]
+            self._order_all(self._trial)
 
-    def follow(self, first: First, seconds: float) -> Follower:
-        """Begin to look for another model."""
-        self._follower = Follower(first.source, first.mark, self.put, seconds)
-        self._follower.start()
-        return self._follower
+        def death() -> str | None:
+            for place, starts in begun:
+                if place.starts != starts or place.process.poll() is not None:
+                    return f"worker {place.number} ended while it answered"
+            return None
+
+        try:
+            wait_for_verdict(trial, limits_of(self._settings), goes_on=goes_on, death=death)
+        except BaseException:
+            with self._lock:
+                self._trial = None
+                self._order_all({"drop": True})
+            raise
+        with self._lock:
+            self._trial = None
+            self._swap(folder, expected)
+
+    def _prepare(self, folder: Path, expected: str) -> None:
+        """Have all workers load a bundle; raises DataRefusedError where one of them cannot."""
+        self._tries += 1
+        alive = [place for place in self._places if place.process.poll() is None]
+        for place in alive:
+            place.order({"prepare": str(folder), "expected": expected, "try": self._tries})
+        # each of them is heard, also when another one refuses: what it says is of this bundle
+        problems = [place.wait_prepared(self._tries) for place in alive]
+        problem = next((text for text in problems if text is not None), None)
+        if problem is not None:
+            for place in alive:
+                place.order({"drop": True})
+            raise DataRefusedError(problem)
+
+    def _swap(self, folder: Path, expected: str) -> None:
+        settings = {**self._job["settings"], "model": str(folder)}
+        self._job = {**self._job, "settings": settings, "expected": expected}
+        self._order_all({"swap": True})
+
+    def _order_all(self, order: dict[str, Any]) -> None:
+        for place in self._places:
+            if place.process.poll() is None:
+                place.order(order)
+
+    def put_shadow(self, folder: Path) -> None:
+        """Have all workers ask a challenger beside.
+
+        Raises
+        ------
+        stagecast.features.errors.StagecastError
+            It cannot score.
+        """
+        with FirstLoad(folder) as child:
+            child.hash()
+        with self._lock:
+            self._shadow = {"shadow": str(folder), "reports": str(reports_in(self._scratch))}
+            self._order_all(self._shadow)
+
+    def follow(self, first: First | None) -> list[Follower]:
+        """Begin to look for another model, and for another challenger."""
+        if first is not None:
+            self._follower = follower_of(first.source, first.mark, self.put, self._settings)
+        self._challengers = shadow_follower_of(self._settings, self.put_shadow)
+        followers = [each for each in (self._follower, self._challengers) if each is not None]
+        for follower in followers:
+            follower.start()
+        return followers
 
     def wait_until_ready(self) -> str | None:
         """Wait until all workers answer, and return the version of their model.
@@ -227,16 +305,24 @@ class _Parent:
             place.pause = min(2 * place.pause, RESTART_SECONDS_MAX)
         elif now >= place.restart_at:
             place.start(self._job)
+            for order in (self._shadow, self._trial):
+                if order is not None:
+                    place.order(order)
 
     def _show_doubt(self, place: Place) -> None:
         """Tell a worker why the old model stays, if it does not know yet."""
-        if self._follower is None or not place.is_ready.is_set():
+        if not place.is_ready.is_set():
             return
-        doubt = self._follower.doubt
-        of_process = place.process.pid, doubt
+        doubts = [
+            None if each is None else each.doubt for each in (self._follower, self._challengers)
+        ]
+        of_process = place.process.pid, doubts
+        if self._follower is None and self._challengers is None:
+            return
         if self._doubts.get(place.number) != of_process:
             self._doubts[place.number] = of_process
-            place.order({"doubt": None if doubt is None else doubt.to_json()})
+            doubt, shadow_doubt = (None if each is None else each.to_json() for each in doubts)
+            place.order({"doubt": doubt, "shadow_doubt": shadow_doubt})
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self._stopping is None:

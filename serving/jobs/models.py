@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from stagecast.features.errors import UsageError
@@ -14,8 +15,9 @@ from stagecast.serving.settings import Settings, keep_mlflow_quiet, load_setting
 from stagecast.training.config import TrainConfig
 from stagecast.training.promotion.challenge import Challenge, challenge
 from stagecast.training.promotion.records import Look, Record
-from stagecast.training.promotion.registry import Registry, Version, names
+from stagecast.training.promotion.registry import Registry, names
 from stagecast.training.promotion.rules import Rules
+from stagecast.training.promotion.versions import Version
 
 STEPS = Rules.max_dates
 
@@ -36,6 +38,37 @@ class Listed:
             "versions": [version.to_json() for version in self.versions],
             "history": [vars(record) for record in self.history],
             "looks": [vars(look) for look in self.looks],
+        }
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A bundle that is a version of a registered model.
+
+    Parameters
+    ----------
+    name
+        The registered model.
+    version
+        The version.
+    is_new
+        Whether it was not registered before.
+    champion
+        Version that is champion now.
+    """
+
+    name: str
+    version: Version
+    is_new: bool
+    champion: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {
+            "name": self.name,
+            **self.version.to_json(),
+            "new": self.is_new,
+            "champion": self.champion,
         }
 
 
@@ -109,6 +142,24 @@ def compare_models(
         as_of = log.choose_as_of(reading.as_of or bundle.as_of)
         config = bundle.models.config
         return challenge(log.con, as_of, registry, challenger, config, promote=False, notify=say)
+
+
+def register_model(name: str, folder: Path, tracking_uri: str | None) -> Registered:
+    """Register a bundle that exists as the challenger of a name, unless it is a version of it.
+
+    Raises
+    ------
+    StagecastError
+        There is no such bundle, it cannot be read, or the store cannot be written.
+    """
+    registry = open_registry(name, tracking_uri)
+    try:
+        before = {version.number for version in registry.versions()}
+    except UsageError:  # nothing is registered by that name yet
+        before = set()
+    version = registry.register(folder)
+    listed = next(each for each in registry.versions() if each.number == version)
+    return Registered(name, listed, version not in before, registry.champion())
 
 
 def promote_model(name: str, version: str | None, why: str, tracking_uri: str | None) -> Record:

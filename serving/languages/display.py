@@ -110,8 +110,12 @@ class Display:
 
         >>> Display().places(0.56874, 4), Display("ru").places(0.5, 1, "+")
         ('0.5687', '+0,5')
+        >>> Display().places(-0.5, 1)
+        '−0.5'
         """
-        return NOTHING if value is None else self.written(f"{value:{sign}.{places}f}")
+        if value is None:
+            return NOTHING
+        return self.written(f"{value:{sign}.{places}f}".replace("-", "−"))
 
     def percent(self, value: float | None) -> str:
         """Return a probability in per cent; one that is nearly 0 or 1 is not rounded to it.
@@ -129,6 +133,15 @@ class Display:
             text, sign = f"{100 * value:.0f}", ""
         share = self.wording.percent.format(number=self.wording.marked(text))
         return self.said(self._isolated(sign + share))
+
+    def share(self, value: float, places: int) -> str:
+        """Return a share in per cent with so many decimals, as parts of a sum need them.
+
+        >>> Display().share(0.1237, 1), Display("ru").share(0.5, 1)
+        ('12.4%', '50,0\\xa0%')
+        """
+        number = self.wording.marked(f"{100 * value:.{places}f}")
+        return self.said(self._isolated(self.wording.percent.format(number=number)))
 
     def money(
         self, value: float | None, currency: str | None = None, *, signed: bool = False
@@ -215,13 +228,19 @@ class Display:
 
         >>> Display().change(3.0, "number"), Display().change(-0.25, "points")
         ('+3', '−0.2')
+        >>> Display().change(-0.01, "points"), Display().change(0.0, "number")
+        ('0.0', '0')
         """
+        size = abs(value)
+        if kind == "money":
+            text = amount_text(size, currency)
+        else:
+            text = f"{size:,.1f}" if kind == "points" else ENGLISH.number(size)
+        if not text.strip("0.,"):  # what rounds to nothing has no sign
+            return self.money(0.0, currency) if kind == "money" else self.written(text)
         if kind == "money":
             return self.money(value, currency, signed=True)
-        sign = "+" if value >= 0 else "−"
-        size = abs(value)
-        text = f"{size:,.1f}" if kind == "points" else ENGLISH.number(size)
-        return self.written(sign + text)
+        return self.written(("+" if value > 0 else "−") + text)
 
     def days(self, value: float | None) -> str:
         """Return a span in whole days.

@@ -24,7 +24,7 @@ HEADLINES = {
 READINGS = {
     "quiet": "no more than chance",
     "small": "small",
-    "older": "customers are older by the time that passed",
+    "older": "customers are older, and at the same age as before",
     "held": "as at the newest date whose scores held",
     "season": "as in this season a year ago",
     "as before": "as much as before the training",

@@ -54,6 +54,9 @@ class Picture:
         Features of the active, by name.
     state, stage
         Of all customers.
+    ages
+        Days since the contract of each of the active began, or their purchases, of the rows of
+        ``features``.
     scores
         Scores of all customers; None where the date is before the training.
     """
@@ -63,6 +66,7 @@ class Picture:
     active: int
     active_ids: tuple[str, ...]
     features: Mapping[str, Array]
+    ages: Array
     state: NDArray[np.object_]
     stage: NDArray[np.object_]
     scores: pa.Table | None
@@ -104,6 +108,7 @@ def picture(log: EventLog, scorer: Scorer, as_of: datetime, *, score: bool) -> P
         len(active),
         tuple(str(name) for name in snapshot.ids[snapshot.customer[active]]),
         {name: values[rows] for name, values in _features(snapshot, scorer).items()},
+        _ages(snapshot)[rows],
         states[_sample(np.arange(len(snapshot)))],
         ids[snapshot.stage][_sample(np.arange(len(snapshot)))],
         scorer.score(snapshot, cutoff, has_amounts=log.has_amounts) if score else None,
@@ -158,6 +163,7 @@ def feature_columns(
             year_ago=at(year_ago, name),
             before=at(before, name),
             settled=at(settled, name),
+            ages=None if name in AGES else (training.ages, now.ages),
         )
         ages = (now.as_of - training.as_of) / DAY if name in AGES else 0.0
         columns.append((Label(name, feature.unit, feature.meaning, ages_days=ages), dates))
@@ -178,6 +184,13 @@ def score_columns(
         texts = (getattr(training, label.name), getattr(now, label.name))
         columns.append((label, Dates(*texts, settled=then)))
     return columns
+
+
+def _ages(snapshot: Snapshot) -> Array:
+    """Return the days since the contract of each customer began, or their purchases."""
+    if snapshot.contracts is not None:
+        return snapshot.contracts.age_days
+    return snapshot.features["T_days"]
 
 
 def _features(snapshot: Snapshot, scorer: Scorer) -> dict[str, Array]:

@@ -11,7 +11,9 @@ from typing import Any, Literal
 
 import numpy as np
 import sqlalchemy as sa
+from numpy.typing import NDArray
 
+from stagecast.features.arrays import Array
 from stagecast.features.clock import iso, parse_instant
 from stagecast.features.errors import DataRefusedError, NotEnoughDataError
 from stagecast.features.events import EventLog
@@ -26,6 +28,7 @@ from stagecast.training.learners.metrics import auc, finite, log_loss
 from stagecast.training.monitoring.advice import Checked
 from stagecast.training.monitoring.calibration import Compared, compared
 from stagecast.training.monitoring.estimated import estimated_quality
+from stagecast.training.monitoring.season import Outcome, season_of_outcomes
 
 By = Literal["run", "version", "band", "stage", "method"]
 _GROUPS: tuple[tuple[By, str], ...] = (
@@ -110,7 +113,12 @@ def newest_run(engine: sa.Engine, as_of: datetime) -> PublishedRun | None:
 
 
 def checked_scores(
-    log: EventLog, bundle: Bundle, past: Picture, until: datetime, year_ago: Picture | None = None
+    log: EventLog,
+    bundle: Bundle,
+    past: Picture,
+    until: datetime,
+    trained: Picture | None = None,
+    same_days: Picture | None = None,
 ) -> tuple[Checked, list[SettledLine]] | None:
     """Hold the scores of a past date against what came; None where nothing can be observed.
 
@@ -125,61 +133,109 @@ def checked_scores(
         is over.
     until
         End of what is known, in shop time.
-    year_ago
+    trained
+        The customers at the training, with scores; None: the log does not have them.
+    same_days
         The customers a year before that date; None: the log does not reach back.
     """
-    if past.scores is None:
+    scored = _settled(log, bundle, past, until)
+    if scored is None:
         return None
-    horizon_days = bundle.models.config.horizon_days
-    columns = {name: past.scores[name].to_numpy(zero_copy_only=False) for name in _COLUMNS}
-    ids = [str(name) for name in past.scores["customer_id"].to_pylist()]
-    try:
-        observed = observe(
-            log, ids, past.as_of, horizon_days, until=until, looks=np.array([horizon_days])
-        )
-    except (NotEnoughDataError, DataRefusedError):
-        return None
-    scores = Said(
-        **{name: columns[name].astype(object) for name in _COLUMNS[:4]},
-        **{name: columns[name].astype(np.float64) for name in _COLUMNS[4:]},
-    )
-    orders = observed.orders[:, -1]
-    result = settlement(
-        scores,
-        orders,
-        None if observed.spend is None else observed.spend[:, -1],
-        as_of=iso(past.as_of),
-        horizon_days=horizon_days,
-        model_version=bundle.model_version,
-        customers=len(ids),
-    )
-    active = np.asarray(scores.state == "active", dtype=np.bool_) & np.isfinite(scores.p_inactive)
-    p, left = scores.p_inactive[active], np.asarray(orders[active] == 0)
-    lines = _lines("checked", [result.to_json()])
+    said, came, result = scored
+    active = np.asarray(said.state == "active", dtype=np.bool_) & np.isfinite(said.p_inactive)
+    p, now = said.p_inactive[active], came.of(active)
+    lines = _lines("checked", [result])
     if not len(p):
         return None
+    then = None if same_days is None else _a_year_before(log, bundle, same_days, until)
+    own = None if trained is None or then is None else _settled(log, bundle, trained, until)
     checked = Checked(
         iso(past.as_of),
         lines[0].compared,
-        finite(auc(left, p)),
-        log_loss(left, p),
-        float(np.mean((p - left) ** 2)),
+        finite(auc(now.left, p)),
+        log_loss(now.left, p),
+        float(np.mean((p - now.left) ** 2)),
         estimated_quality(p),
-        None if year_ago is None else _share_left(log, year_ago, horizon_days, until),
+        None if then is None else float(then.left.mean()),
+        None
+        if then is None or own is None
+        else season_of_outcomes(now, then, _compared([own[2]["active"]])),
     )
     return checked, lines
 
 
-def _share_left(log: EventLog, at: Picture, horizon_days: int, until: datetime) -> float | None:
-    """Return the share of the active who ordered nothing within the horizon; None: not known."""
-    if not at.active_ids:
-        return None
+@dataclass(frozen=True)
+class _Came:
+    """What customers did within the horizon, shape (n,) each.
+
+    No spend without amounts; ``stayed`` says whose contract was not cancelled, None where churn is
+    no purchase.
+    """
+
+    orders: Array
+    spend: Array | None
+    stayed: NDArray[np.bool_] | None
+
+    def of(self, active: NDArray[np.bool_]) -> Outcome:
+        """Return the outcome of the active."""
+        left = self.orders == 0 if self.stayed is None else ~self.stayed
+        return Outcome(left[active], None if self.spend is None else self.spend[active])
+
+
+def _came(
+    log: EventLog, bundle: Bundle, ids: Sequence[str], at: datetime, until: datetime
+) -> _Came | None:
+    """Return what came after a date; None where nothing can be observed."""
+    horizon_days, terms = bundle.models.config.horizon_days, bundle.models.plan.terms
     looks = np.array([horizon_days])
     try:
-        observed = observe(log, at.active_ids, at.as_of, horizon_days, until=until, looks=looks)
+        observed = observe(log, ids, at, horizon_days, until=until, looks=looks)
+        stayed = None
+        if terms is not None:
+            of_contracts = observe(
+                log, ids, at, horizon_days, until=until, looks=looks, terms=terms
+            )
+            stayed = np.asarray(of_contracts.orders[:, -1] > 0)
     except (NotEnoughDataError, DataRefusedError):
         return None
-    return float((observed.orders[:, -1] == 0).mean())
+    spend = None if observed.spend is None else observed.spend[:, -1]
+    return _Came(observed.orders[:, -1], spend, stayed)
+
+
+def _settled(
+    log: EventLog, bundle: Bundle, date: Picture, until: datetime
+) -> tuple[Said, _Came, dict[str, Any]] | None:
+    """Return the scores of a date, what came, and both compared; None: nothing is observed."""
+    if date.scores is None:
+        return None
+    columns = {name: date.scores[name].to_numpy(zero_copy_only=False) for name in _COLUMNS}
+    ids = [str(name) for name in date.scores["customer_id"].to_pylist()]
+    came = _came(log, bundle, ids, date.as_of, until)
+    if came is None:
+        return None
+    said = Said(
+        **{name: columns[name].astype(object) for name in _COLUMNS[:4]},
+        **{name: columns[name].astype(np.float64) for name in _COLUMNS[4:]},
+    )
+    result = settlement(
+        said,
+        came.orders,
+        came.spend,
+        as_of=iso(date.as_of),
+        horizon_days=bundle.models.config.horizon_days,
+        model_version=bundle.model_version,
+        customers=len(ids),
+        kept=came.stayed,
+    )
+    return said, came, result.to_json()
+
+
+def _a_year_before(log: EventLog, bundle: Bundle, date: Picture, until: datetime) -> Outcome | None:
+    """Return what came of the active of a date; None where nobody was, or it is not known."""
+    if not date.active_ids:
+        return None
+    came = _came(log, bundle, date.active_ids, date.as_of, until)
+    return None if came is None else came.of(np.ones(len(came.orders), dtype=np.bool_))
 
 
 _COLUMNS = (

@@ -127,17 +127,15 @@ def monitor(
     published, last_run = _published(store, log, now_at)
     settled_at = now_at - horizon if now_at - horizon >= trained else None
     past = None if settled_at is None else _scored(log, scorer, settled_at)
+    training = _scored(log, scorer, trained)
     check = None
-    if config.churn == "cancellation":
-        notes.append("Scores of contracts are not held against what came: orders do not tell it.")
-    elif past is not None:
-        season = try_picture(log, scorer, year_before(log, past.as_of))
-        check = checked_scores(log, bundle, past, now_at, season)
+    if past is not None:
+        same_days = try_picture(log, scorer, year_before(log, past.as_of))
+        check = checked_scores(log, bundle, past, now_at, training, same_days)
     checked, lines = (None, []) if check is None else check
 
     say("customers now, at the training and before")
     now = picture(log, scorer, now_at, score=True)
-    training = _scored(log, scorer, trained)
     features: tuple[Movement, ...] = ()
     scores: tuple[Movement, ...] = ()
     year_at = year_before(log, now_at)

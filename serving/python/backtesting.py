@@ -16,7 +16,7 @@ from stagecast.training.fitted.backtest import BacktestReport
 
 if TYPE_CHECKING:
     from stagecast.serving.jobs.backtest import Replayed
-    from stagecast.serving.python.event_log import EventLog
+    from stagecast.serving.python.event_log import EventLog, LogDate
     from stagecast.training.config import TrainConfig
 
 
@@ -149,8 +149,44 @@ def backtest(
     return Backtest.of_replayed(replayed, value, ours)
 
 
+@speaks_python
+def neg_churn_log_loss(model: Lifecycle, dates: Sequence[LogDate], y: None = None) -> float:
+    """Return how well a fitted model predicts churn at later dates: ``scoring`` of a search.
+
+    Minus the log loss (nats) of P(no purchase within the horizon), over the buyers of each date and
+    then over the dates; higher is better.
+
+    Parameters
+    ----------
+    model
+        Fitted at a date before, or at, each of the dates.
+    dates
+        What :meth:`stagecast.EventLog.dates` returns; their horizons are over when the log ends.
+    y
+        Not used: outcomes are those of the log.
+
+    Raises
+    ------
+    UsageError
+        Churn is a cancellation, the model has learned from events after a date, or its horizon is
+        not over.
+    """
+    import numpy as np
+
+    from stagecast.training.learners.metrics import log_loss
+
+    if model.churn != "inactivity":
+        raise UsageError("neg_churn_log_loss is of churn='inactivity', not of cancellations")
+    losses = []
+    for date in dates:
+        left = date.log.snapshots(date.as_of, model.horizon).y.droplevel("as_of")
+        said = model.score(date.log, date.as_of, reasons=False)["p_inactive"]
+        losses.append(log_loss(left.to_numpy() == 1, said[left.index].to_numpy()))
+    return -float(np.mean(losses))
+
+
 def _config(model: Lifecycle, log: EventLog, horizon: Span | None) -> TrainConfig:
-    parameters = model.get_params()
+    parameters = model.get_params(deep=False)
     if horizon is not None:
         parameters = {**parameters, "horizon": horizon}
     return config_of(parameters, log.reading.own)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stagecast.features.errors import UsageError
@@ -22,6 +24,22 @@ if TYPE_CHECKING:
     from stagecast.serving.python.movement import Comparison, LogFlows
     from stagecast.serving.reading import Reading
     from stagecast.training.config import Churn
+
+
+@dataclass(frozen=True)
+class LogDate:
+    """A log and a date at which somebody stands in it, one row of a search of scikit-learn.
+
+    Parameters
+    ----------
+    log
+        The log.
+    as_of
+        The date, in shop time.
+    """
+
+    log: EventLog
+    as_of: datetime
 
 
 class EventLog(CheckedLog):
@@ -228,11 +246,37 @@ class EventLog(CheckedLog):
         """
         from stagecast.features.frames.panel import take_panel
 
+        days = as_days(horizon)
+        dates = self._dates(as_ofs)
+        return take_panel(self, dates, days, self._catalog(days, features))
+
+    @speaks_python
+    def dates(self, as_ofs: Instant | Iterable[Instant]) -> list[LogDate]:
+        """Return the log at several dates, the rows over which ``GridSearchCV`` searches.
+
+        :meth:`stagecast.Lifecycle.fit` stands at the newest of the dates that it is given;
+        :func:`stagecast.neg_churn_log_loss` judges the model at the others.
+
+        Parameters
+        ----------
+        as_ofs
+            Dates in order of time.
+
+        Raises
+        ------
+        UsageError
+            They are not in order of time.
+        """
+
+        dates = self._dates(as_ofs)
+        if any(later <= earlier for earlier, later in itertools.pairwise(dates)):
+            raise UsageError("as_ofs must be in order of time, each once, since folds go by it")
+        return [LogDate(self, date) for date in dates]
+
+    def _dates(self, as_ofs: Instant | Iterable[Instant]) -> list[datetime]:
         several = not isinstance(as_ofs, str) and isinstance(as_ofs, Iterable)
         times: Sequence[Instant] = list(as_ofs) if several else [as_ofs]  # type: ignore[arg-type,list-item]
-        days = as_days(horizon)
-        dates = [self.choose_as_of(as_datetime(time, "as_ofs")) for time in times]
-        return take_panel(self, dates, days, self._catalog(days, features))
+        return [self.choose_as_of(as_datetime(time, "as_ofs")) for time in times]
 
     def _catalog(self, horizon_days: int, features: Sequence[OwnFeature]) -> Catalog:
         from stagecast.features.catalog.python_feature import own_features

@@ -5,13 +5,19 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from stagecast.features.errors import UsageError, did_you_mean
 from stagecast.features.frames.instants import Instant, Span, as_datetime
 from stagecast.features.frames.tables import by_customer
-from stagecast.serving.python.event_log import EventLog
-from stagecast.serving.python.parameters import config_of, parameters_of
+from stagecast.serving.python.event_log import EventLog, LogDate
+from stagecast.serving.python.parameters import (
+    POOLS,
+    config_of,
+    nested,
+    parameters_of,
+    with_nested,
+)
 from stagecast.serving.python.words import speaks_python
 
 if TYPE_CHECKING:
@@ -66,6 +72,10 @@ class Lifecycle:
         Members of the model of churn: ``btyd``, ``trees`` and ``regression`` with their settings,
         and classifiers of your own (:func:`stagecast.member`). One that is left out is not used.
         None: the usual three.
+    spend_members, orders_members
+        Regressors of your own (:func:`stagecast.member`) by name, beside our models of the spend
+        per order and of the orders of those who order within the horizon. Each gets the share that
+        it deserves on rows that it was not fitted on.
     max_dates
         Largest number of past dates to learn from.
     medium_risk, high_risk
@@ -106,6 +116,8 @@ class Lifecycle:
         rfm: RfmSettings | None = None,
         features: Sequence[OwnFeature] | None = None,
         members: Mapping[str, Any] | None = None,
+        spend_members: Mapping[str, Any] | None = None,
+        orders_members: Mapping[str, Any] | None = None,
         max_dates: int = 8,
         medium_risk: float = 1 / 3,
         high_risk: float = 2 / 3,
@@ -125,6 +137,8 @@ class Lifecycle:
         self.rfm = rfm
         self.features = features
         self.members = members
+        self.spend_members = spend_members
+        self.orders_members = orders_members
         self.max_dates = max_dates
         self.medium_risk = medium_risk
         self.high_risk = high_risk
@@ -138,37 +152,61 @@ class Lifecycle:
         return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters by name, as they were given."""
-        return {name: getattr(self, name) for name in self._defaults()}
+        """Return the parameters by name, as they were given.
+
+        Parameters
+        ----------
+        deep
+            Whether to add the members and their settings by names such as
+            ``members__trees__leaves``; where ``members`` is None, those of the usual three.
+        """
+        parameters = {name: getattr(self, name) for name in self._defaults()}
+        return parameters | nested(parameters) if deep else parameters
 
     def set_params(self, **parameters: Any) -> Self:
         """Set parameters; what was fitted stays as it is until the next :meth:`fit`.
+
+        ``members__trees__leaves=8`` sets one setting of a member, ``members__trees=None`` leaves
+        the member out. Neither changes the dict and the members that were handed over.
 
         Raises
         ------
         UsageError
             There is no such parameter.
+
+        Examples
+        --------
+        >>> Lifecycle().set_params(members__btyd=None, members__trees__leaves=8)
+        Lifecycle(members={'trees': Trees(leaves=8), 'regression': Regression()})
         """
         known = self._defaults()
-        for name, value in parameters.items():
-            if name not in known:
+        # whole parameters first, and a member before its settings
+        for name in sorted(parameters, key=lambda name: name.count("__")):
+            value = parameters[name]
+            if name.split("__")[0] in POOLS and "__" in name:
+                new = with_nested(self.get_params(deep=False), name, value)
+            elif name in known:
+                new = {name: value}
+            else:
                 raise UsageError(
                     f"Lifecycle has no parameter {name!r}.{did_you_mean(name, known)} "
                     f"It has: {', '.join(known)}"
                 )
-            setattr(self, name, value)
+            for argument, changed in new.items():
+                setattr(self, argument, changed)
         return self
 
     # --- fit, score, explain ----------------------------------------------------------------------
 
     @speaks_python
-    def fit(self, log: CheckedLog, as_of: Instant | None = None) -> Self:
+    def fit(self, log: CheckedLog | Sequence[LogDate], as_of: Instant | None = None) -> Self:
         """Learn from what was known before the as_of.
 
         Parameters
         ----------
         log
-            What :func:`stagecast.read_events` returns.
+            What :func:`stagecast.read_events` returns; or, from a search of scikit-learn, dates of
+            ``log.dates``, of which the newest is the as_of.
         as_of
             Where the model stands; later events are not used. None: the day after the last event.
 
@@ -182,9 +220,13 @@ class Lifecycle:
         from stagecast.serving.jobs.training import bundle_of, learn
         from stagecast.serving.reports.summary import card
 
+        if isinstance(log, Sequence) and log and isinstance(log[-1], LogDate):
+            newest = max(log, key=lambda date: date.as_of)
+            log, as_of = newest.log, newest.as_of
         at = _at(log, as_of)
-        training = learn(log, at, config_of(self.get_params(), _own(log)))
-        self.bundle_ = bundle_of(log, at, training, card(training))
+        checked = cast("CheckedLog", log)  # _at refuses everything else
+        training = learn(checked, at, config_of(self.get_params(deep=False), _own(checked)))
+        self.bundle_ = bundle_of(checked, at, training, card(training))
         self.training_ = training
         self._scores: pa.Table | None = None
         return self
@@ -272,13 +314,34 @@ class Lifecycle:
         return importances(self._fitted().models)
 
     @property
+    def weights(self) -> pd.DataFrame:
+        """The weights of all members, ours and your own.
+
+        ``part`` (``churn``, ``orders`` of those who order, ``spend`` per order, each in the
+        horizon), ``member`` (``ours`` of orders and spend are the customer base and the trees
+        together) and ``weight`` (sum 1 in each part).
+        """
+        from stagecast.training.fitted.importances import weights
+
+        return weights(self._fitted().models)
+
+    @property
     def btyd(self) -> Mapping[str, Any]:
-        """The fitted customer-base models by name, ``mbg_nbd``, ``pareto_nbd`` and so on, and
+        """The fitted customer-base models by name, ``mbg_nbd`` and ``pareto_nbd``, and
         ``gamma_gamma`` where the log has amounts; empty where none could be fitted.
+
+        They are those of :class:`stagecast.ModifiedBetaGeo`, :class:`stagecast.ParetoNBD` and
+        :class:`stagecast.GammaGamma`, in days. Standard errors of their ``summary`` need the
+        customers of the fit: in a model that was loaded they are NaN.
         """
         from stagecast.training.fitted.btyd import btyd_models
 
-        return btyd_models(self._fitted().models.base)
+        bundle = self._fitted()
+        if self.training_ is None:
+            return btyd_models(bundle.models.base)
+        now = self.training_.panel.now
+        buyers = {name: values[now.buyers] for name, values in now.features.items()}
+        return btyd_models(bundle.models.base, buyers)
 
     @property
     def card(self) -> Mapping[str, Any]:
@@ -314,6 +377,7 @@ class Lifecycle:
     def register(self, name: str, *, tracking_uri: str | None = None) -> str:
         """Log the model to MLflow, make it ``challenger`` of a name, and return its version.
 
+        A model that is a version of the name already remains that version.
         :class:`stagecast.Registry` makes a version the champion.
 
         Parameters
@@ -334,14 +398,12 @@ class Lifecycle:
         bundle = self._fitted()
         keep_mlflow_quiet()  # before MLflow is imported
         from stagecast.training.promotion.registry import Registry
-        from stagecast.training.tracking import log_training
 
         uri = load_settings(tracking_uri=tracking_uri).tracking_uri
         with tempfile.TemporaryDirectory(prefix="stagecast-") as place:
             folder = Path(place) / "model"
             write_bundle(folder, bundle)
-            run_id = log_training(uri, bundle, folder, register=name)
-        return Registry(name, uri).version_of(run_id)
+            return Registry(name, uri).register(folder)
 
     @classmethod
     def of_bundle(cls, bundle: Bundle) -> Self:
@@ -358,7 +420,7 @@ class Lifecycle:
         defaults = self._defaults()
         changed = [
             f"{name}={value!r}"
-            for name, value in self.get_params().items()
+            for name, value in self.get_params(deep=False).items()
             if value is not defaults[name] and value != defaults[name]
         ]
         return f"Lifecycle({', '.join(changed)})"
@@ -367,6 +429,11 @@ class Lifecycle:
         from stagecast.serving.python.lifecycle_html import lifecycle_html
 
         return lifecycle_html(self)
+
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.utils import Tags, TargetTags
+
+        return Tags(estimator_type=None, target_tags=TargetTags(required=False))
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "bundle_")

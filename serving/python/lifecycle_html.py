@@ -17,6 +17,8 @@ def lifecycle_html(model: Lifecycle) -> str:
     head = f"<p><code>{escape(repr(model))}</code></p>"
     if not model.__sklearn_is_fitted__():
         return head + "<p>not fitted</p>"
+    from stagecast.training.fitted.btyd import btyd_models
+
     bundle = model.bundle_
     models = bundle.models
     weights = kind_of(models.config.churn).pool_card(models).weights
@@ -25,7 +27,7 @@ def lifecycle_html(model: Lifecycle) -> str:
         "as of": iso(bundle.clock.shop(bundle.as_of)),
         "last event": iso(bundle.data_cutoff),
         "members": ", ".join(f"{name} {weight:.0%}" for name, weight in weights.items()),
-        "customer base": ", ".join(model.btyd) or "none",
+        "customer base": ", ".join(btyd_models(models.base)) or "none",
         "evaluation": repr(model.evaluate()),
     }
     cells = "".join(

@@ -119,7 +119,7 @@ def plan(
         worth=worth,
     )
     of_scores = scheme_of_scores(scores, scheme)
-    check_names(terms.audience, of_scores.ids, [one.id for one in of_scores.plays], of_scores.id)
+    check_names(terms.audience, of_scores.ids, [play.id for play in of_scores.plays], of_scores.id)
     starts_at = None if start is None else _instant(start)
     starts = check_start(starts_at, scored.as_of, scored.horizon_days)
     proposal = propose(

@@ -37,7 +37,9 @@ def schemes(scheme: str | None = None) -> pd.DataFrame:
     """
     if scheme is None:
         loaded = {name: load_scheme(name) for name in known_schemes()}
-        rows = [(name, one.title["en"], ", ".join(one.ids)) for name, one in loaded.items()]
+        rows = [
+            (name, scheme.title["en"], ", ".join(scheme.ids)) for name, scheme in loaded.items()
+        ]
         return pd.DataFrame(rows, columns=["scheme", "title", "stages"]).set_index("scheme")
     stages = load_scheme(scheme).stages
     lines = [(s.id, s.state, s.rule_text, s.meaning["en"], s.action["en"]) for s in stages]

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
@@ -33,12 +32,16 @@ def numbers(scores: pa.Table, name: str) -> Array:
 
 def codes(scores: pa.Table, name: str, values: Sequence[str]) -> Codes:
     """Return each row's position in values, -1 where the column is null."""
+    import pyarrow.compute as pc
+
     positions = pc.fill_null(pc.index_in(scores[name], value_set=pa.array(values, pa.string())), -1)
     return np.asarray(positions.to_numpy(), dtype=np.int64)
 
 
 def present(scores: pa.Table, name: str) -> list[str]:
     """Return the values that a column of texts has."""
+    import pyarrow.compute as pc
+
     return [value for value in pc.unique(scores[name]).to_pylist() if value is not None]
 
 

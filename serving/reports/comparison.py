@@ -51,6 +51,11 @@ def churn_metrics(display: Display = ENGLISH) -> tuple[Metric, ...]:
     )
 
 
+def _whole_percent(display: Display, ratio: float) -> str:
+    """Return a ratio that may be above 1 in whole per cent: .9995 is 100 %, not more than 99 %."""
+    return display.percent(round(ratio, 2))
+
+
 def spend_metrics(currency: str | None, display: Display = ENGLISH) -> tuple[Metric, ...]:
     """Return the measures of how good methods were at money, in a currency and a language."""
     t = texts_of(display.language)["trust"]
@@ -60,7 +65,7 @@ def spend_metrics(currency: str | None, display: Display = ENGLISH) -> tuple[Met
             "rank_correlation", t["rank_correlation"], partial(display.places, places=3), "high"
         ),
         Metric("predicted_total", t["predicted_total"], partial(_money, display, currency), ""),
-        Metric("of_actual", t["of_actual"], display.percent, "one"),
+        Metric("of_actual", t["of_actual"], partial(_whole_percent, display), "one"),
     )
 
 
@@ -152,7 +157,8 @@ def comparison(
         if known:
             best = _best(known, metric.aim)
             columns.append(Column(metric.title, hints[metric.aim]))
-            cells.append([_cell(value, best, metric.written) for value in values])
+            best_text = None if best is None else metric.written(best)
+            cells.append([_cell(value, best_text, metric.written) for value in values])
     if not columns:
         return None
     lines = (
@@ -172,10 +178,12 @@ def _finite(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
-def _cell(value: float | None, best: float | None, written: Callable[[float], str]) -> Cell:
+def _cell(value: float | None, best: str | None, written: Callable[[float], str]) -> Cell:
     if value is None:
         return Cell(NOTHING, best=False)
-    return Cell(written(value), best=value == best)
+    text = written(value)
+    # of two equal numbers a reader would ask why one alone is the best
+    return Cell(text, best=text == best)
 
 
 def _best(values: Sequence[float], aim: Aim) -> float | None:

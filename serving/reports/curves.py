@@ -31,8 +31,8 @@ class Curve:
         Height of the cost per customer; None: it is not known, or above the picture.
     paid_back
         Where the curve reaches the cost; None: it does not.
-    days, earned
-        Right end of the picture in days, and what is earned there.
+    days, earned, end
+        Right end of the picture in days, what is earned there, and the height of the curve there.
     cac, payback
         Cost per customer in money, and the days until it is earned; None: not known.
     """
@@ -44,6 +44,7 @@ class Curve:
     paid_back: float | None
     days: float
     earned: float
+    end: float
     cac: float | None
     payback: float | None
 
@@ -87,6 +88,7 @@ def drawing(groups: Sequence[Mapping[str, Any]]) -> list[Curve]:
                 None if payback is None else round(x(payback), 1),
                 points[-1]["days"],
                 points[-1]["value"],
+                round(y(points[-1]["value"]), 1),
                 cost,
                 payback,
             )

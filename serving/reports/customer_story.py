@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from stagecast.features.clock import iso, parse_instant
 from stagecast.serving.reports.shop_days import DAYS_TO_ORDER
-
-_OVERDUE = re.compile(r"overdue_ratio ([\d.,]+) is")
 
 
 def risk_steps(score: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -49,22 +46,19 @@ def risk_steps(score: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def usual_gap(score: Mapping[str, Any]) -> float | None:
-    """Return the customer's own usual gap between orders in days; None where it is not known.
+    """Return the mean of the customer's own gaps between orders in days; None where no reason has
+    it.
 
-    It is what the silence is compared with in the reasons, else in the rule of the stage.
-
-    >>> rule = "overdue_ratio 2.50 is above 1.70 (at_risk_ratio)"
-    >>> usual_gap({"stage_rule": rule, "recency_days": 100.0, "frequency": 3})
-    40.0
+    >>> usual_gap({"reasons": [{"code": "recency_days.own", "usual": 9}]})
+    9.0
     """
     for reason in score.get("reasons") or ():
-        if reason.get("code") == "recency_days.own" and reason.get("usual"):
-            return float(reason["usual"])
-    ratio, silence = _OVERDUE.search(score.get("stage_rule") or ""), score.get("recency_days")
-    if ratio is None or not silence or not score.get("frequency"):
-        return None
-    times = float(ratio[1].replace(",", ""))
-    return float(silence) / times if times > 0 else None
+        name = "usual" if reason.get("code") == "recency_days.own" else "value"
+        if name == "usual" or reason.get("feature") == "gap_mean":
+            gap = reason.get(name)
+            if gap:
+                return float(gap)
+    return None
 
 
 def timeline(

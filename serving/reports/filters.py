@@ -15,7 +15,7 @@ from stagecast.features.shop.money import NOTHING
 from stagecast.serving.languages.display import Display
 from stagecast.serving.languages.sentences import in_language, phrase_in_language
 from stagecast.serving.languages.texts import label_of, texts_of
-from stagecast.serving.reports.rule_words import rule_words
+from stagecast.serving.reports.rule_words import clause_words, rule_words
 from stagecast.serving.reports.shop_days import day, day_on, order_day
 from stagecast.training.reasons import sentences
 from stagecast.training.reasons.wordings import Forms
@@ -169,6 +169,12 @@ def digits(context: Context, value: float | None, places: int) -> str:
 
 
 @pass_context
+def share(context: Context, value: float, places: int) -> str:
+    """Return a share in per cent with so many decimals."""
+    return _display(context).share(value, places)
+
+
+@pass_context
 def signed(context: Context, value: float | None, places: int = 0) -> str:
     """Return a measure with its sign, also of a plus, and so many decimals."""
     return _display(context).places(value, places, "+")
@@ -212,12 +218,38 @@ def _rule_words(context: Context, rule: str) -> str:
     return rule_words(rule, _display(context))
 
 
+@pass_context
+def _clause_words(context: Context, clause: str, limits: Mapping[str, float | None]) -> str:
+    return clause_words(clause, limits, _display(context))
+
+
 BY_NAME: Mapping[str, Callable[..., Any]] = {
     function.__name__.removeprefix("_"): function
     for function in (
         *(money, because_but, clause_of, reason_number, shop_day, shop_iso_day, counted, shown),
-        *(digits, signed, moved, said, phrase, segment_words, expected_count, figures, label, own),
-        *(_percent, _day, _days, _number, _order_day, _rule_words, sentences.main_reason),
+        *(
+            digits,
+            share,
+            signed,
+            moved,
+            said,
+            phrase,
+            segment_words,
+            expected_count,
+            figures,
+            label,
+            own,
+        ),
+        *(
+            _percent,
+            _day,
+            _days,
+            _number,
+            _order_day,
+            _rule_words,
+            _clause_words,
+            sentences.main_reason,
+        ),
     )
 }
 """Name in templates -> filter."""

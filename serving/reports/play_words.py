@@ -112,6 +112,10 @@ def _words(
     column, value = comparison.column, score[comparison.column]
     texts = texts_of(display.language)
     name = texts["conditions"]["names"][column]
+    if column == "churn_band" and score.get("churn_probability") is not None:
+        # the band is cut at the risk, which says more
+        risk = _number("churn_probability", score["churn_probability"], display)
+        return f"{name} {risk} ({texts['bands'].get(value, value)})"
     if column in TEXTS:
         labels = {"stage": titles, "state": texts["states"], "churn_band": texts["bands"]}[column]
         return f"{name}: {labels.get(value, value)}"

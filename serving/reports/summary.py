@@ -129,6 +129,7 @@ def card(training: Training) -> Card:
         training.ranking,
         training.equal_events,
         training.event_types,
+        models.config.churn,
     )
 
 

@@ -25,10 +25,10 @@ def grid_rows(cells: Sequence[Mapping[str, Any]]) -> list[Row]:
     """
     by_place = {(cell["band"], cell["value_class"]): cell for cell in cells}
     classes = range(len(VALUE_SHARES) + 1)
+    # a band without customers has a row too: that nobody is at a high risk is worth knowing
     return [
         (band, [by_place.get((band, value_class)) for value_class in classes])
-        for band in reversed(BANDS)
-        if any((band, value_class) in by_place for value_class in classes)
+        for band in (reversed(BANDS) if by_place else ())
     ]
 
 

@@ -6,26 +6,40 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from stagecast.features.clock import microseconds
 from stagecast.features.describe.quality import Quality, describe
 from stagecast.features.events import EventLog
 from stagecast.features.files import write_text
 from stagecast.features.intake.report import DataReport, summary_lines
+from stagecast.features.shop.events import KNOWN, clock_of, events_of
 from stagecast.serving.reading import Reading
 from stagecast.serving.runs.files import DATA_REPORT, REJECTED
 from stagecast.training.config import TrainConfig
 from stagecast.training.judging.readiness import readiness
 from stagecast.training.judging.readiness.answer import Readiness
 
+if TYPE_CHECKING:
+    import duckdb
+
 
 @dataclass(frozen=True)
 class Inspection:
-    """The three parts of a data report."""
+    """The three parts of a data report.
+
+    Parameters
+    ----------
+    report, quality, readiness
+        The rows that were read, the log that they make, and what models can do with it.
+    later_events
+        Events at or after the as_of, which scores of that day do not know.
+    """
 
     report: DataReport
     quality: Quality
     readiness: Readiness
+    later_events: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return ``data-report.json``: the counts, then ``quality`` and ``readiness``."""
@@ -36,9 +50,15 @@ class Inspection:
         }
 
     def for_summary(self) -> dict[str, Any]:
-        """Return what the summary of a run holds: the counts, ``amounts`` and ``notes``."""
+        """Return what the summary of a run holds: the counts, ``amounts``, ``notes`` and
+        ``later_events``.
+        """
         quality = self.quality.to_json()
-        return {**self.report.to_json(), "amounts": quality["amounts"], "notes": quality["notes"]}
+        return {
+            **self.report.to_json(),
+            **{name: quality[name] for name in ("amounts", "notes")},
+            "later_events": self.later_events,
+        }
 
     def lines(self) -> list[str]:
         """Return the report as lines for people."""
@@ -72,7 +92,17 @@ def inspect(log: EventLog, as_of: datetime, config: TrainConfig) -> Inspection:
     """Return the data report of a log, with what a training at the as_of can do."""
     ready = readiness(log.con, as_of, config.horizon_days, config.churn, config.terms)
     quality = describe(log.con, log.report.currency)
-    return Inspection(log.report.with_warnings(quality.warnings), quality, ready)
+    report = log.report.with_warnings(quality.warnings)
+    return Inspection(report, quality, ready, _later_events(log.con, as_of))
+
+
+def _later_events(con: duckdb.DuckDBPyConnection, as_of: datetime) -> int:
+    """Return how many events were not known at the as_of."""
+    shop_as_of = microseconds(clock_of(con).shop(as_of))
+    ((events,),) = con.execute(
+        f"SELECT count(*) FROM {events_of(con)} WHERE {KNOWN} >= ?", [shop_as_of]
+    ).fetchall()
+    return int(events)
 
 
 def write_inspection(log: EventLog, inspection: Inspection, folder: Path) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from stagecast.features.errors import DataRefusedError, StagecastError
+from stagecast.serving.scoring.contract import contract_of
 from stagecast.serving.scoring.first_load import FirstLoad
 from stagecast.serving.scoring.scorer import Scorer, load_scorer
 from stagecast.training.golden import check_golden, golden_customers
@@ -87,6 +88,7 @@ def rehearse(scorer: Scorer, where: str) -> str:
     """
     bundle = scorer.bundle
     try:
+        contract_of(scorer.card)  # each request is held to it
         if bundle.golden is not None:
             check_golden(bundle.golden, bundle.models, bundle.as_of, where)
         everyone = [
@@ -140,14 +142,14 @@ def _check_score(score: Mapping[str, Any], where: str) -> None:
         )
 
 
-def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, float) and isinstance(other, float):
-        return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)
-    if isinstance(one, Mapping):
-        return all(_same(value, other[name]) for name, value in one.items())
-    if isinstance(one, Sequence) and not isinstance(one, str):
-        return all(_same(*pair) for pair in zip(one, other, strict=True))
-    return bool(one == other)
+def _same(first: Any, second: Any) -> bool:
+    if isinstance(first, float) and isinstance(second, float):
+        return math.isclose(first, second, rel_tol=1e-9, abs_tol=1e-12)
+    if isinstance(first, Mapping):
+        return all(_same(value, second[name]) for name, value in first.items())
+    if isinstance(first, Sequence) and not isinstance(first, str):
+        return all(_same(*pair) for pair in zip(first, second, strict=True))
+    return bool(first == second)
 
 
 def main(folder: str) -> int:

@@ -35,8 +35,8 @@ from stagecast.training.churn_kinds import ChurnKind, kind_of
 from stagecast.training.models import Predictions, predict
 from stagecast.training.reasons.explanation import Explanation
 
-ONE_BY_ONE = 5
-"""Up to this many customers are scored one after the other: arrays cost as much as five of them."""
+ONE_BY_ONE = 6
+"""Up to this many customers are scored one after the other: arrays cost as much as six of them."""
 FEW_SENTENCES = 1_000
 """Up to this many rows, the rules of stages are said without Arrow, which would import pandas."""
 BANDS = np.array(["low", "medium", "high"])

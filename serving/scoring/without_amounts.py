@@ -42,8 +42,13 @@ def by_amounts(customers: Sequence[CustomerEvents]) -> list[tuple[list[int], boo
 
 def has_amounts_of(customer: CustomerEvents) -> bool:
     """Return whether a customer has amounts: no purchase, or one with an amount."""
-    amounts = [event.amount for event in customer.events if event.event == "purchase"]
-    return not amounts or any(amount is not None for amount in amounts)
+    has_purchases = False
+    for event in customer.events:
+        if event.event == "purchase":
+            if event.amount is not None:
+                return True
+            has_purchases = True
+    return not has_purchases
 
 
 def without_money(

@@ -9,8 +9,15 @@ import sqlalchemy as sa
 
 from stagecast.features.errors import UsageError
 from stagecast.serving.store.erased import are_noted, note_erasures
+from stagecast.serving.store.lists.segments import subtract
+from stagecast.serving.store.lists.tables import is_list
 
 CUSTOMER_COLUMN = "customer_id"
+
+
+def counted_tables(engine: sa.Engine | sa.Connection) -> list[sa.Table]:
+    """Return the tables whose rows are counted: what a list repeats of scores is no row more."""
+    return [table for table in customer_tables(engine) if not is_list(table)]
 
 
 def customer_tables(engine: sa.Engine | sa.Connection) -> list[sa.Table]:
@@ -45,7 +52,7 @@ def count_rows(engine: sa.Engine, ids: Sequence[str]) -> int:
     with engine.connect() as connection:
         queries = [
             sa.select(sa.func.count()).select_from(table).where(*_conditions(table, ids))
-            for table in customer_tables(engine)
+            for table in counted_tables(engine)
         ]
         return sum(int(connection.scalar(query) or 0) for query in queries)
 
@@ -80,10 +87,11 @@ def delete_rows_in(connection: sa.Connection, ids: Sequence[str]) -> int:
     In a store, the erasure is noted, so that no backup of before brings the customer back; one that
     finds nothing, of a customer who is noted already, writes nothing.
     """
-    rows = sum(
-        connection.execute(table.delete().where(*_conditions(table, ids))).rowcount
-        for table in customer_tables(connection)
-    )
+    subtract(connection, ids)
+    rows = 0
+    for table in customer_tables(connection):
+        deleted = connection.execute(table.delete().where(*_conditions(table, ids))).rowcount
+        rows += 0 if is_list(table) else deleted
     if rows or not are_noted(connection, ids):
         note_erasures(connection, ids)
     return rows

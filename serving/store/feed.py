@@ -119,8 +119,8 @@ def changes_between(
     return sorted(changes, key=lambda change: change.customer_id)[:limit]
 
 
-def _same(one: sa.FromClause, other: sa.FromClause, run: int) -> sa.ColumnElement[bool]:
-    return sa.and_(other.c.run_id == run, other.c.customer_id == one.c.customer_id)
+def _same(first: sa.FromClause, second: sa.FromClause, run: int) -> sa.ColumnElement[bool]:
+    return sa.and_(second.c.run_id == run, second.c.customer_id == first.c.customer_id)
 
 
 def _side(row: Any, label: str) -> dict[str, Any]:

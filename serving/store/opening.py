@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -19,12 +20,27 @@ from stagecast.serving.store import monitor_tables as monitor_tables
 from stagecast.serving.store import plan_tables as plan_tables
 from stagecast.serving.store import purge_tables as purge_tables
 from stagecast.serving.store import webhook_tables as webhook_tables
+from stagecast.serving.store.lists import building
+from stagecast.serving.store.lists.tables import derived
+from stagecast.serving.store.space import move_log
 from stagecast.serving.store.tables import VERSION, metadata, store_version
 
 BUSY_MILLISECONDS = 10_000
+PAGE_BYTES = 8_192
+"""Page of a new SQLite file: three documents of 2 kB, of which one of 4 kB often holds one."""
 ATTEMPTS = 3
 TABLES = tuple(table for table in metadata.sorted_tables if table is not store_version)
 """All tables beside that of the version, referred ones before referring ones."""
+SUPERSEDED = (
+    "scores_by_customer",
+    "scores_by_risk",
+    "scores_by_win_back",
+    "scores_by_probability",
+    "scores_by_clv",
+    "scores_by_stage",
+)
+"""Indices of scores that versions before 6 had; lists have indices of their own."""
+_NEEDED = tuple(table.name for table in (*TABLES, *derived.sorted_tables))
 
 
 def _tune_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
@@ -32,6 +48,7 @@ def _tune_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     cursor.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
     cursor.execute("PRAGMA page_count")
     if cursor.fetchall()[0][0] == 0:  # it would write to a file that is not new
+        cursor.execute(f"PRAGMA page_size={PAGE_BYTES}")
         # space can be given back without copying the file
         cursor.execute("PRAGMA auto_vacuum=INCREMENTAL")
     cursor.execute("PRAGMA journal_mode=WAL")  # readers do not wait while a run is written
@@ -101,7 +118,7 @@ def open_engine(url: str, *, read_only: bool = False) -> sa.Engine:
             f"the store '{_without_password(url)}' cannot be opened: {cause}; "
             "is the folder there and writable, and is the file a store of stagecast?"
         ) from None
-    except UsageError:
+    except BaseException:  # also an interrupted upgrade leaves no connection
         engine.dispose()
         raise
     return engine
@@ -114,7 +131,7 @@ def _check_readable(engine: sa.Engine, url: str) -> None:
         version = None
         if store_version.name in existing:
             version = connection.scalar(sa.select(sa.func.max(store_version.c.version)))
-    if version != VERSION or not existing.issuperset(table.name for table in TABLES):
+    if version != VERSION or not existing.issuperset(_NEEDED):
         raise UsageError(
             f"the store '{_without_password(url)}' is of version {version}, and this stagecast "
             f"reads {VERSION}: open it once without --read-only, with this version"
@@ -134,12 +151,27 @@ def _prepare(engine: sa.Engine, url: str) -> None:
                 f"this one knows version {VERSION}: upgrade stagecast, or name another --store"
             )
         existing_tables = set(sa.inspect(connection).get_table_names())
-        if (
-            version is None
-            or version < VERSION
-            or not existing_tables.issuperset(table.name for table in TABLES)
-        ):
+        if version is None or version < VERSION or not existing_tables.issuperset(_NEEDED):
             _create_tables(connection)
+    _finish_lists(engine)
+
+
+def _finish_lists(engine: sa.Engine) -> None:
+    """Build the lists that the newest runs lack, and drop the indices that they supersede.
+
+    Each step is a transaction of its own that others need not wait for: they read the scores until
+    a list is built. What is interrupted is done when the store is opened again; a store that is
+    too busy, or whose disk is full, is slower, and opens nevertheless.
+    """
+    with contextlib.suppress(sa.exc.OperationalError):
+        building.build_missing(engine)
+        with engine.connect() as connection:
+            existing = {index["name"] for index in sa.inspect(connection).get_indexes("scores")}
+        for name in SUPERSEDED:
+            if name in existing:
+                with engine.begin() as connection:
+                    connection.exec_driver_sql(f"DROP INDEX IF EXISTS {name}")
+                move_log(engine)
 
 
 def _create_tables(connection: sa.Connection) -> None:
@@ -159,6 +191,7 @@ def _create_tables(connection: sa.Connection) -> None:
             connection.execute(CreateTable(table, if_not_exists=True))
         for index in sorted(table.indexes, key=lambda index: str(index.name)):
             connection.execute(CreateIndex(index, if_not_exists=True))
+    building.create_tables(connection)
     _insert_version(connection)
 
 

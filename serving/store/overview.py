@@ -14,11 +14,10 @@ import sqlalchemy as sa
 
 from stagecast.features.clock import iso
 from stagecast.serving.scoring.value_classes import VALUE_SHARES
+from stagecast.serving.store.changed import CHANGES
 from stagecast.serving.store.earlier_run import earlier_run
+from stagecast.serving.store.lists.segments import customers_of, read_segments, sum_of
 from stagecast.serving.store.tables import runs, scores
-
-JUMP = 0.1
-"""Rise of the churn probability from which a customer counts as jumped."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +76,19 @@ def _make(connection: sa.Connection, run: RunKey) -> dict[str, Any]:
 
 
 def _totals(connection: sa.Connection, run_id: int) -> dict[str, Any]:
+    segments = read_segments(connection, run_id)
+    if segments is not None:
+        active, lapsed = (
+            [part for part in segments if part.state == state] for state in ("active", "lapsed")
+        )
+        return {
+            "customers": customers_of(segments),
+            "active": customers_of(active),
+            "likely_leavers": sum_of(active, "churn_probability") or 0.0,
+            "value_at_risk": sum_of(active, "value_at_risk"),
+            "value_gone": sum_of(lapsed, "value_gone"),
+            "may_return": sum_of(lapsed, "win_back"),
+        }
     c = scores.c
     query = (
         sa.select(
@@ -92,14 +104,14 @@ def _totals(connection: sa.Connection, run_id: int) -> dict[str, Any]:
     )
     rows: Mapping[str, Any] = {row[0]: row for row in connection.execute(query)}
     nobody = ("", 0, None, None, None, None)
-    active, lapsed = rows.get("active", nobody), rows.get("lapsed", nobody)
+    of_active, of_lapsed = rows.get("active", nobody), rows.get("lapsed", nobody)
     return {
         "customers": sum(row[1] for row in rows.values()),
-        "active": active[1],
-        "likely_leavers": float(active[2] or 0.0),
-        "value_at_risk": active[3],
-        "value_gone": lapsed[4],
-        "may_return": lapsed[5],
+        "active": of_active[1],
+        "likely_leavers": float(of_active[2] or 0.0),
+        "value_at_risk": of_active[3],
+        "value_gone": of_lapsed[4],
+        "may_return": of_lapsed[5],
     }
 
 
@@ -152,18 +164,13 @@ def _plays(connection: sa.Connection, run_id: int, before_id: int | None) -> lis
 def _changed(connection: sa.Connection, run_id: int, before_id: int) -> dict[str, int]:
     now, before = scores.alias("now"), scores.alias("before")
     same_customer = sa.and_(before.c.customer_id == now.c.customer_id, before.c.run_id == before_id)
-    jumped = now.c.churn_probability - before.c.churn_probability >= JUMP
-    returned = sa.and_(before.c.state == "lapsed", now.c.state == "active")
-    other_stage = now.c.stage != before.c.stage
+    parts = [condition(now.c, before.c) for condition in CHANGES.values()]
     row = connection.execute(
-        sa.select(
-            *(sa.func.sum(sa.case((part, 1), else_=0)) for part in (jumped, returned, other_stage))
-        )
+        sa.select(*(sa.func.sum(sa.case((part, 1), else_=0)) for part in parts))
         .select_from(now.join(before, same_customer))
         .where(now.c.run_id == run_id)
     ).one()
-    names = ("jumped", "returned", "other_stage")
-    return {name: int(value or 0) for name, value in zip(names, row, strict=True)}
+    return {name: int(value or 0) for name, value in zip(CHANGES, row, strict=True)}
 
 
 def _grid(connection: sa.Connection, run_id: int) -> list[dict[str, Any]]:

@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import sqlalchemy as sa
 
 from stagecast.features.clock import iso
@@ -30,6 +28,8 @@ from stagecast.features.shop.customer_ids import (
 )
 from stagecast.serving.quoting import quote
 from stagecast.serving.scoring import score_schema
+from stagecast.serving.store.lists import building
+from stagecast.serving.store.lists.flows import forget_flows_from, keep_flows
 from stagecast.serving.store.protocols import SchemeLike
 from stagecast.serving.store.rows import store_rows
 from stagecast.serving.store.space import RESERVE_BYTES, check_space, give_back, move_log
@@ -39,8 +39,8 @@ CHUNK_ROWS = 20_000
 """Rows of one transaction: fewer write the same pages of the indices more often."""
 PORTION_ROWS = 5_000
 """Rows that are Python objects at once."""
-CACHE_KIB = 128_000
-"""What SQLite may have in memory while it inserts into several indices."""
+CACHE_KIB = 32_000
+"""What SQLite may have in memory while it inserts."""
 _MARKS = {"qmark": "?", "format": "%s", "pyformat": "%s"}
 """Style of a driver -> how a parameter by place stands in a statement."""
 _RUN_COLUMNS = ("as_of", "horizon_days", "data_cutoff", "model_version")
@@ -113,6 +113,7 @@ def publish(
                     _write(connection, run_id, chunk, first_row)
                     if progress is not None:
                         progress(chunk.num_rows)
+            building.build(engine, run_id)
             _make_current(engine, run_id)
         except BaseException:
             # if this fails, the next publication deletes the rows; the first error is raised
@@ -124,6 +125,11 @@ def publish(
             f"the store cannot be written: {error.orig}; what was published before stays"
         ) from None
     _analyze(engine)
+    # if the database is busy, they take space until the next publication, and flows are counted
+    # when they are read
+    with contextlib.suppress(sa.exc.OperationalError):
+        building.drop_outdated(engine)
+        keep_flows(engine, run_id)
     return run_id
 
 
@@ -146,6 +152,8 @@ def scheme_to_json(scheme: SchemeLike) -> dict[str, Any]:
 
 
 def _open(source: pa.Table | Path, expected: pa.Schema) -> tuple[int, Iterator[pa.Table]]:
+    import pyarrow.parquet as pq
+
     if isinstance(source, pa.Table):
         _check_columns(source.schema, expected)
         chunks = (
@@ -173,6 +181,8 @@ def _check_columns(schema: pa.Schema, expected: pa.Schema) -> None:
 
 
 def _conform(chunk: pa.Table, expected: pa.Schema) -> pa.Table:
+    import pyarrow.compute as pc
+
     try:
         table = chunk.select(expected.names).cast(expected)
         table.validate()
@@ -199,6 +209,8 @@ def _conform(chunk: pa.Table, expected: pa.Schema) -> pa.Table:
 
 def _check_ids(column: pa.ChunkedArray) -> None:
     """Refuse ids that no request could name."""
+    import pyarrow.compute as pc
+
     trimmed = pc.utf8_trim(column, BLANKS)
     suspect = pc.or_(
         pc.or_(pc.not_equal(trimmed, column), pc.greater(pc.utf8_length(column), LONGEST_ID)),
@@ -250,7 +262,8 @@ def _delete_unpublished(engine: sa.Engine) -> None:
     unpublished = sa.select(runs.c.id).where(runs.c.published_at.is_(None))
     with engine.begin() as connection:
         # locks the rows, if the database can: the run must not be published between the deletions
-        connection.execute(unpublished.with_for_update())
+        for run_id in connection.scalars(unpublished.with_for_update()).all():
+            building.drop_in(connection, run_id)
         for table in (documents, scores):
             connection.execute(table.delete().where(table.c.run_id.in_(unpublished)))
         connection.execute(runs.delete().where(runs.c.id.in_(unpublished)))
@@ -260,8 +273,11 @@ def discard_run(engine: sa.Engine, run_id: int) -> None:
     """Delete a run that is not published and that nobody writes any more.
 
     The rows go in portions, each in its own transaction, which needs no more space than its
-    insertion did: so a full disk is no reason to fail.
+    insertion did: so a full disk is no reason to fail. The list goes first, in one step.
     """
+    building.drop(engine, run_id)
+    with engine.begin() as connection:
+        forget_flows_from(connection, run_id)
     for table in (documents, scores):
         portion = sa.select(table.c.customer_id).where(table.c.run_id == run_id).limit(CHUNK_ROWS)
         # MySQL selects from the table that it deletes from only within another query
@@ -280,7 +296,7 @@ def discard_run(engine: sa.Engine, run_id: int) -> None:
 
 @contextlib.contextmanager
 def _large_cache(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """Yield a connection without a transaction, which in SQLite has the indices in memory."""
+    """Yield a connection without a transaction, which in SQLite has more memory than usual."""
     with engine.connect() as connection:
         if engine.dialect.name != "sqlite":
             yield connection

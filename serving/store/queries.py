@@ -12,12 +12,15 @@ import msgspec
 import sqlalchemy as sa
 
 from stagecast.features.errors import UsageError, did_you_mean
+from stagecast.serving.store.changed import has_changed
 from stagecast.serving.store.tables import scores
 
 DEFAULT_SORT = "-value_at_risk"
 LAPSED_SORT = "-win_back"
 """Order of a list of the lapsed: the value gone times the chance to return."""
 LIMIT_DEFAULT, LIMIT_MAX = 50, 1000
+PREFIX_END = "\U0010ffff"
+"""Behind a beginning of ids, it is beyond all ids that begin so."""
 SORTS = (
     "value_at_risk",
     "value_gone",
@@ -84,6 +87,9 @@ class Filters:
         Prefix of the customer's id.
     play
         Play of the scheme.
+    changed
+        What changed since the run before: a name of
+        :data:`stagecast.serving.store.changed.CHANGES`.
     """
 
     stages: tuple[str, ...] = ()
@@ -92,9 +98,10 @@ class Filters:
     min_value: float | None = None
     q: str | None = None
     play: str | None = None
+    changed: str | None = None
 
-    def conditions(self) -> list[sa.ColumnElement[bool]]:
-        """Return the SQL conditions on the table of scores."""
+    def conditions(self, run_id: int) -> list[sa.ColumnElement[bool]]:
+        """Return the SQL conditions on the table of scores, of a run that is read."""
         c, conditions = scores.c, []
         if self.stages:
             conditions.append(
@@ -110,9 +117,9 @@ class Filters:
             conditions.append(c.value_at_risk >= self.min_value)
         if self.q:
             # a range uses the index, and needs no escape of % and _ as LIKE would
-            conditions.append(
-                sa.and_(c.customer_id >= self.q, c.customer_id < self.q + "\U0010ffff")
-            )
+            conditions.append(sa.and_(c.customer_id >= self.q, c.customer_id < self.q + PREFIX_END))
+        if self.changed is not None:
+            conditions.append(has_changed(self.changed, run_id))
         return conditions
 
 
@@ -233,6 +240,7 @@ def _query_digest(filters: Filters, order: Order) -> str:
             filters.min_value,
             filters.q,
             filters.play,
+            filters.changed,
         ]
     )
     return hashlib.sha256(filters_json + str(order).encode("utf-8")).hexdigest()[:16]

@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from stagecast.serving.scoring import score_schema
 
@@ -31,6 +30,8 @@ def write_scores(path: Path, documents: Iterable[str], stages: Sequence[str]) ->
     stages
         Ids of the stages of the scheme.
     """
+    import pyarrow.parquet as pq
+
     schema = score_schema.schema(stages).append(pa.field(WARNINGS, pa.string()))
     with pq.ParquetWriter(path, schema) as writer:
         for rows in _portions(documents):

@@ -19,6 +19,9 @@ import sqlalchemy as sa
 from stagecast.features.shop.clock import ShopClock, clock_named
 from stagecast.serving.store import deleting
 from stagecast.serving.store.erased import erasure_count
+from stagecast.serving.store.lists.flows import flow_source, read_flows
+from stagecast.serving.store.lists.pages import page_keys
+from stagecast.serving.store.lists.segments import list_ended, segments_for
 from stagecast.serving.store.opening import open_engine
 from stagecast.serving.store.overview import RunKey, overview
 from stagecast.serving.store.protocols import SchemeLike
@@ -26,7 +29,7 @@ from stagecast.serving.store.publishing import publish
 from stagecast.serving.store.purging import forget
 from stagecast.serving.store.queries import LIMIT_DEFAULT, LIMIT_MAX, Cursor, Filters, Order
 from stagecast.serving.store.tables import documents, runs, scores
-from stagecast.serving.store.totals import Totals, totals
+from stagecast.serving.store.totals import Totals, totals, totals_by_stage
 
 COUNTS = 1_000
 """Counts of lists that a process remembers."""
@@ -194,7 +197,6 @@ class Store:
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
         # a run changes only by erasures, whose number is part of what these are asked for
-        self._count = lru_cache(maxsize=COUNTS)(self._count_now)
         self._totals = lru_cache(maxsize=COUNTS)(self._totals_now)
 
     @classmethod
@@ -328,7 +330,18 @@ class Store:
         last_row = None if cursor is None else Cursor.decode(cursor, run.id, filters, order)
         offset = 0 if last_row is None else last_row.offset
         with self._engine.connect() as connection:
-            keys = self._keys(connection, run.id, filters, order, limit + 1, last_row)
+            segments = segments_for(connection, run.id, filters)
+            try:
+                if segments is None:
+                    keys = self._keys(connection, run.id, filters, order, limit + 1, last_row)
+                else:
+                    keys = page_keys(
+                        connection, run.id, segments, filters, order, limit + 1, last_row
+                    )
+            except sa.exc.DBAPIError:
+                if segments is None or not list_ended(connection, run.id):
+                    raise
+                keys = self._keys(connection, run.id, filters, order, limit + 1, last_row)
             score_documents = self._documents(
                 connection, run.id, [customer_id for customer_id, _ in keys[:limit]]
             )
@@ -352,39 +365,31 @@ class Store:
 
     def count(self, run: Run, filters: Filters) -> int:
         """Return how many customers pass the filters; counted once until somebody is erased."""
-        return self._count(run.id, filters, self._erasures())
+        return self.totals(run, filters).customers
 
     def totals(self, run: Run, filters: Filters) -> Totals:
         """Return how many customers pass the filters, and the sums of their money."""
-        return self._totals(run.id, filters, self._erasures())
+        # after a restore, another run may have the number
+        return self._totals(run.id, filters, (self._erasures(), run.published_at))
+
+    def has_money(self, run: Run) -> bool:
+        """Return whether any score of a run has an amount."""
+        all_of_it = self.totals(run, Filters())
+        return all_of_it.clv is not None or all_of_it.spend is not None
 
     def _erasures(self) -> int:
         with self._engine.connect() as connection:
             return erasure_count(connection)
 
-    def _count_now(self, run_id: int, filters: Filters, _: int) -> int:
-        query = (
-            sa.select(sa.func.count())
-            .select_from(scores)
-            .where(scores.c.run_id == run_id, *filters.conditions())
-        )
-        with self._engine.connect() as connection:
-            return int(connection.scalar(query) or 0)
-
-    def _totals_now(self, run_id: int, filters: Filters, _: int) -> Totals:
+    def _totals_now(self, run_id: int, filters: Filters, _: tuple[int, datetime]) -> Totals:
         return totals(self._engine, run_id, filters)
 
     def stages(self, run: Run) -> list[StageTotal]:
         """Return the totals of every stage of the run's scheme, in order."""
-        c = scores.c
-        query = (
-            sa.select(c.stage, sa.func.count(), sa.func.sum(c.value_at_risk), sa.func.sum(c.clv))
-            .where(c.run_id == run.id)
-            .group_by(c.stage)
-        )
-        with self._engine.connect() as connection:
-            totals = {row[0]: StageTotal(*row) for row in connection.execute(query)}
-        return [totals.get(stage, StageTotal(stage, 0, None, None)) for stage in run.stage_ids]
+        of_stages = totals_by_stage(self._engine, run.id)
+        return [
+            StageTotal(stage, *of_stages.get(stage, (0, None, None))) for stage in run.stage_ids
+        ]
 
     def flows(self, run: Run) -> StageFlows:
         """Return the flows of customers between stages since the previous run of the same scheme.
@@ -392,34 +397,14 @@ class Store:
         The previous run is the published run with the latest earlier as_of; a second publication
         for the same as_of does not count.
         """
-        earlier_run_query = (
-            sa.select(runs.c.id, runs.c.as_of)
-            .where(
-                runs.c.published_at.is_not(None),
-                runs.c.scheme_id == run.scheme_id,
-                runs.c.as_of < run.as_of,
-            )
-            .order_by(runs.c.as_of.desc(), runs.c.id.desc())
-            .limit(1)
-        )
         with self._engine.connect() as connection:
-            earlier_run = connection.execute(earlier_run_query).first()
-            if earlier_run is None:
+            source = flow_source(connection, run.scheme_id, run.as_of)
+            if source is None:
                 return StageFlows(None, [])
-            current, earlier = scores.alias("now"), scores.alias("earlier")
-            same_customer = sa.and_(
-                earlier.c.customer_id == current.c.customer_id, earlier.c.run_id == earlier_run.id
-            )
-            flow_query = (
-                sa.select(earlier.c.stage, current.c.stage, sa.func.count())
-                .select_from(current.join(earlier, same_customer, isouter=True))
-                .where(current.c.run_id == run.id)
-                .group_by(earlier.c.stage, current.c.stage)
-            )
-            flows = [(row[0], str(row[1]), int(row[2])) for row in connection.execute(flow_query)]
+            flows = read_flows(connection, run.id, source.id)
         position = {stage: k for k, stage in enumerate(run.stage_ids)}
         flows.sort(key=lambda flow: (position.get(flow[0] or "", -1), position[flow[1]]))
-        return StageFlows(earlier_run.as_of, flows)
+        return StageFlows(source.as_of, flows)
 
     def customer(self, customer_id: str) -> CustomerRecord | None:
         """Return the last published score of a customer and the history, or None if unknown."""
@@ -490,7 +475,7 @@ class Store:
         column, customer = scores.c[order.column], scores.c.customer_id
         base = (
             sa.select(customer, column)
-            .where(scores.c.run_id == run_id, *filters.conditions())
+            .where(scores.c.run_id == run_id, *filters.conditions(run_id))
             .limit(limit)
         )
         rows: list[tuple[str, Any]] = []

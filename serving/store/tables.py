@@ -1,8 +1,11 @@
-"""The tables of published scores, in a store of version 5; those of plans are in
+"""The tables of published scores, in a store of version 6; those of plans are in
 :mod:`stagecast.serving.store.plan_tables`, and :mod:`stagecast.serving.store.opening` opens it.
 
     runs --< scores      the columns by which lists are filtered and ordered
          \\-< documents   the whole score as the JSON object of the API, without sentences
+
+Pages of the newest runs are read from their lists (:mod:`stagecast.serving.store.lists`), which
+have the indices; of scores there is the primary key alone, in whose order they are inserted.
 
 The current run is the one with the highest id that has a ``published_at``, which is set after all
 rows of the run are written.
@@ -17,7 +20,7 @@ import sqlalchemy as sa
 
 from stagecast.features.clock import to_utc
 
-VERSION = 5
+VERSION = 6
 
 
 class Instant(sa.TypeDecorator[datetime]):
@@ -100,31 +103,6 @@ scores = sa.Table(
     sa.Column("window_closes", sa.String(10)),
     # SQLite stores the rows in the order of the primary key, without a separate index
     sqlite_with_rowid=False,
-)
-sa.Index("scores_by_customer", scores.c.customer_id, scores.c.run_id)
-# the indices of the order also contain the filters, so that a rare band needs no scan of the rows
-for _name, _ranked in (
-    ("scores_by_risk", scores.c.value_at_risk),
-    ("scores_by_win_back", scores.c.win_back),
-    ("scores_by_probability", scores.c.churn_probability),
-    ("scores_by_clv", scores.c.clv),
-):
-    sa.Index(
-        _name,
-        scores.c.run_id,
-        _ranked.desc(),
-        scores.c.customer_id,
-        scores.c.stage,
-        scores.c.state,
-        scores.c.churn_band,
-    )
-sa.Index(
-    "scores_by_stage",
-    scores.c.run_id,
-    scores.c.stage,
-    scores.c.value_at_risk.desc(),
-    scores.c.customer_id,
-    scores.c.clv,
 )
 
 documents = sa.Table(

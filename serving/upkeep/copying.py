@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from stagecast.features.errors import DataRefusedError, UsageError
 from stagecast.serving.settled.ledger import entries
+from stagecast.serving.store.lists import building
 from stagecast.serving.store.opening import BUSY_MILLISECONDS, TABLES
 from stagecast.serving.store.plan_tables import settled
 from stagecast.serving.store.tables import VERSION, runs, store_version
@@ -106,6 +107,22 @@ def finish_file(file: Path) -> None:
         connection.execute("PRAGMA journal_mode=DELETE")
 
 
+def match_pages(file: Path, other: Path) -> None:
+    """Give an SQLite database that nobody else uses pages as long as those of another.
+
+    SQLite copies no pages over a database with a write-ahead log whose pages have another length,
+    and those of an earlier version's backup do.
+    """
+    with closing(_connect(other, "rw")) as connection:
+        length = int(connection.execute("PRAGMA page_size").fetchone()[0])
+    with closing(_connect(file, "rw")) as connection:
+        if int(connection.execute("PRAGMA page_size").fetchone()[0]) == length:
+            return
+        connection.execute("PRAGMA journal_mode=DELETE")
+        connection.execute(f"PRAGMA page_size={length}")
+        connection.execute("VACUUM")
+
+
 def empty_log(file: Path) -> None:
     """Move the write-ahead log of an SQLite database into it, if nobody reads the log."""
     with closing(_connect(file, "rw")) as connection:
@@ -122,7 +139,11 @@ def _connect(file: Path, mode: str) -> sqlite3.Connection:
 
 
 def copy_rows(source: sa.Connection, target: sa.Connection) -> None:
-    """Replace all rows of a store by those of another, in the transaction of the target."""
+    """Replace all rows of a store by those of another, in the transaction of the target.
+
+    The lists of the target go with its rows; they are built anew when the store is opened.
+    """
+    building.drop_all(target)
     for table in reversed(TABLES):
         target.execute(table.delete())
     for table in TABLES:

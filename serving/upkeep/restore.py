@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from stagecast.features.errors import DataRefusedError, UsageError
 from stagecast.serving.store.deleting import customer_tables, delete_rows
 from stagecast.serving.store.erased import Notes, matching, read_notes, write_notes
+from stagecast.serving.store.lists import building
 from stagecast.serving.store.opening import open_engine
 from stagecast.serving.store.tables import VERSION
 from stagecast.serving.upkeep import copying
@@ -96,6 +97,7 @@ def restore(
             copying.copy_pages(file, work)
             erased_again, counts = _prepare(work, before, erased)
             _put_in_place(work, target, url)
+        building.build_missing(target)
         with target.connect() as connection:
             if copying.row_counts(connection) != counts:
                 raise DataRefusedError(
@@ -198,6 +200,7 @@ def _put_in_place(work: Path, target: sa.Engine, url: str) -> None:
     store = copying.sqlite_path(url)
     if store is not None:
         target.dispose()
+        copying.match_pages(work, store)
         copying.copy_pages(work, store)
         copying.empty_log(store)
         return

@@ -109,6 +109,49 @@ def test_all_can_be_reached_by_keyboard(page: Page) -> None:
     assert not meaning.is_visible()
 
 
+def test_the_slider_fills_in_how_many_are_contacted(page: Page) -> None:
+    page.goto("/plans/new?contacts=10&contact_cost=1&holdout_percent=20")
+    slider = page.get_by_role("slider", name="Customers on the list")
+    before = page.locator(".curve .now").get_attribute("x1")
+    slider.focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    on_list = int(slider.input_value())
+    assert page.locator(".slide output").first.inner_text() == str(on_list)
+    contacts = round(0.8 * on_list)
+    assert page.get_by_label("At most so many contacts").input_value() == str(contacts)
+    assert page.locator(".curve .now").get_attribute("x1") != before
+    page.get_by_role("button", name="Plan for this many").click()
+    page.wait_for_url(f"**contacts={contacts}&**")
+    assert page.locator(".tiles dd").first.inner_text() == str(contacts)
+
+
+def test_back_keeps_the_filters(page: Page) -> None:
+    page.goto("/customers")
+    page.get_by_label("Churn risk").first.select_option("high")
+    page.get_by_role("button", name="Show", exact=True).first.click()
+    page.wait_for_url("**/customers?band=high")
+    page.locator(".ranked tbody th a").first.click()
+    page.wait_for_url("**/customers/*")
+    page.go_back()
+    page.wait_for_url("**/customers?band=high")
+    assert page.get_by_label("Churn risk").first.input_value() == "high"
+    assert page.get_by_label("Churn risk").first.is_enabled()
+
+
+def test_on_a_phone_a_customer_can_be_ticked(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.goto("/customers")
+    box = page.get_by_role("checkbox", name="Choose").first
+    card = page.locator(".ranked tbody tr").first.bounding_box()
+    place = box.bounding_box()
+    assert card is not None
+    assert place is not None
+    assert place["x"] + place["width"] <= card["x"] + card["width"], "no part is cut off"
+    box.check()
+    assert page.locator("form.chosen output").inner_text() == "1 chosen"
+
+
 @pytest.mark.parametrize("width", [390, 1280])
 def test_no_place_is_wider_than_the_screen_or_without_a_name(page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})

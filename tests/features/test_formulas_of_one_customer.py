@@ -7,7 +7,7 @@ import pytest
 
 from stagecast.features.catalog import formula
 from stagecast.features.errors import UsageError
-from stagecast.features.one_customer.formulas import straight_line
+from stagecast.features.one_customer.formulas import first_that_holds, straight_line
 
 HOSTILE = "__import__('os').system('exit 7')"
 NAMES = (
@@ -84,3 +84,34 @@ def test_a_formula_too_long_to_be_written_out_is_left_to_arrays() -> None:
     assert formula.evaluate(text, {"a": np.array([2.0])}).tolist() == [600.0]
     with pytest.raises(NotImplementedError, match="nested too deeply"):
         straight_line([("y", text)])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_in_a_rule_is_a_key_whatever_it_holds(name: str) -> None:
+    first = first_that_holds([[[(name, ">", 1.0)]], [[(name, "==", 1.0)]]])
+    assert [first({name: value}) for value in (2.0, 1.0, 0.0, np.nan)] == [0, 1, -1, -1]
+
+
+def test_rules_reach_nothing_but_numbers() -> None:
+    first = first_that_holds([[[("a", ">", np.inf), ("b", "<=", -0.5)]]])
+    assert set(first.__globals__) - {"__builtins__", "evaluate"} == {"inf"}
+    assert first.__globals__["__builtins__"] == {}
+    assert [first({"a": 1.0, "b": b}) for b in (-0.5, 0.0)] == [0, -1]
+
+
+@pytest.mark.parametrize("operator", ["!=", "in", "> 1 or", "", "is"])
+def test_a_comparison_that_is_none_is_refused(operator: str) -> None:
+    with pytest.raises(NotImplementedError, match="no comparison"):
+        first_that_holds([[[("a", operator, 1.0)]]])
+
+
+def test_a_bound_that_is_null_holds_for_nobody() -> None:
+    first = first_that_holds([[[("a", ">", np.nan)]], [[("a", "<=", np.nan)]]])
+    assert first({"a": 1.0}) == -1
+
+
+def test_of_a_clause_one_comparison_and_of_a_rule_every_clause_holds() -> None:
+    first = first_that_holds([[[("a", ">", 1.0), ("b", ">", 1.0)], [("c", "<", 0.0)]], []])
+    facts = [(2.0, 0.0, -1.0), (0.0, 2.0, -1.0), (2.0, 2.0, 0.0), (0.0, 0.0, -1.0)]
+    positions = [first(dict(zip("abc", values, strict=True))) for values in facts]
+    assert positions == [0, 0, 1, 1]  # a rule without clauses holds for everybody

@@ -36,12 +36,12 @@ def retail() -> Scheme:
 
 
 def a_score(
-    customer_id: str, rng: np.random.Generator, as_of: datetime = AS_OF, **given: Any
+    customer_id: str, rng: np.random.Generator, as_of: datetime = AS_OF, **columns: Any
 ) -> dict[str, Any]:
-    """Return one customer's score as a row of the contract; ``given`` replaces what would be
+    """Return one customer's score as a row of the contract; ``columns`` replaces what would be
     drawn.
     """
-    stage = given.get(
+    stage = columns.get(
         "stage", STAGES[rng.choice(8, p=[0.05, 0.2, 0.2, 0.08, 0.15, 0.2, 0.1, 0.02])]
     )
     state = STATE_OF.get(stage, "active")
@@ -120,7 +120,7 @@ def a_score(
     }
     draws = rng.dirichlet(np.ones(8))
     row |= {f"p_stage_{name}": float(p) for name, p in zip(STAGES, draws, strict=True)}
-    return row | given
+    return row | columns
 
 
 def table(rows: Sequence[dict[str, Any]]) -> pa.Table:

@@ -98,7 +98,7 @@ def test_the_report_and_the_card_say_what_churn_is(home: Path) -> None:
 
 def test_a_request_is_scored_by_its_contract(home: Path, events: pd.DataFrame) -> None:
     scores = pd.read_parquet(home / "out" / "scores.parquet").set_index("customer_id")
-    some = scores[scores["state"] == "active"].index[:20]
+    active_ids = scores[scores["state"] == "active"].index[:20]
     asked = [
         {
             "customer_id": who,
@@ -107,19 +107,19 @@ def test_a_request_is_scored_by_its_contract(home: Path, events: pd.DataFrame) -
                 for row in events[events["customer_id"] == who].to_dict("records")
             ],
         }
-        for who in some
+        for who in active_ids
     ]
     settings = Settings(store=f"sqlite:///{home / 'stagecast.db'}", model=home / "out" / "model")
     with client(create_app(settings, scorer_loader=load_scorer)) as api:
         answer = api.post("/v1/score", json={"as_of": AS_OF, "customers": asked})
         assert answer.status_code == 200, answer.text
         actual = {item["customer_id"]: item for item in answer.json()["scores"]}
-        p = [actual[who]["churn_probability"] for who in some]
-        np.testing.assert_allclose(p, scores.loc[some, "churn_probability"], rtol=1e-9)
+        p = [actual[who]["churn_probability"] for who in active_ids]
+        np.testing.assert_allclose(p, scores.loc[active_ids, "churn_probability"], rtol=1e-9)
         assert {item["churn"] for item in actual.values()} == {"cancellation"}
         model = api.get("/v1/model").json()
         assert (model["churn"], model["method"]) == ("cancellation", "blend")
-        page = api.get(f"/customers/{some[0]}", headers={"accept": "text/html"})
+        page = api.get(f"/customers/{active_ids[0]}", headers={"accept": "text/html"})
         assert "the contract is cancelled within 150 days" in page.text
 
 

@@ -31,17 +31,17 @@ class Client:
     def __init__(self, portal: Any, http: httpx.AsyncClient) -> None:
         self._portal, self._http = portal, http
 
-    def request(self, method: str, path: str, **given: Any) -> httpx.Response:
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         async def send() -> httpx.Response:
-            return await self._http.request(method, path, **given)
+            return await self._http.request(method, path, **options)
 
         return self._portal.call(send)
 
-    def get(self, path: str, **given: Any) -> httpx.Response:
-        return self.request("GET", path, **given)
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("GET", path, **options)
 
-    def post(self, path: str, **given: Any) -> httpx.Response:
-        return self.request("POST", path, **given)
+    def post(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("POST", path, **options)
 
     def post_text(self, path: str, text: str | bytes) -> httpx.Response:
         return self.post(path, content=text, headers={"content-type": "application/json"})

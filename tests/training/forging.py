@@ -6,7 +6,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from stagecast.training.bundle import CARD, MANIFEST
+from stagecast.training.bundle import CARD, MANIFEST, SEAL
 
 
 def make_hashes_fit(folder: Path) -> None:
@@ -20,4 +20,5 @@ def make_hashes_fit(folder: Path) -> None:
         if name != CARD:
             digest.update(f"{name}\0{len(content)}\0".encode() + content)
     manifest["model_version"] = digest.hexdigest()[:12]
+    manifest.pop(SEAL, None)  # as of a bundle of before
     (folder / MANIFEST).write_text(json.dumps(manifest))

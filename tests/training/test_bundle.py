@@ -24,6 +24,7 @@ from stagecast.training.bundle import (
     MANIFEST,
     MAX_FILE_BYTES,
     MODELS,
+    SEAL,
     Bundle,
     load_bundle,
     save_bundle,
@@ -65,6 +66,7 @@ def rewritten(folder: Path, name: str, change: Callable[[dict[str, Any]], object
     """Change a JSON file and make every hash in the manifest fit again, the version included."""
     data = json.loads((folder / name).read_text())
     change(data)
+    data.pop(SEAL, None)
     (folder / name).write_text(json.dumps(data))
     if name == MANIFEST:
         return
@@ -148,9 +150,9 @@ def test_a_missing_file_is_refused(folder: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("kept", [0, 100])
-def test_a_truncated_file_is_refused(folder: Path, name: str, kept: int) -> None:
-    (folder / name).write_bytes((folder / name).read_bytes()[:kept])
+@pytest.mark.parametrize("n_bytes", [0, 100])
+def test_a_truncated_file_is_refused(folder: Path, name: str, n_bytes: int) -> None:
+    (folder / name).write_bytes((folder / name).read_bytes()[:n_bytes])
     with pytest.raises(DataRefusedError, match=name):
         load_bundle(folder)
 
@@ -234,6 +236,26 @@ def test_a_manifest_that_does_not_hold_is_refused(
 ) -> None:
     rewritten(folder, MANIFEST, change)
     with pytest.raises(DataRefusedError, match="train it again"):
+        load_bundle(folder)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("as_of", "2021-12-30T00:00:00+00:00"),
+        ("data_cutoff", "2020-01-01T00:00:00+00:00"),
+        ("money", {}),
+        ("golden", None),
+        ("sha256", "0"),
+    ],
+)
+def test_a_field_of_the_manifest_that_was_changed_is_noticed(
+    folder: Path, field: str, value: object
+) -> None:
+    manifest = json.loads((folder / MANIFEST).read_text())
+    assert manifest[field] != value
+    (folder / MANIFEST).write_text(json.dumps({**manifest, field: value}))
+    with pytest.raises(DataRefusedError, match="is not as it was written"):
         load_bundle(folder)
 
 

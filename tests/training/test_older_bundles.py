@@ -22,8 +22,8 @@ FOLDER = Path(__file__).with_name("bundles")
 
 
 def test_every_format_that_is_read_stands_here() -> None:
-    kept = {int(path.name.removeprefix("format-")) for path in FOLDER.glob("format-?")}
-    assert kept == set(range(OLDEST_FORMAT, FORMAT + 1))
+    stored_formats = {int(path.name.removeprefix("format-")) for path in FOLDER.glob("format-?")}
+    assert stored_formats == set(range(OLDEST_FORMAT, FORMAT + 1))
 
 
 @pytest.mark.parametrize("number", range(OLDEST_FORMAT, FORMAT + 1))

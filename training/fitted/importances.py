@@ -58,6 +58,22 @@ def importances(models: Models) -> pd.DataFrame:
     return table.loc[order].reset_index(drop=True)
 
 
+def weights(models: Models) -> pd.DataFrame:
+    """Return the weights of the members of the models of churn, orders and spend.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``part``, ``member`` and ``weight``; the weights of a part sum to 1.
+    """
+    churn = (models.cancellation or models.churn).weights
+    rows = [("churn", name, weight) for name, weight in churn.items()]
+    for part, factor in (("orders", models.value.orders), ("spend", models.value.spend)):
+        own = {} if factor.own is None else factor.own.weights
+        rows += [(part, "ours", 1.0 - sum(own.values())), *((part, *item) for item in own.items())]
+    return pd.DataFrame(rows, columns=["part", "member", "weight"])
+
+
 def _of_member(member: Any) -> Iterator[tuple[str, float, float, float]]:
     """Yield feature, gain, effect and share."""
     nan = float("nan")

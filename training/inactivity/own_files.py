@@ -1,6 +1,6 @@
 """Members of the user on disk, written with skops: the only file here that holds code.
 
-skops writes the objects that a classifier consists of, with the names of their classes, and reads
+skops writes the objects that an estimator consists of, with the names of their classes, and reads
 back classes that it trusts: those of scikit-learn, SciPy, NumPy and Python's own. Reading runs the
 constructors of these classes, so it is left to those who trust the author of the file.
 """
@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stagecast.training.inactivity.members import OwnMembersError, OwnOdds
+from stagecast.training.inactivity.members import OwnMembersError
 
 
-def write_estimators(own: Mapping[str, OwnOdds]) -> bytes:
-    """Return the classifiers of these members as the content of a file.
+def write_estimators(own: Mapping[str, Any]) -> bytes:
+    """Return the estimators of these members as the content of a file.
 
     Raises
     ------
@@ -29,7 +29,7 @@ def write_estimators(own: Mapping[str, OwnOdds]) -> bytes:
     except Exception as error:
         raise OwnMembersError(
             f"the members {', '.join(own)} cannot be written with skops "
-            f"({type(error).__name__}: {error}); a classifier must consist of classes and "
+            f"({type(error).__name__}: {error}); an estimator must consist of classes and "
             "functions that can be imported, not of lambdas"
         ) from error
 
@@ -37,7 +37,7 @@ def write_estimators(own: Mapping[str, OwnOdds]) -> bytes:
 def read_estimators(
     content: bytes, names: Sequence[str], trusted: Sequence[str], folder: Path
 ) -> dict[str, Any]:
-    """Return the classifiers of a file, by name of the member.
+    """Return the estimators of a file, by name of the member.
 
     Parameters
     ----------

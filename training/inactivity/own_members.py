@@ -57,8 +57,7 @@ class EstimatorOdds:
 
     def margin(self, columns: Mapping[str, Array], threads: int = 0) -> Array:
         """Return the log odds of no purchase, shape (rows,)."""
-        matrix = np.column_stack([columns[name] for name in self.columns])
-        return self._margin(matrix)
+        return self._margin(np.column_stack([columns[name] for name in self.columns]))
 
     def _margin(self, matrix: Array) -> Array:
         usual = np.array(self.usual)
@@ -177,27 +176,55 @@ def fit_estimator(
     UsageError
         It was loaded without its classifier, or the fit failed.
     """
+    target = inactive.astype(np.int64)
+    fitted, usual, fills = fitted_clone(name, estimator, columns, names, target, seed)
+    return EstimatorOdds(name, fitted, tuple(names), usual, fills)
+
+
+def matrix_of(
+    columns: Mapping[str, Array], names: Sequence[str], usual: Sequence[float], *, fills: bool
+) -> Array:
+    """Return the columns of these names, shape (rows, names), with ``usual`` for nulls or not."""
+    matrix = np.column_stack([columns[name] for name in names])
+    return np.where(np.isnan(matrix), np.array(usual), matrix) if fills else matrix
+
+
+def fitted_clone(
+    name: str,
+    estimator: Any,
+    columns: Mapping[str, Array],
+    names: Sequence[str],
+    target: NDArray[Any],
+    seed: int,
+) -> tuple[Any, tuple[float, ...], bool]:
+    """Return a fitted clone of an estimator, the medians, and whether nulls become these.
+
+    Parameters are those of :func:`fit_estimator`; ``target`` has the shape (rows,).
+
+    Raises
+    ------
+    UsageError
+        It was loaded without its estimator, or the fit failed.
+    """
     from sklearn.base import clone
 
     if estimator is None:
         raise UsageError(
-            f"member '{name}' was loaded without its classifier; hand it over again: "
-            f"set_params(members={{..., '{name}': sc.member(classifier)}})"
+            f"member '{name}' was loaded without its estimator; hand it over again with "
+            f"set_params, as '{name}': sc.member(estimator)"
         )
-    matrix = np.column_stack([columns[column] for column in names])
     # a column that varies has a value
-    usual = tuple(float(value) for value in np.nanmedian(matrix, axis=0))
+    usual = tuple(float(np.nanmedian(columns[column])) for column in names)
     fills = not _takes_nulls(estimator)
-    filled = np.where(np.isnan(matrix), np.array(usual), matrix) if fills else matrix
-    frame = pd.DataFrame(filled, columns=list(names))
+    frame = pd.DataFrame(matrix_of(columns, names, usual, fills=fills), columns=list(names))
     try:
-        fitted = _seeded(clone(estimator), seed).fit(frame, inactive.astype(np.int64))
+        fitted = _seeded(clone(estimator), seed).fit(frame, target)
     except Exception as error:
         raise UsageError(
             f"member '{name}' cannot be fitted on {len(frame):,} rows of {len(names)} features: "
             f"{type(error).__name__}: {error}"
         ) from error
-    return EstimatorOdds(name, fitted, tuple(names), usual, fills)
+    return fitted, usual, fills
 
 
 def _seeded(estimator: Any, seed: int) -> Any:

@@ -120,7 +120,11 @@ def _against(difference: float, label: str) -> str:
 
 def _of_total(off: float) -> str:
     share = f"{abs(off):.0%}"
-    return "what came" if share == "0%" else f"{share} {'above' if off > 0 else 'below'} what came"
+    return (
+        "within half a per cent of what came"
+        if share == "0%"
+        else f"{share} {'above' if off > 0 else 'below'} what came"
+    )
 
 
 def _by_log_loss(

@@ -13,7 +13,7 @@ from scipy.optimize import minimize_scalar
 from stagecast.features.arrays import Array
 from stagecast.training.learners import boosting
 from stagecast.training.learners.boosted import Boosted
-from stagecast.training.learners.factor import MAX_LOG, Factor
+from stagecast.training.learners.factor import MAX_LOG, SMALLEST, Factor
 
 Objective = Literal["poisson", "gamma"]
 
@@ -26,7 +26,6 @@ PULL: Final = 20.0
 PRIOR_POWER: Final = 0.5
 LEVEL_SPREAD: Final = 0.15
 """Standard deviation, in logs, of the levels that logs are expected to have."""
-SMALLEST: Final = 1e-6
 TREES: Final = 100
 LEARNING_RATE: Final = 0.08
 
@@ -113,19 +112,20 @@ def fit_factor_and_before(
     The second is what stood before the outcomes of ``later``; without trees where no earlier rows
     can teach some.
     """
-    if not _is_enough(rows):
+    if not is_enough(rows):
         return Factor(), Factor()
-    trees_before = None
-    if earlier is not None and later is not None and _is_enough(earlier) and len(later.outcome):
-        trees_before = _fit_trees(earlier, objective, seed)
-        judged, correction = later, _log_factor(trees_before, later)
-    else:
-        judged, correction = rows, _out_of_fold(rows, objective, seed)
-    power = _best_power(judged, correction, objective)
+    of_past: list[Boosted] = []
+
+    def correction(inside: Rows, outside: Rows) -> Array:
+        of_past.append(fit_trees(inside, objective, seed))
+        return log_factor(of_past[-1], outside)
+
+    judged, corrections = unseen(rows, earlier, later, correction)
+    power = _best_power(judged, corrections, objective)
     if not power > 0:
         return Factor(), Factor()
-    before = Factor() if trees_before is None else Factor(1.0, trees_before, power)
-    return Factor(1.0, _fit_trees(rows, objective, seed), power), before
+    before = Factor(1.0, of_past[0], power) if judged is later else Factor()
+    return Factor(1.0, fit_trees(rows, objective, seed), power), before
 
 
 def shrunk_level(outcome: Array, expected: Array, spread: float = LEVEL_SPREAD) -> float:
@@ -153,11 +153,13 @@ def shrunk_level(outcome: Array, expected: Array, spread: float = LEVEL_SPREAD) 
     return float(ratio ** (spread**2 / (spread**2 + variance)))
 
 
-def _is_enough(rows: Rows) -> bool:
+def is_enough(rows: Rows) -> bool:
+    """Return whether there are enough rows with an outcome to learn more than a level."""
     return bool(rows.names) and int((rows.outcome > 0).sum()) >= FEWEST_POSITIVE
 
 
-def _fit_trees(rows: Rows, objective: Objective, seed: int) -> Boosted:
+def fit_trees(rows: Rows, objective: Objective, seed: int) -> Boosted:
+    """Return trees of the log of the factor, fitted at the level of the rows."""
     start = np.log(rows.start * rows.ratio)
     return boosting.fit(
         rows.columns,
@@ -172,26 +174,42 @@ def _fit_trees(rows: Rows, objective: Objective, seed: int) -> Boosted:
     )
 
 
-def _log_factor(trees: Boosted, rows: Rows) -> Array:
+def log_factor(trees: Boosted, rows: Rows) -> Array:
+    """Return the log of the correction of each row by trees, shape (rows,)."""
     return np.clip(trees.raw(rows.columns), -MAX_LOG, MAX_LOG)
 
 
-def _out_of_fold(rows: Rows, objective: Objective, seed: int) -> Array:
-    """Return the log of the correction of each row by trees fitted on other customers."""
+def unseen(
+    rows: Rows, earlier: Rows | None, later: Rows | None, learned: Callable[[Rows, Rows], Array]
+) -> tuple[Rows, Array]:
+    """Return rows, and what a learner says of them that it was not fitted on.
+
+    These are the rows of a later date by a learner of the earlier ones, or else all rows, each by
+    a learner of other customers.
+
+    Parameters
+    ----------
+    rows, earlier, later
+        As in :func:`fit_factor`.
+    learned
+        Fits on its first rows and returns a value for each of its second ones.
+    """
+    if earlier is not None and later is not None and is_enough(earlier) and len(later.outcome):
+        return later, learned(earlier, later)
     _, rank = np.unique(rows.customer, return_inverse=True)
-    correction = np.zeros(len(rows.outcome))
+    values = np.zeros(len(rows.outcome))
     for fold in range(FOLDS):
         outside = np.flatnonzero(rank % FOLDS == fold)
         inside = rows.of(np.flatnonzero(rank % FOLDS != fold))
         if len(outside) and inside.outcome.any():
-            correction[outside] = _log_factor(_fit_trees(inside, objective, seed), rows.of(outside))
-    return correction
+            values[outside] = learned(inside, rows.of(outside))
+    return rows, values
 
 
 def _best_power(rows: Rows, correction: Array, objective: Objective) -> float:
     """Return the power with the least deviance at equal totals; 0 where it gains nothing."""
     share = rows.weight / rows.weight.sum()
-    deviance = _DEVIANCES[objective]
+    deviance = DEVIANCES[objective]
 
     def loss(power: float) -> float:
         mean = rows.start * np.exp(power * correction)
@@ -217,7 +235,7 @@ def _gamma_deviance(outcome: Array, mean: Array) -> Array:
     return np.asarray(outcome / mean + np.log(mean))
 
 
-_DEVIANCES: dict[Objective, Callable[[Array, Array], Array]] = {
+DEVIANCES: dict[Objective, Callable[[Array, Array], Array]] = {
     "poisson": _poisson_deviance,
     "gamma": _gamma_deviance,
 }

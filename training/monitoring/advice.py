@@ -10,6 +10,7 @@ from stagecast.training.monitoring.calibration import Compared
 from stagecast.training.monitoring.estimated import EstimatedQuality, Expected
 from stagecast.training.monitoring.faults import Fault
 from stagecast.training.monitoring.movement import SMALL, Movement
+from stagecast.training.monitoring.season import Season
 
 Action = Literal["keep", "retrain", "repair"]
 Cause = Literal["fault", "quality", "calendar", "drift"]
@@ -76,6 +77,8 @@ class Checked:
     year_before
         Share of the customers who were active a year before that date and left in the same days;
         None: the log does not reach back.
+    season
+        What the season explains of a miss; None: the log does not reach a year back.
     """
 
     as_of: str
@@ -85,11 +88,24 @@ class Checked:
     brier: float
     expected: EstimatedQuality | None
     year_before: float | None = None
+    season: Season | None = None
 
     @property
     def holds(self) -> bool:
-        """Whether neither the level, nor the order, nor the money is off."""
-        return not (self.compared.off or self.compared.money_off or self.ranks_worse)
+        """Whether neither the level, nor the order, nor the money is off, but for the season."""
+        return not (self.off or self.money_off or self.ranks_worse)
+
+    @property
+    def off(self) -> bool:
+        """Whether other numbers left than were expected, and the season does not explain it."""
+        explained = self.season is not None and self.season.explains_leaving
+        return self.compared.off and not explained
+
+    @property
+    def money_off(self) -> bool:
+        """Whether other money came than was expected, and the season does not explain it."""
+        explained = self.season is not None and self.season.explains_money
+        return self.compared.money_off and not explained
 
     @property
     def ranks_worse(self) -> bool:
@@ -170,7 +186,7 @@ def _quality(checked: Checked | None, horizon_days: int, age_days: float) -> lis
         )
         return [Reason("quality", "keep", sentence)]
     group, date, reasons = checked.compared, checked.as_of, []
-    if group.off:
+    if checked.off:
         reasons.append(
             f"of {group.customers:,} active customers as of {date}, {group.said:,.0f} were "
             f"expected to leave ({group.low:,.0f} to {group.high:,.0f} by chance), and "
@@ -181,12 +197,14 @@ def _quality(checked: Checked | None, horizon_days: int, age_days: float) -> lis
             f"as of {date} the model ranked customers with an AUC of {checked.auc:.3f}, where "
             f"{checked.expected.auc.value:.3f} was to be expected."
         )
-    if group.money_off and group.money_ratio is not None:
+    if checked.money_off and group.money_ratio is not None:
         reasons.append(
             f"customers as of {date} spent {group.money_ratio:.0%} of what was expected of them."
         )
     if reasons:
         return [Reason("quality", "retrain", text) for text in reasons]
+    if (group.off or group.money_off) and checked.season is not None:
+        return [Reason("quality", "keep", _of_season(checked, checked.season))]
     if group.customers == 0:
         return [Reason("quality", "keep", f"no customer was active as of {date}.")]
     return [
@@ -198,6 +216,26 @@ def _quality(checked: Checked | None, horizon_days: int, age_days: float) -> lis
             f"to leave, and {group.left:,} did.",
         )
     ]
+
+
+def _of_season(checked: Checked, season: Season) -> str:
+    """Return that a miss is what the same season brought a year before."""
+    group, then, parts = checked.compared, season.compared, []
+    if group.off:
+        parts.append(
+            f"of {group.customers:,} active customers as of {checked.as_of} {group.said:,.0f} were "
+            f"expected to leave, and {group.left:,} did ({group.left / group.customers:.0%}"
+            f"{_year_before(checked)})"
+        )
+    if group.money_off and group.money_ratio is not None and then.money_ratio is not None:
+        parts.append(
+            f"customers as of {checked.as_of} spent {group.money_ratio:.0%} of what was expected "
+            f"of them, and {then.money_ratio:.0%} of what came from as many a year before"
+        )
+    return (
+        f"its scores missed by the season, and held in the season of the training: "
+        f"{'; '.join(parts)}."
+    )
 
 
 def _calendar(age_days: float, horizon_days: int, limit: int) -> Reason:

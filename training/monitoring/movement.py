@@ -10,10 +10,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from stagecast.features.arrays import Array
+from stagecast.features.arrays import Array, Integers
 from stagecast.training.monitoring.distances import (
+    BINS,
+    ROWS_PER_BIN,
     Distance,
     categories_apart,
+    independent_rows,
     numbers_apart,
 )
 
@@ -24,7 +27,11 @@ SMALL, LARGE = 0.10, 0.25
 on large (Siddiqi, 2006, "Credit Risk Scorecards").
 """
 AS_BEFORE = 0.8
-NEAR_SEASON = 0.5
+NEAR_SEASON = NEAR_SAME = 0.5
+SAME_AGE = 0.05
+"""Share of a customer's age, beside one day, by which the age of another may differ."""
+LEAST_COVERED = 0.5
+"""Share of the customers now whose age others had at the training; of fewer nothing is said."""
 OLDER = 1.1
 """An age may rise by this many times the days that passed, since the active are not the same."""
 
@@ -48,6 +55,9 @@ class Dates:
         At the newest date whose outcomes are known, where the scores held; None: there is none.
     sizes
         Numbers of independent rows of the column at the training and now; None: all rows.
+    ages
+        Days since the customer's contract, or purchases, began, of the rows at the training and
+        now; None: not known.
     """
 
     training: Column
@@ -56,6 +66,7 @@ class Dates:
     before: Column | None = None
     settled: Column | None = None
     sizes: tuple[float, float] | None = None
+    ages: tuple[Array, Array] | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +89,8 @@ class Movement:
         training. None: not known.
     reading
         ``quiet``: no more than chance; ``small``: index below :data:`SMALL`; ``older``: it is an
-        age, and rises by no more than the time that passed; ``held``: it is where
+        age, and rises by no more than the time that passed, or customers of the same age are as
+        they were, and there are more old ones now; ``held``: it is where
         it was at the newest date whose outcomes are known, and the scores held there; ``season``:
         it is nearer to the same season a year ago; ``as before``: it moved as far in as long
         before the training; ``moved``: none of these explains it.
@@ -149,6 +161,9 @@ def _movement(label: Label, dates: Dates, alpha: float) -> Movement | None:
     before, now, center = _centers(dates.training, dates.now)
     older = before is not None and now is not None and now - before <= OLDER * label.ages_days
     older = older and label.ages_days > 0
+    at_same_age = None if dates.ages is None else same_age_index(dates, dates.ages)
+    if at_same_age is not None:
+        older = older or at_same_age < min(NEAR_SAME * since.psi, LARGE)
     return Movement(
         name=label.name,
         unit=label.unit,
@@ -163,6 +178,49 @@ def _movement(label: Label, dates: Dates, alpha: float) -> Movement | None:
         reading=_reading(since, year_ago, earlier, settled, older=older),
         uses=label.uses,
     )
+
+
+def same_age_index(dates: Dates, ages: tuple[Array, Array]) -> float | None:
+    """Return the index between customers of the same age, without what chance adds on average.
+
+    Each of the customers now stands beside the one of the training whose age is nearest. None for
+    categories, and where too few have somebody of their age.
+
+    Parameters
+    ----------
+    dates
+        Values of the column at the training and now.
+    ages
+        Days, of the same rows.
+    """
+    if dates.training.dtype == object or dates.now.dtype == object:
+        return None
+    pairs = _of_same_age(*ages)
+    if len(pairs[0]) < LEAST_COVERED * len(ages[1]):
+        return None
+    then = dates.training.astype(np.float64)[pairs[0]]
+    sizes = independent_rows(np.bincount(pairs[0])), float(len(pairs[1]))
+    apart = numbers_apart(then, dates.now.astype(np.float64)[pairs[1]], FAMILY_ALPHA, sizes)
+    if apart is None:
+        return None
+    bins = np.clip(min(sizes) // ROWS_PER_BIN, 2, BINS)
+    return max(apart.psi - float(bins - 1) * (1 / sizes[0] + 1 / sizes[1]), 0.0)
+
+
+def _of_same_age(training: Array, now: Array) -> tuple[Integers, Integers]:
+    """Return the rows of the training and now that stand beside each other."""
+    known, rows = (np.flatnonzero(np.isfinite(part)) for part in (training, now))
+    if not len(known):
+        return known, known
+    order = known[np.argsort(training[known], kind="stable")]
+    of_order = training[order]
+    above = np.clip(np.searchsorted(of_order, now[rows]), 1, max(len(order) - 1, 1))
+    above = np.minimum(above, len(order) - 1)
+    below = np.maximum(above - 1, 0)
+    is_below = now[rows] - of_order[below] <= of_order[above] - now[rows]
+    nearest = order[np.where(is_below, below, above)]
+    alike = np.abs(training[nearest] - now[rows]) <= SAME_AGE * now[rows] + 1
+    return nearest[alike], rows[alike]
 
 
 def _psi(distance: Distance | None) -> float | None:

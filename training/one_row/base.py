@@ -22,6 +22,8 @@ from stagecast.training.learners.btyd.closed_forms import (
 )
 from stagecast.training.one_row.predictions import Outlook
 
+_STEPS = 1.0 + NODES
+
 _log_odds_dead = on_numbers(betageometric.log_odds_dead)
 _none_if_active = on_numbers(betageometric.none_if_active)
 
@@ -72,6 +74,10 @@ class ModelOfOne(ABC):
         rate = np.log1p(spans.annual_rate) / DAYS_PER_YEAR
         self.kept_factor = exprel(float(-rate * value_days))
 
+    def odds_and_silent(self, days: float, x: float, t_x: float, T: float) -> tuple[float, float]:
+        """Return the log odds of having left, and P(no purchase within ``days`` | active)."""
+        return self.odds(x, t_x, T), self.silent(days, x, T)
+
     @abstractmethod
     def odds(self, x: float, t_x: float, T: float) -> float:
         """Return the log odds of having left."""
@@ -97,24 +103,6 @@ class ModelOfOne(ABC):
         r, alpha = self.params[:2]
         return (r + x) / (alpha + T) * self.value_days * self.kept_factor
 
-    def discounted(self, x: float, T: float, alive: float) -> tuple[Array, Array]:
-        """Return the orders within each span, discounted and not, shape (spans,) each."""
-        days, rate = self.spans.days, self.spans.annual_rate
-        if rate == 0:
-            orders = alive * self.orders(days, x, T)
-            return orders, orders
-        daily, scale = self.spans.daily, T + self.least_days
-        half_range = (np.log1p(days / scale) / 2.0)[:, None]
-        growth = np.exp(half_range * (1.0 + NODES))
-        u = scale * (growth - 1.0)
-        of_nodes = alive * self.orders(np.concatenate([u.ravel(), days]), x, T)
-        terms = WEIGHTS * half_range * scale * growth * np.exp(-daily * u)
-        terms *= of_nodes[: u.size].reshape(u.shape)
-        # one after the other, as for many rows
-        interest = terms.cumsum(axis=1)[:, -1]
-        undiscounted = of_nodes[u.size :]
-        return self.spans.at_end * undiscounted + daily * interest, undiscounted
-
 
 class BetaGeometricOfOne(ModelOfOne):
     """BG/NBD or MBG/NBD."""
@@ -130,8 +118,12 @@ class BetaGeometricOfOne(ModelOfOne):
 
     def odds_at(self, x: float, t_x: float, T: Array) -> Array:
         """Return the log odds of having left at several days, shape of ``T``."""
-        own = np.asarray(x), np.asarray(t_x)
-        return betageometric.log_odds_dead(self.params, self.first_coin, *own, T)
+        r, alpha, a, b = self.params
+        coins = x + self.first_coin
+        if not coins > 0:
+            return np.full(T.shape, -np.inf)
+        silence = (r + x) * np.log1p((T - t_x) / (alpha + t_x))
+        return np.asarray(np.log(a) - np.log(b + coins - 1.0) + silence)
 
     def silent(self, days: float, x: float, T: float) -> float:
         """Return P(no purchase within ``days`` | active)."""
@@ -151,6 +143,10 @@ class BetaGeometricOfOne(ModelOfOne):
 class ParetoOfOne(ModelOfOne):
     """Pareto/NBD."""
 
+    def odds_and_silent(self, days: float, x: float, t_x: float, T: float) -> tuple[float, float]:
+        """Return the log odds of having left, and P(no purchase within ``days`` | active)."""
+        return paretonbd.odds_and_none_of_one(self.params, days, x, t_x, T)
+
     def odds(self, x: float, t_x: float, T: float) -> float:
         """Return the log odds of having left."""
         return float(paretonbd.log_odds_dead(self.params, *_rows(x, t_x, T))[0])
@@ -166,7 +162,7 @@ class ParetoOfOne(ModelOfOne):
 
     def rate_if_left(self, x: float, t_x: float, T: float) -> float:
         """Return E[purchases per day while active | left]."""
-        return float(paretonbd.rate_if_left(self.params, *_rows(x, t_x, T))[0])
+        return paretonbd.rate_if_left_of_one(self.params, x, t_x, T)
 
 
 def _rows(*values: float) -> list[Array]:
@@ -179,21 +175,65 @@ def model_of_one(model: Model, spans: Spans, value_days: int) -> ModelOfOne:
     return kind(model, spans, value_days)
 
 
-def outlook(model: ModelOfOne, horizon: int, x: float, t_x: float, T: float) -> Outlook:
-    """Return what a model says of one history.
+class SeveralOfOne:
+    """Several models, asked of one history after the other.
 
     Parameters
     ----------
-    horizon
-        The horizon in days, which is the first of the model's spans.
-    x, t_x, T
-        The history.
+    models
+        The models, of the same spans.
     """
-    odds = model.odds(x, t_x, T)
-    alive = expit(-odds)
-    until, undiscounted = model.discounted(x, T, alive)
-    p_none = model.none(odds, model.silent(float(horizon), x, T))
-    return Outlook(odds, p_none, alive, until, undiscounted)
+
+    def __init__(self, models: Sequence[ModelOfOne]) -> None:
+        self._models, self._spans = models, models[0].spans
+        self._least_days = np.array([model.least_days for model in models])[:, None]
+
+    def outlooks(self, horizon: int, x: float, t_x: float, T: float) -> tuple[Outlook, ...]:
+        """Return what each model says of one history.
+
+        Parameters
+        ----------
+        horizon
+            The horizon in days, which is the first of the models' spans.
+        x, t_x, T
+            The history.
+        """
+        said = [model.odds_and_silent(float(horizon), x, t_x, T) for model in self._models]
+        alive = [expit(-odds) for odds, _ in said]
+        orders = self._discounted(x, T, alive)
+        return tuple(
+            Outlook(odds, model.none(odds, silent), own_alive, until, undiscounted)
+            for model, (odds, silent), own_alive, (until, undiscounted) in zip(
+                self._models, said, alive, orders, strict=True
+            )
+        )
+
+    def _discounted(self, x: float, T: float, alive: Sequence[float]) -> list[tuple[Array, Array]]:
+        """Return the orders within each span by each model, discounted and not, shape (spans,)."""
+        spans, days = self._spans, self._spans.days
+        if spans.annual_rate == 0:
+            plain = [
+                own * model.orders(days, x, T)
+                for model, own in zip(self._models, alive, strict=True)
+            ]
+            return [(orders, orders) for orders in plain]
+        # the nodes of all models at once, shape (models, spans, nodes)
+        scale = T + self._least_days
+        half_range = (np.log1p(days / scale) / 2.0)[:, :, None]
+        scale = scale[:, :, None]
+        growth = np.exp(half_range * _STEPS)
+        u = scale * (growth - 1.0)
+        daily = spans.daily
+        terms = WEIGHTS * half_range * scale * growth * np.exp(-daily * u)
+        result = []
+        for model, own, own_u, own_terms in zip(self._models, alive, u, terms, strict=True):
+            of_nodes = own * model.orders(np.concatenate([own_u.ravel(), days]), x, T)
+            own_terms *= of_nodes[: own_u.size].reshape(own_u.shape)
+            # one after the other, as for many rows
+            interest = own_terms.cumsum(axis=1)[:, -1]
+            undiscounted = of_nodes[own_u.size :]
+            result.append((spans.at_end * undiscounted + daily * interest, undiscounted))
+        return result
 
 
 def mean(values: Sequence[float], weights: Sequence[float]) -> float:

@@ -29,7 +29,7 @@ class NextStageOfOne:
     """
 
     def __init__(self, model: NextStageModel) -> None:
-        self._model = model
+        self._model, self._unseen = model, list(model.unseen)
         self._is_pool = model.linear is not None and model.trees is not None
         self.design = EMPTY if model.linear is None else model.linear.design
         members = model.members
@@ -40,12 +40,15 @@ class NextStageOfOne:
         ]
         self._rows = [self._prior(stage) for stage in range(len(model.after_purchase))]
 
-    def _prior(self, stage: int) -> tuple[Array, Array, Array]:
-        """Return the row of a stage, whether each stage can follow, and the logs of the chain."""
+    def _prior(self, stage: int) -> tuple[Array, Array, bool, Array]:
+        """Return the row of a stage, whether each stage can follow, whether all can, and the logs
+        of the chain.
+        """
         prior = self._model.after_purchase[stage]
         with np.errstate(divide="ignore"):
             logs = np.log(prior)
-        return prior, np.isfinite(logs), logs
+        possible = np.isfinite(logs)
+        return prior, possible, bool(possible.all()), logs
 
     def given_purchase(self, columns: Columns, row: Array, stage: int) -> Array:
         """Return P(stage | purchase), shape (stages,).
@@ -59,23 +62,23 @@ class NextStageOfOne:
         stage
             Position of the present stage.
         """
-        prior, possible, chain = self._rows[stage]
+        prior, possible, all_possible, chain = self._rows[stage]
         if not self._is_pool:
             return prior
         parts = []
         for weight, member in self._members:
             logs = chain if member is None else self._logs(member(columns, row), member, prior)
-            parts.append(weight * np.where(possible, logs, 0.0))
+            parts.append(weight * (logs if all_possible else np.where(possible, logs, 0.0)))
         total = parts[0]
         for part in parts[1:]:
             total = total + part
-        return softmax(np.where(possible, total, -np.inf))
+        return softmax(total if all_possible else np.where(possible, total, -np.inf))
 
     def _logs(self, probability: Array, member: _Member, prior: Array) -> Array:
         result = np.full(len(prior), MIN_PROBABILITY)
         result[member.classes] = np.maximum(probability, MIN_PROBABILITY)
         logs = np.log(result)
-        unseen = list(self._model.unseen)
+        unseen = self._unseen
         if unseen:
             with np.errstate(divide="ignore"):
                 logs = logs + np.log1p(-prior[None, unseen].sum(axis=1))
@@ -122,5 +125,5 @@ def _member(member: ClassMember) -> _Member:
 
 def softmax(logs: Array) -> Array:
     """Return SciPy's softmax of one row, without its checks."""
-    odds = np.exp(logs - logs.max())
-    return np.asarray(odds / odds.sum())
+    odds = np.exp(logs - np.maximum.reduce(logs))
+    return np.asarray(odds / np.add.reduce(odds))

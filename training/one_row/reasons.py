@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -13,8 +12,6 @@ from stagecast.training.one_row.predictions import PredictionsOfOne
 from stagecast.training.reasons.explanation import Explained, Explanation, explain
 from stagecast.training.reasons.families import family_index
 from stagecast.training.reasons.of_buyers import buyer_families
-
-_RHYTHM = "rhythm_days"
 
 
 class ReasonsOfOne:
@@ -38,8 +35,6 @@ class ReasonsOfOne:
         self._high_risk = models.config.high_risk
         self._families = buyer_families(models)
         self._places = [family_index(self._families, name) for name in churn.effect_columns]
-        # the gap of a shop with too few gaps is a constant: no silence is compared with it
-        self._rhythm_is_assumed = "shop_gap_days" in models.scheme.assumed
         read = {name for family in self._families for name in (family.feature, family.own_past)}
         self.columns = tuple(sorted({*read, "orders"} - {""}))
         stages = models.scheme.stages
@@ -75,7 +70,4 @@ class ReasonsOfOne:
         return totals
 
     def _shown(self, columns: Mapping[str, float]) -> dict[str, np.ndarray]:
-        shown = {name: np.array([columns[name]]) for name in self.columns if name in columns}
-        if self._rhythm_is_assumed:
-            shown[_RHYTHM] = np.array([math.nan])
-        return shown
+        return {name: np.array([columns[name]]) for name in self.columns if name in columns}

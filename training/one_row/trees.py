@@ -47,7 +47,15 @@ class TreesOfOne:
 
 
 def factor_of_one(factor: Factor) -> Callable[[Columns], float]:
-    """Return a factor as a function of the columns of one customer."""
+    """Return a factor as a function of the columns of one customer.
+
+    Raises
+    ------
+    NotImplementedError
+        Regressors of the user have no form for one row.
+    """
+    if factor.own is not None:
+        raise NotImplementedError("regressors of the user have no form for one row")
     if factor.trees is None or factor.power == 0.0:
         return lambda _: factor.level
     trees = TreesOfOne(factor.trees)

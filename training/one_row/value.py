@@ -24,11 +24,11 @@ from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.leaving import Leaving, regained_total
 from stagecast.training.one_row.base import (
     ModelOfOne,
+    SeveralOfOne,
     Spans,
     mean,
     mean_rows,
     model_of_one,
-    outlook,
 )
 from stagecast.training.one_row.base_of_arrays import (
     HISTORY,
@@ -83,6 +83,7 @@ class BaseOfOne:
         self.place = spans_of(config, tells_years=tells_years)
         spans = Spans(np.array(list(self.place), dtype=np.float64), config.annual_discount)
         self.models: list[ModelOfOne] = [model_of_one(m, spans, days) for m in base.models]
+        self._several = SeveralOfOne(self.models)
         self.names = [model.name for model in base.models]
         self.weights, self.horizon = list(base.weights), horizon
         daily = np.log1p(config.annual_discount) / 365.0
@@ -91,7 +92,7 @@ class BaseOfOne:
     def of(self, columns: Columns) -> BaseOutlook:
         """Return what the customer base says of a buyer."""
         history = columns["frequency"], columns["t_x_days"], columns["T_days"]
-        of_models = tuple(outlook(model, self.horizon, *history) for model in self.models)
+        of_models = self._several.outlooks(self.horizon, *history)
         none = [logit(clip(own.p_none, 1e-6, 1 - 1e-6)) for own in of_models]
         named = {f"btyd_none_{name}": odds for name, odds in zip(self.names, none, strict=True)}
         means = {

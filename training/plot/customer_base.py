@@ -44,6 +44,7 @@ def alive_matrix(
     altair.Chart
         Cells that no customer can have (more purchase days than days) are left out.
     """
+    model = model_of_purchases(model)
     grid, age = _grid(model, T, max_frequency)
     grid["value"] = model.model_.p_alive(grid["x"], grid["t_x"], grid["T"])
     name = type(model).__name__
@@ -79,6 +80,7 @@ def frequency_recency(
     T, max_frequency
         As in :func:`alive_matrix`.
     """
+    model = model_of_purchases(model)
     grid, age = _grid(model, T, max_frequency)
     days = float(span_days(horizon, model.time_unit_days_))
     grid["value"] = model.model_.expected_orders(days, grid["x"], grid["t_x"], grid["T"])
@@ -98,7 +100,7 @@ def frequency_recency(
 
 
 def model_of_purchases(model: Any) -> PurchaseModel:
-    """Return a model of purchases as it is.
+    """Return a model of purchases as it is; of a ``Lifecycle``, Pareto/NBD, or else MBG/NBD.
 
     Raises
     ------
@@ -107,6 +109,10 @@ def model_of_purchases(model: Any) -> PurchaseModel:
     """
     if isinstance(model, PurchaseModel):
         return model
+    of_lifecycle = getattr(model, "btyd", {})
+    for name in ("pareto_nbd", "mbg_nbd"):
+        if name in of_lifecycle:
+            return model_of_purchases(of_lifecycle[name])
     raise UsageError(
         f"{type(model).__name__} is no model of purchases; fit one, such as "
         "sc.BetaGeo().fit(log.features(as_of))"
@@ -115,7 +121,7 @@ def model_of_purchases(model: Any) -> PurchaseModel:
 
 def _grid(model: PurchaseModel, T: Any, max_frequency: int | None) -> tuple[pd.DataFrame, float]:
     """Return frequencies and recencies in days with the edges of their cells, and T in days."""
-    model_of_purchases(model)._check_fitted()
+    model._check_fitted()
     unit = model.time_unit_days_
     age = model.longest_days_ if T is None else float(span_days(T, unit, "T"))
     if age <= 0:

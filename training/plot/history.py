@@ -35,7 +35,8 @@ def customer(
     Parameters
     ----------
     model
-        A fitted model of purchases.
+        A fitted model of purchases, or a fitted ``Lifecycle``, whose Pareto/NBD (or MBG/NBD) is
+        drawn.
     purchases
         Times of the customer's purchases; or a log, as a DataFrame or from ``read_events``, with
         ``customer_id``.
@@ -51,7 +52,8 @@ def customer(
     UsageError
         The customer has no purchase before ``as_of``.
     """
-    model_of_purchases(model)._check_fitted()
+    model = model_of_purchases(model)
+    model._check_fitted()
     frame = (
         purchases
         if isinstance(purchases, pd.DataFrame) or is_log(purchases)

@@ -50,16 +50,19 @@ def tracking(
     Parameters
     ----------
     data
-        A fitted model of purchases; or a table with ``date``, ``actual`` and ``expected`` (per
-        period), such as that of
+        A fitted model of purchases, or a fitted ``Lifecycle``; or a table with ``date``,
+        ``actual`` and ``expected`` (per period), such as that of
         :func:`stagecast.training.customer_base.tracking.tracking_table`.
     purchases : pandas.DataFrame or EventLog, optional
         With a model: one row per purchase, or a log, also after ``fitted_until``.
     fitted_until : str, date or Timestamp, optional
-        The as_of of the fit, drawn as a line; required with a model.
+        The as_of of the fit, drawn as a line; required with a model of purchases.
     period, customer, time
         As in ``tracking_table``.
     """
+    if hasattr(data, "btyd"):
+        fitted_until = data.bundle_.as_of if fitted_until is None else fitted_until
+        data = model_of_purchases(data)
     if isinstance(data, PurchaseModel):
         if purchases is None or fitted_until is None:
             raise UsageError(
@@ -70,8 +73,6 @@ def tracking(
             data, purchases, fitted_until, period=period, customer=customer, time=time
         )
     else:
-        if hasattr(data, "btyd"):
-            model_of_purchases(data)
         table = named_columns(data, ("date", *_SERIES), "the table")
     dates = pd.to_datetime(table["date"], utc=True)
     actual, expected = (table[name].to_numpy(dtype=np.float64) for name in _SERIES)

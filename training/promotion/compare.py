@@ -31,6 +31,7 @@ from stagecast.training.churn_kinds import kind_of
 from stagecast.training.config import TrainConfig
 from stagecast.training.fitting import fit_models
 from stagecast.training.judging.evaluate import observed_outcomes, rows_in
+from stagecast.training.judging.segments import first_channels
 from stagecast.training.learners import metrics
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.models import Models, Predictions, predict
@@ -130,6 +131,7 @@ def compare(
     config = replace(config, zone=end.clock.zone)
     unseen = (end.anchor - champion.clock.shop(champion.as_of)) / DAY
     fitted: dict[datetime, CustomerBase] = {}
+    channels = first_channels(connection)
     results = []
     for back in plan_dates(unseen, config.horizon_days, max_dates):
         date = end.anchor - timedelta(days=back)
@@ -140,7 +142,7 @@ def compare(
             continue
         after = DailyTable(connection, date + timedelta(days=config.horizon_days))
         with single_threaded_blas():
-            losses = _at_date(past, after, end, champion.models, config, fitted)
+            losses = _at_date(past, after, end, champion.models, config, fitted, channels)
         past.close()
         after.close()
         if losses is not None:
@@ -156,6 +158,7 @@ def _at_date(
     champion: Models,
     config: TrainConfig,
     fitted: dict[datetime, CustomerBase],
+    channels: Mapping[str, str] | None,
 ) -> DateLosses | None:
     """Return the losses at one date; None where nobody could leave."""
     panel = build(past, config, fitted=fitted)
@@ -175,7 +178,7 @@ def _at_date(
     snapshot = current_snapshot(past, asked.plan)
     stages = _end_stages(after, asked.scheme, config.horizon_days)[rows_in(after, panel)]
     theirs = _Side(asked, snapshot, predict(asked, snapshot), stages)
-    losses = _losses(panel, theirs, challenger, later, seconds)
+    losses = _losses(panel, theirs, challenger, later, seconds, channels)
     if losses is None or own.value.mean_spend is None or asked.value.mean_spend is None:
         return losses
     spend, clv = _money(panel, theirs, challenger, later, end, span)
@@ -203,7 +206,12 @@ def _end_stages(after: DailyTable, scheme: Scheme, horizon_days: int) -> Integer
 
 
 def _losses(
-    panel: Panel, champion: _Side, challenger: _Side, later: Later, seconds: float
+    panel: Panel,
+    champion: _Side,
+    challenger: _Side,
+    later: Later,
+    seconds: float,
+    channels: Mapping[str, str] | None,
 ) -> DateLosses | None:
     kind = kind_of(challenger.models.config.churn)
     churned = kind.churned(panel, challenger.models, challenger.predicted, later, quick=True)
@@ -221,7 +229,7 @@ def _losses(
         left=left,
         p_champion=p,
         p_challenger=ours,
-        segments=_segments(panel, challenger.models, rows),
+        segments=_segments(panel, challenger.models, rows, channels),
         next_stage=_next_stage(ids, champion, challenger),
         seconds=seconds,
     )
@@ -270,8 +278,14 @@ def _money(
     return errors(later.spend[buyers], "expected_spend"), errors(observed, "clv")
 
 
-def _segments(panel: Panel, models: Models, rows: Integers) -> Mapping[str, NDArray[np.bool_]]:
-    """Return segments of the customers who could leave: stage, age, orders and spend so far."""
+def _segments(
+    panel: Panel, models: Models, rows: Integers, channels: Mapping[str, str] | None
+) -> Mapping[str, NDArray[np.bool_]]:
+    """Return segments of the customers who could leave.
+
+    By stage, age, orders and spend so far, and where the log has channels by that of the first
+    event.
+    """
     now = panel.now
     features = {name: now.features[name][rows] for name in ("tenure_days", "orders", "spend")}
     stage, horizon = now.stage[rows], models.config.horizon_days
@@ -286,4 +300,10 @@ def _segments(panel: Panel, models: Models, rows: Integers) -> Mapping[str, NDAr
     if models.value.mean_spend is not None:
         most = float(np.quantile(spend, 0.75))
         segments |= {"upper quarter by spend": spend >= most, "the rest by spend": spend < most}
+    if channels is not None:
+        customers = now.ids[now.customer][rows]
+        names = np.array([channels.get(str(customer), "") for customer in customers], dtype=object)
+        segments |= {
+            f"channel {name}": np.asarray(names == name) for name in sorted(set(channels.values()))
+        }
     return {name: mask for name, mask in segments.items() if mask.any()}

@@ -7,14 +7,14 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stagecast.features.clock import iso
 from stagecast.features.errors import UsageError
-from stagecast.training.bundle import Bundle, load_bundle
+from stagecast.training.bundle import Bundle, bundle_digest, load_bundle
+from stagecast.training.golden import check_golden
 from stagecast.training.promotion.lock import held
 from stagecast.training.promotion.records import (
     LOOK,
@@ -28,48 +28,19 @@ from stagecast.training.promotion.records import (
     previous_champion,
     records_of,
 )
+from stagecast.training.promotion.versions import (
+    CHAMPION,
+    Version,
+    aliases_of,
+    version_of_row,
+)
 from stagecast.training.tracking.client import open_client, sqlite_file
 from stagecast.training.tracking.fetching import fetch_into
+from stagecast.training.tracking.registering import CHALLENGER, is_bundle, make_registered_model
+from stagecast.training.tracking.runs import log_training
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-
-CHAMPION, CHALLENGER = "champion", "challenger"
-
-
-@dataclass(frozen=True)
-class Version:
-    """A version of a registered model.
-
-    Parameters
-    ----------
-    number
-        As MLflow counts, from 1.
-    aliases
-        ``champion`` and ``challenger`` among them.
-    model_version, as_of, grade
-        Of the bundle; None where the version was registered by other means.
-    created
-        When it was registered, UTC.
-    """
-
-    number: str
-    aliases: tuple[str, ...]
-    model_version: str | None
-    as_of: str | None
-    grade: str | None
-    created: datetime
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as plain data."""
-        return {
-            "version": self.number,
-            "aliases": list(self.aliases),
-            "model_version": self.model_version,
-            "as_of": self.as_of,
-            "grade": self.grade,
-            "created": iso(self.created),
-        }
 
 
 class Registry:
@@ -101,10 +72,12 @@ class Registry:
         """Return all versions, the newest first; none where the model is not registered."""
         with self._errors():
             # the list that a search returns has no aliases
-            aliases = dict(self._model().aliases)
+            aliases = aliases_of(self._model())
             rows = self._client.search_model_versions(f"name = '{_quoted(self.name)}'")
         return sorted(
-            (_version(row, aliases) for row in rows), key=lambda v: int(v.number), reverse=True
+            (version_of_row(row, aliases) for row in rows),
+            key=lambda v: int(v.number),
+            reverse=True,
         )
 
     def champion(self) -> str | None:
@@ -112,7 +85,10 @@ class Registry:
         return self._alias(CHAMPION)
 
     def challenger(self) -> str | None:
-        """Return the version that is challenger, the newest training; None where there is none."""
+        """Return the version that is challenger, the newest training that is not champion.
+
+        None where there is none.
+        """
         return self._alias(CHALLENGER)
 
     def version_of(self, run_id: str) -> str:
@@ -148,6 +124,39 @@ class Registry:
             return load_bundle(folder)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+
+    def register(self, folder: str | Path) -> str:
+        """Register a bundle that exists as the challenger, and return its version.
+
+        A bundle that is a version already remains that version, and no alias is moved.
+
+        Parameters
+        ----------
+        folder
+            Of the bundle, as ``stagecast train`` or ``Lifecycle.save`` wrote it.
+
+        Raises
+        ------
+        UsageError
+            It holds no bundle, or one with members of the user.
+        DataRefusedError
+            A file is missing or was changed, or the models do not predict here what they predicted
+            where the bundle was trained.
+        """
+        path = Path(folder)
+        bundle = load_bundle(path)
+        if bundle.golden is not None:
+            check_golden(bundle.golden, bundle.models, bundle.as_of, str(path))
+        digest = bundle_digest(path)
+        with self._errors():
+            make_registered_model(self._client, self.name)
+            with self._held():
+                query = f"name = '{_quoted(self.name)}'"
+                for row in self._client.search_model_versions(query):
+                    if is_bundle(row, bundle, digest):
+                        return str(row.version)
+                run_id = log_training(self.tracking_uri, bundle, path, register=self.name)
+        return self.version_of(run_id)
 
     def history(self) -> list[Record]:
         """Return who made which version champion, when and why, oldest first."""
@@ -237,6 +246,9 @@ class Registry:
         tag = next_tag(self._model().tags, PROMOTION)
         self._client.set_registered_model_tag(self.name, tag, record.to_text())
         self._client.set_registered_model_alias(self.name, CHAMPION, to)  # one transaction
+        # killed before this, the alias stays, and is left out where it is read
+        if str(self._model().aliases.get(CHALLENGER)) == to:
+            self._client.delete_registered_model_alias(self.name, CHALLENGER)
         return record
 
     def _model(self) -> Any:
@@ -244,8 +256,7 @@ class Registry:
 
     def _alias(self, alias: str) -> str | None:
         with self._errors():
-            version = self._model().aliases.get(alias)
-        return None if version is None else str(version)
+            return aliases_of(self._model()).get(alias)
 
     @contextmanager
     def _held(self) -> Iterator[None]:
@@ -283,18 +294,6 @@ def names(tracking_uri: str) -> list[str]:
         raise UsageError(
             f"MLflow at {tracking_uri} cannot be read: {error}; check --tracking-uri"
         ) from error
-
-
-def _version(row: Any, aliases: Mapping[str, Any]) -> Version:
-    own = tuple(sorted(a for a, version in aliases.items() if str(version) == str(row.version)))
-    return Version(
-        number=str(row.version),
-        aliases=own,
-        model_version=row.tags.get("model_version"),
-        as_of=row.tags.get("as_of"),
-        grade=row.tags.get("grade"),
-        created=datetime.fromtimestamp(row.creation_timestamp / 1000, UTC),
-    )
 
 
 def _quoted(name: str) -> str:

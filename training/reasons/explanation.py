@@ -41,6 +41,8 @@ from stagecast.training.reference.usual import AVERAGE, Usual
 MOST_RAISING, MOST_LOWERING = 3, 2
 # Effects below this, in log odds, are no reasons.
 SMALLEST_EFFECT = 0.05
+# Share of the larger of two numbers by which they must differ where more may mean either.
+SMALLEST_DIFFERENCE = 0.05
 _SURE = 1e-9
 
 
@@ -183,17 +185,22 @@ def explain(
 def _values(families: Sequence[Family], columns: Mapping[str, Array]) -> list[Array]:
     """Return the values to show; null in a catalogue feature of a buyer means none yet.
 
-    A customer of one order has no gap, which is no reason of its own.
+    A customer of one order has no gap, which is no reason of its own. All orders of a customer who
+    came within a window lie in it: their number in the window is that of all orders once more.
     """
     bought = columns["orders"] > 0
-    return [
-        np.where(
+    values = []
+    for family in families:
+        shown_values = np.where(
             bought & (not family.meaning) & (family.feature != "gap_mean"),
             np.nan_to_num(columns[family.feature]),
             columns[family.feature],
         )
-        for family in families
-    ]
+        if family.window_days:
+            came_within = columns["T_days"] <= family.window_days
+            shown_values = np.where(came_within, np.nan, shown_values)
+        values.append(shown_values)
+    return values
 
 
 def _reason(
@@ -222,9 +229,11 @@ def _comparisons(
 ) -> Iterator[tuple[str, float]]:
     """Yield what a value can be compared with, the most telling first."""
     average = usual.medians[AVERAGE]
-    # where the usual gap of the log is not known, each customer's leans on a constant
-    if family.own_past and not math.isnan(average.get(family.own_past, 0.0)):
-        yield OWN, float(columns[family.own_past][row])
+    if family.own_past:
+        # before a first order there are no orders, which says nothing of the customer
+        days = 2 * family.window_days
+        if not days or columns["T_days"][row] >= days:
+            yield OWN, float(columns[family.own_past][row])
     if group in usual.medians and group != AVERAGE:
         yield STAGE, usual.medians[group][family.feature]
     yield ACTIVE, average[family.feature]
@@ -236,7 +245,10 @@ def _shows(family: Family, value: float, usual: float, effect: float) -> bool:
         return False
     if shown(family.feature, value) == shown(family.feature, usual):
         return False
-    return not family.raises or family.raises * (value - usual) * effect > 0
+    if family.raises:
+        return family.raises * (value - usual) * effect > 0
+    # no direction speaks for a number here: one that is nearly the usual one explains nothing
+    return abs(value - usual) >= SMALLEST_DIFFERENCE * max(abs(value), abs(usual))
 
 
 def _plain(

@@ -33,6 +33,9 @@ class Family:
         empty.
     own_past
         Feature of the customer's own past that the shown one is compared with; empty: none.
+    window_days
+        Days before the as_of in which the feature counts, and before which it counts its own past;
+        0: it has no window.
     """
 
     feature: str
@@ -40,6 +43,7 @@ class Family:
     raises: int = 0
     meaning: str = ""
     own_past: str = ""
+    window_days: int = 0
 
     def has(self, column: str) -> bool:
         """Return whether a column belongs to the family."""
@@ -53,6 +57,7 @@ FAMILIES = (
         ("orders_30d", "orders_90d", "orders_180d", "orders_prev", "trend_orders"),
         -1,
         own_past="orders_prev_90d",
+        window_days=90,
     ),
     Family("spend_mean", ("spend", "monetary", "purchase_spend", "trend_spend"), -1),
     Family("activity_30d", ("activity", "silence"), -1),
@@ -60,7 +65,7 @@ FAMILIES = (
     Family("T_days", ("T_days", "tenure")),
     Family("orders", ("orders", "frequency", "order_rate"), -1),
     # the length of the silence relative to what is usual, with the columns of the customer base
-    Family("recency_days", ("",), 1, own_past="rhythm_days"),
+    Family("recency_days", ("",), 1, own_past="gap_mean"),
 )
 
 

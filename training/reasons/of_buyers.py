@@ -17,13 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
-from stagecast.features.engines.shop_gap import FEWEST_GAPS
 from stagecast.features.snapshots import Snapshot
 from stagecast.training.columns import rows_of
 from stagecast.training.models import Models, Predictions
 from stagecast.training.reasons.explanation import Explained, Explanation, explain
 from stagecast.training.reasons.families import FAMILIES, Family, family_effects, own_families
-from stagecast.training.reference.usual import NOTHING_USUAL, SAMPLE, Usual, learn_usual
+from stagecast.training.reference.usual import NOTHING_USUAL, SAMPLE, Risk, Usual, learn_usual
 
 COMPARED = (
     "recency_days",
@@ -34,12 +33,9 @@ COMPARED = (
     "orders_prev_90d",
     "activity_30d",
     "gap_mean",
-    "rhythm_days",
     "refund_share",
 )
 """Features of the catalogue whose usual values reasons need."""
-
-_SURE = 1e-9
 
 
 def buyer_families(models: Models) -> tuple[Family, ...]:
@@ -77,7 +73,7 @@ def buyer_explanations(
     buyers = predicted.buyers[positions]
     explained = Explained(
         total_effects(models, columns, threads),
-        comparable(models, columns),
+        columns,
         stage_of(models, snapshot, buyers),
         title_of(models, snapshot, buyers),
         predicted.p_silent[buyers],
@@ -100,21 +96,24 @@ def usual_of_buyers(
     active
         Whether a customer is active, shape (rows,).
     """
-    sample = slice(None, None, max(1, len(predicted.buyers) // SAMPLE))
-    buyers = predicted.buyers[sample]
+    everybody = predicted.buyers
+    sample = slice(None, None, max(1, len(everybody) // SAMPLE))
+    buyers = everybody[sample]
     if not len(buyers):
         return NOTHING_USUAL
     columns = {name: values[sample] for name, values in predicted.columns.items()}
-    if predicted.columns["frequency"].sum() < FEWEST_GAPS:  # then the rhythm is a constant
-        columns["rhythm_days"] = np.full(len(buyers), np.nan)
     own = tuple(family.feature for family in own_families(models.config.own))
     return learn_usual(
         columns,
         (*COMPARED, *own),
         total_effects(models, columns),
-        log_odds(predicted.p_silent[buyers]),
         stage_of(models, snapshot, buyers),
         active[buyers],
+        Risk(
+            predicted.p_silent[everybody],
+            stage_of(models, snapshot, everybody),
+            active[everybody],
+        ),
     )
 
 
@@ -127,23 +126,6 @@ def title_of(models: Models, snapshot: Snapshot, rows: NDArray[np.int64]) -> NDA
     """Return the title of the stage of these rows."""
     titles = np.array([stage.title["en"] for stage in models.scheme.stages])
     return titles[snapshot.stage[rows]]
-
-
-def log_odds(probability: Array) -> Array:
-    """Return log odds, finite also of 0 and 1."""
-    p = np.clip(probability, _SURE, 1 - _SURE)
-    return np.asarray(np.log(p) - np.log1p(-p))
-
-
-def comparable(models: Models, columns: Mapping[str, Array]) -> Mapping[str, Array]:
-    """Return columns in which a customer's usual gap is null where it rests on an assumed one.
-
-    The gap of a shop with too few gaps is a constant, no fact of its log: no silence is compared
-    with it.
-    """
-    if "shop_gap_days" not in models.scheme.assumed:
-        return columns
-    return {**columns, "rhythm_days": np.full(len(columns["rhythm_days"]), np.nan)}
 
 
 def total_effects(models: Models, columns: Mapping[str, Array], threads: int = 0) -> Array:

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from stagecast.features.arrays import Array
 from stagecast.features.clock import calendar, from_microseconds
 from stagecast.features.contracts import Contracts
-from stagecast.features.engines.shop_gap import FEWEST_GAPS
 from stagecast.features.snapshots import Snapshot
 from stagecast.training.cancellation.columns import step_columns
 from stagecast.training.cancellation.landmarks import open_contracts
@@ -24,13 +23,11 @@ from stagecast.training.reasons.explanation import Explained, Explanation, Reaso
 from stagecast.training.reasons.families import FAMILIES, Family, family_effects, own_families
 from stagecast.training.reasons.of_buyers import (
     COMPARED,
-    comparable,
-    log_odds,
     stage_of,
     title_of,
 )
 from stagecast.training.reasons.sentences import PLAIN, RAISES
-from stagecast.training.reference.usual import NOTHING_USUAL, SAMPLE, Usual, learn_usual
+from stagecast.training.reference.usual import NOTHING_USUAL, SAMPLE, Risk, Usual, learn_usual
 
 CONTRACT_FAMILIES = (
     Family("contract_days", ("age_days", "ahead_days")),
@@ -63,7 +60,7 @@ def contract_explanations(
     columns, effects = _columns_and_effects(models, snapshot, rows, threads)
     explained = Explained(
         effects,
-        comparable(models, columns),
+        columns,
         stage_of(models, snapshot, rows),
         title_of(models, snapshot, rows),
         predicted.p_cancel[rows],
@@ -74,22 +71,23 @@ def contract_explanations(
 
 def usual_of_contracts(models: Models, snapshot: Snapshot, predicted: Predictions) -> Usual:
     """Return what is usual of a sample of the open contracts without a known end."""
-    rows = np.flatnonzero(contracts_of(snapshot).at_risk)
-    if not len(rows):
+    everybody = np.flatnonzero(contracts_of(snapshot).at_risk)
+    if not len(everybody):
         return NOTHING_USUAL
-    few_gaps = snapshot.features["frequency"].sum() < FEWEST_GAPS
-    rows = rows[:: max(1, len(rows) // SAMPLE)]
+    rows = everybody[:: max(1, len(everybody) // SAMPLE)]
     columns, effects = _columns_and_effects(models, snapshot, rows)
-    if few_gaps:  # then the rhythm is a constant
-        columns["rhythm_days"] = np.full(len(rows), np.nan)
     extra = (family.feature for family in (*own_families(models.config.own), *CONTRACT_FAMILIES))
     return learn_usual(
         columns,
         (*COMPARED, *extra),
         effects,
-        log_odds(predicted.p_cancel[rows]),
         stage_of(models, snapshot, rows),
         np.ones(len(rows), dtype=np.bool_),
+        Risk(
+            predicted.p_cancel[everybody],
+            stage_of(models, snapshot, everybody),
+            np.ones(len(everybody), dtype=np.bool_),
+        ),
     )
 
 

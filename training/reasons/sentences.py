@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Any
 
+from stagecast.features.shop.money import amount_text
 from stagecast.training.reasons.wordings import Forms, Wording, wording, written
 
 RAISES, LOWERS = "raises", "lowers"
@@ -28,7 +29,9 @@ AMOUNTS = frozenset({"spend_mean"})
 
 def shown(feature: str, value: float) -> str:
     """Return a value as the clause of its feature shows it in English, without a currency."""
-    return f"{value:.0%}" if feature in _SHARES else written(value)
+    if feature in _SHARES:
+        return f"{value:.0%}"
+    return amount_text(value) if feature in AMOUNTS else written(value)
 
 
 def _shown(words: Wording, feature: str, value: float, currency: str | None) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from stagecast.features.errors import UsageError, did_you_mean
-from stagecast.features.shop.money import SIGNS, in_currency
+from stagecast.features.shop.money import SIGNS, amount_text, in_currency
 
 FOLDER = Path(__file__).parent / "locales"
 _PLAIN = "0123456789"
@@ -120,8 +120,8 @@ class Wording:
         return str.maketrans(marks | {",": self.thousands, ".": self.decimal})
 
     def money(self, value: float, currency: str | None) -> str:
-        """Return an amount in a currency; None: not known."""
-        text = self.number(value)
+        """Return an amount in a currency, as pages and reports write it; None: not known."""
+        text = self.marked(amount_text(value, currency))
         if self.amount is None or currency is None:
             return in_currency(text, currency)
         sign = self.signs.get(currency) or SIGNS.get(currency, currency)
@@ -135,7 +135,8 @@ class Wording:
         """Return the form of a text that belongs to a number."""
         if isinstance(text, str):
             return text
-        number = value if abs(value) < 10 else float(round(value))
+        # the form belongs to the number that is read: 1.04 days are written as 1 day
+        number = float(written(value).replace(",", ""))
         return text.get(PLURALS[self.plural](number)) or text["other"]
 
     @classmethod
@@ -148,10 +149,10 @@ class Wording:
 def written(value: float) -> str:
     """Return a number as reasons show it in English: whole, or with one decimal if small.
 
-    >>> written(1234.4), written(5.55), written(3.0)
-    ('1,234', '5.5', '3')
+    >>> written(1234.4), written(5.55), written(3.02), written(9.97)
+    ('1,234', '5.5', '3', '10')
     """
-    return f"{value:,.0f}" if abs(value) >= 10 or value == round(value) else f"{value:.1f}"
+    return f"{value:,.0f}" if abs(value) >= 10 else f"{value:.1f}".removesuffix(".0")
 
 
 @cache

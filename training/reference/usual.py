@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logit
 
 from stagecast.features.arrays import Array
 
@@ -22,7 +23,9 @@ FEWEST_MEMBERS = 20
 """A group of fewer customers is compared with the active ones."""
 
 SAMPLE = 5_000
-"""About how many customers the figures are taken over."""
+"""About how many customers the medians and mean effects are taken over."""
+
+_SURE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,8 @@ class Usual:
         Group -> mean effect of each family of reasons on the log odds of the risk, shape
         (families,).
     base
-        Group -> mean log odds of the risk.
+        Group -> log odds of its mean risk, so that the average that is told is the one that a
+        reader works out of the scores.
     """
 
     medians: Mapping[str, Mapping[str, float]]
@@ -75,6 +79,31 @@ class Usual:
         )
 
 
+@dataclass(frozen=True)
+class Risk:
+    """Risks of customers, whose means by group are told.
+
+    Parameters
+    ----------
+    probability
+        P(no purchase) or P(cancelled), shape (n,).
+    group
+        Group of each, shape (n,).
+    active
+        Who counts as active, shape (n,).
+    """
+
+    probability: Array
+    group: NDArray[np.str_]
+    active: NDArray[np.bool_]
+
+    def base(self, group: str) -> float:
+        """Return the log odds of the mean risk of a group, or of the active if there are any."""
+        rows = self.active if group == AVERAGE else np.asarray(self.group == group)
+        mean = float(self.probability[rows if rows.any() else slice(None)].mean())
+        return float(logit(min(max(mean, _SURE), 1 - _SURE)))
+
+
 NOTHING_USUAL = Usual({}, {}, {})
 """What is usual where there is nobody."""
 
@@ -83,9 +112,9 @@ def learn_usual(
     columns: Mapping[str, Array],
     names: Sequence[str],
     effects: Array,
-    log_odds: Array,
     group: NDArray[np.str_],
     active: NDArray[np.bool_],
+    risk: Risk,
 ) -> Usual:
     """Return what is usual of some customers.
 
@@ -97,16 +126,17 @@ def learn_usual(
         Features whose medians are needed.
     effects
         Effect of each family on the log odds, shape (rows, families).
-    log_odds
-        Log odds of the risk, shape (rows,).
     group
         Group of each row, shape (rows,).
     active
-        Rows of :data:`AVERAGE`; where too few are, all rows are.
+        Rows of :data:`AVERAGE`, however few they are, since texts speak of the active; where none
+        is, all rows are.
+    risk
+        The risks whose means are told: of all customers, where the rows are a sample of them.
     """
     if not len(group):
         return NOTHING_USUAL
-    masks = {AVERAGE: active if active.sum() >= FEWEST_MEMBERS else np.ones(len(group), dtype=bool)}
+    masks = {AVERAGE: active if active.any() else np.ones(len(group), dtype=bool)}
     for name in np.unique(group):
         masks[str(name)] = np.asarray(group == name)
     masks = {
@@ -120,7 +150,7 @@ def learn_usual(
             for name, mask in masks.items()
         },
         {name: tuple(effects[mask].mean(axis=0).tolist()) for name, mask in masks.items()},
-        {name: float(log_odds[mask].mean()) for name, mask in masks.items()},
+        {name: risk.base(name) for name in masks},
     )
 
 

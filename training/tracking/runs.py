@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from stagecast.features.describe.fingerprint import Fingerprint
 from stagecast.features.errors import UsageError
 from stagecast.training.tracking.client import experiment_id, open_client
+from stagecast.training.tracking.registering import DIGEST, register_version
 from stagecast.training.tracking.run_contents import DatedMetric, RunContents
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from stagecast.training.bundle import Bundle
 
 BUNDLE_PATH, MODEL_PATH = "bundle", "model"
-CHALLENGER = "challenger"
 ENDS_BY = "stagecast.ends_by"
 """Tag of a run: milliseconds since 1970 after which nobody writes to it any more."""
 SECONDS = 60.0
@@ -127,8 +127,11 @@ def write_training(
         if report is not None:
             client.log_artifact(run_id, str(report))
         if register is not None:
+            from stagecast.training.bundle import bundle_digest
+
             source = f"{run.info.artifact_uri}/{path}"
-            _register(client, run_id, register, source, contents.version_tags)
+            digest = {DIGEST: bundle_digest(bundle_folder)}
+            register_version(client, run_id, register, source, {**contents.version_tags, **digest})
 
     return _run(tracking_uri, contents, logged, write)
 
@@ -263,22 +266,6 @@ def _log_data(client: MlflowClient, run_id: str, data: Fingerprint, source: str)
     client.log_inputs(
         run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])]
     )
-
-
-def _register(
-    client: MlflowClient, run_id: str, name: str, source: str, tags: Mapping[str, str]
-) -> None:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        client.get_registered_model(name)
-    except MlflowException:
-        try:
-            client.create_registered_model(name)
-        except MlflowException:  # another training made it at the same time
-            client.get_registered_model(name)
-    version = client.create_model_version(name, source, run_id, tags=dict(tags))
-    client.set_registered_model_alias(name, CHALLENGER, version.version)
 
 
 def _origin() -> dict[str, str]:

@@ -99,8 +99,8 @@ def judge(
     >>> import numpy as np
     >>> net = np.array([2.0, -1.0])
     >>> area = Estimate(0.0, 1.0)
-    >>> one = judge("T", "uplift", np.array([1.0, 0.0]), net, area, np.arange(2))
-    >>> one.gain.value, one.over_random.value, one.over_everybody.value
+    >>> judged = judge("T", "uplift", np.array([1.0, 0.0]), net, area, np.arange(2))
+    >>> judged.gain.value, judged.over_random.value, judged.over_everybody.value
     (1.0, 0.75, 0.5)
     """
     return Judged(
@@ -173,13 +173,13 @@ def in_words(estimate: Estimate) -> str:
     return f"{estimate.value:+.4g} (standard error {estimate.standard_error:.2g})"
 
 
-def _over_starts(one: Judged, at_depth: bool) -> tuple[Estimate, ...]:
-    return (one.over_random,) if at_depth else (one.gain, one.over_everybody)
+def _over_starts(judged: Judged, at_depth: bool) -> tuple[Estimate, ...]:
+    return (judged.over_random,) if at_depth else (judged.gain, judged.over_everybody)
 
 
-def _eligible(one: Judged, at_depth: bool) -> bool:
+def _eligible(judged: Judged, at_depth: bool) -> bool:
     errors = ONE_SIDED_95 if at_depth else 1.0
-    return all(_clear(over, errors) for over in _over_starts(one, at_depth))
+    return all(_clear(over, errors) for over in _over_starts(judged, at_depth))
 
 
 def _clear(more: Estimate, errors: float = 1.0) -> bool:

@@ -33,6 +33,7 @@ from stagecast.training.value.fit_base_share import (
     with_base_share,
 )
 from stagecast.training.value.model import ValueModel, repeat_if_any, spend_so_far
+from stagecast.training.value.own_regressors import with_own_regressors
 from stagecast.training.value.rest import fit_rest
 from stagecast.training.value.spans import Purchases
 from stagecast.training.value.times import Times
@@ -121,6 +122,8 @@ def _mixed(model: ValueModel, before: ValueModel, teaching: Teaching) -> ValueMo
     ``before`` is the model with the factors that had not seen what came after that date.
     """
     unseen, (columns, p_inactive) = teaching.unseen, teaching.current
+    if model.own:  # the regressors of the user have taken their share
+        return model
     if unseen is None or "btyd_orders" not in unseen.frame.columns or not len(p_inactive):
         return model
     rows = sampled(len(unseen.frame))
@@ -201,20 +204,19 @@ def _fit_orders(
     if rows.outcome.sum() < FEWEST_REPEATS:
         few = Factor(float(np.clip(rows.ratio, 0.0, 1.0)) if rows.outcome.any() else 0.02)
         return few, few
-    factor, before = fit_factor_and_before(
-        rows,
-        rows_of_dates(earlier) if earlier else None,
-        rows_of_dates(dates[:1]) if earlier else None,
-        "poisson",
-        config.seed,
+    earlier_rows = rows_of_dates(earlier) if earlier else None
+    later_rows = rows_of_dates(dates[:1]) if earlier else None
+    factor, before = fit_factor_and_before(rows, earlier_rows, later_rows, "poisson", config.seed)
+    factor = with_own_regressors(
+        factor, config.members.orders, rows, earlier_rows, later_rows, "poisson", config.seed, 1.0
     )
-    expected = rows.start * factor.of(rows.columns)
+    expected = factor.times(rows.start, rows.columns)
     of_all = float(np.clip(rows.outcome.sum() / expected.sum(), 0.02, 5.0))
     factor = replace(factor, level=of_all)
 
     def level(frames: Sequence[Frame], so_far: Factor, spread: float) -> float:
         part = rows_of_dates(frames)
-        return shrunk_level(part.outcome, part.start * so_far.of(part.columns), spread)
+        return shrunk_level(part.outcome, so_far.times(part.start, part.columns), spread)
 
     times = Times(level, dates, _with_purchases(teaching.seasons), teaching.as_of, config)
     before = replace(before, level=of_all)
@@ -242,18 +244,17 @@ def _fit_spend(
         return _rows(frames, expected, outcome, np.sqrt(np.concatenate(orders)))
 
     rows, earlier = rows_of_dates(dates), _split(dates, config.horizon_days)
-    factor, before = fit_factor_and_before(
-        rows,
-        rows_of_dates(earlier) if earlier else None,
-        rows_of_dates(dates[:1]) if earlier else None,
-        "gamma",
-        config.seed,
+    earlier_rows = rows_of_dates(earlier) if earlier else None
+    later_rows = rows_of_dates(dates[:1]) if earlier else None
+    factor, before = fit_factor_and_before(rows, earlier_rows, later_rows, "gamma", config.seed)
+    factor = with_own_regressors(
+        factor, config.members.spend, rows, earlier_rows, later_rows, "gamma", config.seed
     )
 
     def level(frames: Sequence[Frame], so_far: Factor, spread: float) -> float:
         part = rows_of_dates(frames)
         orders = part.weight**2
-        expected = orders * part.start * so_far.of(part.columns)
+        expected = orders * part.start * so_far.of(part.columns, expected=part.start)
         return shrunk_level(orders * part.outcome, expected, spread)
 
     factor = replace(factor, level=level(dates, factor, LEVEL_SPREAD))

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -26,7 +27,7 @@ import numpy as np
 from stagecast.features.arrays import Array
 from stagecast.training.learners.boosted import Boosted
 from stagecast.training.learners.customer_base import CustomerBase
-from stagecast.training.learners.factor import Factor
+from stagecast.training.learners.factor import Factor, OwnShare
 from stagecast.training.learners.leaving import Leaving
 from stagecast.training.value.base_share import BaseShare
 
@@ -78,6 +79,17 @@ class ValueModel:
         factors = {name: getattr(self, name) for name in FACTORS}
         return {name: f.trees for name, f in factors.items() if f.trees is not None}
 
+    @property
+    def own(self) -> dict[str, Any]:
+        """The regressors of the user, by factor and name, such as ``spend.mine``."""
+        factors = {name: getattr(self, name).own for name in FACTORS}
+        return {
+            f"{factor}.{name}": member
+            for factor, share in factors.items()
+            if share is not None
+            for name, member in share.members.items()
+        }
+
     def is_far(self, value_horizon_days: int) -> bool:
         """Return whether a value horizon is too many times the history for more than a guess."""
         return value_horizon_days > FAR * self.history_days
@@ -90,7 +102,7 @@ class ValueModel:
         ``p_inactive`` is P(no purchase in the horizon), shape (rows,).
         """
         repeat = repeat_if_any(columns)
-        if_any = 1.0 + repeat * self.orders.of(columns, threads)
+        if_any = 1.0 + self.orders.times(repeat, columns, threads)
         if "btyd_orders" not in columns:
             return if_any
         return self.base_share.orders_if_any(
@@ -104,7 +116,7 @@ class ValueModel:
         if self.mean_spend is None:
             return None
         so_far = spend_so_far(columns, base, self.mean_spend, self.p_paid)
-        return np.asarray(so_far * self.spend.of(columns, threads))
+        return self.spend.times(so_far, columns, threads)
 
     def to_json(self) -> dict[str, Any]:
         """Return the model as plain data; the texts of the trees are stored separately."""
@@ -118,17 +130,39 @@ class ValueModel:
         }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any], trees: Mapping[str, str]) -> ValueModel:
-        """Read what :meth:`to_json` returns, with the texts of the trees by factor."""
+    def from_json(
+        cls,
+        data: Mapping[str, Any],
+        trees: Mapping[str, str],
+        own: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    ) -> ValueModel:
+        """Read what :meth:`to_json` returns, with the texts of the trees by factor.
+
+        ``own`` holds the regressors of the user by factor and name.
+        """
         mean = data["mean_spend"]
         return cls(
             None if mean is None else float(mean),
             float(data["p_paid"]),
             float(data["history_days"]),
-            **{name: Factor.from_json(data[name], trees.get(name)) for name in FACTORS},
+            **{
+                name: Factor.from_json(
+                    data[name], trees.get(name), _regressors(data[name], own.get(name))
+                )
+                for name in FACTORS
+            },
             leaving=Leaving.from_json(data["leaving"]) if data.get("leaving") else None,
             base_share=BaseShare.from_json(data.get("base_share", {"share": 0.0, "level": 1.0})),
         )
+
+
+def _regressors(data: Mapping[str, Any], code: Mapping[str, Any] | None) -> OwnShare | None:
+    """Return the regressors of the user of a factor; None where it has none."""
+    if data.get("own") is None:
+        return None
+    from stagecast.training.value.own_regressors import OwnRegressors  # a server has none
+
+    return OwnRegressors.from_json(data["own"], code or {})
 
 
 def discounted_days(days: Array, annual_rate: float) -> Array:

@@ -24,7 +24,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from stagecast.features.clock import from_microseconds, iso
@@ -154,6 +153,8 @@ class Flows:
         UsageError
             The folder cannot be made or written.
         """
+        import pyarrow.parquet as pq
+
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

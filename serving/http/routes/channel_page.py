@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from starlette.requests import Request
@@ -19,7 +19,26 @@ from stagecast.serving.store.channels import stored_channels
 MOST_CURVES = 6
 """Groups whose curves are drawn: those with most customers."""
 
+FIGURES = ("cac", "first_order", "year", "clv", "ltv_to_cac", "lost")
+FEWEST_FOLDED = 4
+"""Groups of which nothing is known yet are folded from this many on."""
+
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+
+Groups = list[dict[str, Any]]
+
+
+def _by_size(groups: Groups) -> tuple[Groups, Groups]:
+    """Return the groups of which a figure is known, and the others, where these are many."""
+    small = [group for group in groups if not any(_is_known(group.get(name)) for name in FIGURES)]
+    if len(small) < FEWEST_FOLDED or len(small) == len(groups):
+        return groups, []
+    return [group for group in groups if group not in small], small
+
+
+def _is_known(figure: dict[str, Any] | None) -> bool:
+    return figure is not None and not figure["too_few"]
 
 
 @router.get("/channels")
@@ -44,12 +63,15 @@ def channels_page(
         with_curve = [group for group in listed["groups"] if group.get("earned")]
         curves = drawing(with_curve[:MOST_CURVES])
         has_cost = any(group["cost"] is not None for group in listed["groups"])
+    shown, small = _by_size([] if listed is None else listed["groups"])
     return render(
         "channels.html",
         **shop_of(run, request),
         groupings=groupings,
         by=by,
         listed=listed,
+        shown_groups=shown,
+        small_groups=small,
         notes=[] if listed is None else [n for n in listed["notes"] if n != FIRST_SEEN],
         curves=curves,
         has_cost=has_cost,

@@ -335,7 +335,7 @@ def customer_answer(
     contacts = contacts_of_customer(store.engine, customer_id)
     past = [{"as_of": each.as_of, "stage": each.stage} for each in record.history]
     return {
-        "changes": changes(score, previous, currency=record.currency, display=display),
+        "changes": changes(score, previous, titles, record.currency, display),
         "history": record.history,
         "play": play_of(scheme, score, titles, display),
         "plans": plans,

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from stagecast.serving.http.openapi import problem_responses
 from stagecast.serving.http.problems import ProblemError
+from stagecast.serving.http.rollout import canary_of
 from stagecast.serving.http.state import HOW_TO_SERVE, State, StateDep
 from stagecast.serving.http.store_faults import cause_of
 from stagecast.serving.store.queries import DEFAULT_SORT, Filters, Order
@@ -72,4 +73,5 @@ def _readiness(state: State) -> dict[str, Any]:
     if state.doubt is not None:
         doubt = state.doubt()
         answer["model_doubt"] = None if doubt is None else doubt.to_json()
+        answer["canary"] = canary_of(state)
     return answer

@@ -11,7 +11,15 @@ from starlette.responses import HTMLResponse
 
 from stagecast.features.errors import DataRefusedError
 from stagecast.serving.http.languages import display_of
-from stagecast.serving.http.page_texts import plays_of, shop_of, store_name, titles_of
+from stagecast.serving.http.page_texts import (
+    has_stake,
+    list_of_play,
+    plays_of,
+    shop_of,
+    states_of,
+    store_name,
+    titles_of,
+)
 from stagecast.serving.http.state import StateDep, StoreDep
 from stagecast.serving.reports.rendering import render
 from stagecast.serving.reports.value_grid import grid_rows
@@ -38,7 +46,7 @@ def home_page(request: Request, store: StoreDep, state: StateDep) -> HTMLRespons
     overview = store.overview(run)
     language = display_of(request).language
     plays = _plays(run, overview["plays"], language)
-    titles = titles_of(run.scheme, language)
+    stages = _stages(store, run, titles_of(run.scheme, language))
     problem, settled = None, []
     try:
         with store.engine.connect() as connection:
@@ -49,11 +57,14 @@ def home_page(request: Request, store: StoreDep, state: StateDep) -> HTMLRespons
         "home.html",
         **shop_of(run, request),
         totals=overview["totals"],
+        has_money=store.has_money(run),
+        has_stake=has_stake(store, run),
+        lapsed=sum(stage["customers"] for stage in stages if stage["state"] == "lapsed"),
         before=overview["before"],
         changed=overview["changed"],
         plays=plays,
         first=_first(plays),
-        stages=_stages(store, run, titles),
+        stages=stages,
         grid=grid_rows(overview["grid"]),
         running=[plan for plan in PlanBook(store.engine).plans() if plan.state in RUNNING],
         settled=settled[-1] if settled else None,
@@ -66,7 +77,12 @@ def _plays(run: Run, counted: Sequence[dict[str, Any]], language: str) -> list[d
     titles = plays_of(run.scheme, language)
     contact = {play["id"]: play.get("contact", True) for play in run.scheme.get("plays", ())}
     return [
-        {**part, "title": titles[part["play"]], "contact": contact[part["play"]]}
+        {
+            **part,
+            "title": titles[part["play"]],
+            "contact": contact[part["play"]],
+            "link": list_of_play(run.scheme, part["play"]),
+        }
         for part in counted
         if part["play"] in titles
     ]
@@ -86,7 +102,7 @@ def _first(plays: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
 
 
 def _stages(store: Store, run: Run, titles: dict[str, str]) -> list[dict[str, Any]]:
-    flows = store.flows(run)
+    flows, states = store.flows(run), states_of(run.scheme)
     before: dict[str, int] = {}
     for from_stage, _, customers in flows.flows:
         if from_stage is not None:
@@ -97,6 +113,8 @@ def _stages(store: Store, run: Run, titles: dict[str, str]) -> list[dict[str, An
             "title": titles[total.stage],
             "customers": total.customers,
             "value_at_risk": total.value_at_risk,
+            "state": states[total.stage],
+            "is_active": states[total.stage] == "active",
             "change": None
             if flows.earlier_as_of is None
             else total.customers - before.get(total.stage, 0),

@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from stagecast.features.clock import parse_instant
 from stagecast.features.errors import StagecastError
+from stagecast.serving.http.rollout_metrics import rollout_families
 from stagecast.serving.http.state import State, StateDep
 from stagecast.serving.metrics.samples import Family, gauge, merged, text_of
 from stagecast.serving.metrics.workers import EVERY_SECONDS, Worker, of_others, write_own
@@ -79,6 +80,7 @@ def worker_families(state: State) -> list[Family]:
             None if state.doubt is None else float(state.doubt() is not None),
         ),
         *_of_model(state),
+        *rollout_families(state),
     ]
 
 

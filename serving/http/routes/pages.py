@@ -14,12 +14,15 @@ from stagecast.features.errors import UsageError
 from stagecast.features.shop.customer_ids import clean_id
 from stagecast.serving.http.api_page import api_reference
 from stagecast.serving.http.languages import display_of
-from stagecast.serving.http.list_columns import LIST_COLUMNS
+from stagecast.serving.http.list_columns import LIST_COLUMNS, MONEY, STAKE, usual_columns
 from stagecast.serving.http.list_links import chips, file_link, head, parameters_of, plan_link
 from stagecast.serving.http.lists import BANDS, STATES, ListQuery
 from stagecast.serving.http.page_texts import (
+    has_stake,
+    list_of_play,
     plays_of,
     shop_of,
+    states_of,
     store_name,
     titles_of,
 )
@@ -31,7 +34,6 @@ from stagecast.serving.languages.scheme_words import translation
 from stagecast.serving.quoting import quote
 from stagecast.serving.reports.curves import step_bars, strip
 from stagecast.serving.reports.rendering import link, render
-from stagecast.serving.store.changes import changes
 from stagecast.serving.store.protocols import ScorerLike
 from stagecast.serving.store.queries import SORTS
 from stagecast.serving.store.store import Run, Store
@@ -51,7 +53,9 @@ def customers_page(
         return render(
             "empty.html", **shop_of(None, request), store=store_name(state.settings.store)
         )
-    filters, order = query.filters(run), query.order
+    has_money, stake_is_known = store.has_money(run), has_stake(store, run)
+    shown = query if stake_is_known else _without_stake(query, has_money)
+    filters, order = query.filters(run), shown.order
     titles = titles_of(run.scheme, display.language)
     plays = plays_of(run.scheme, display.language)
     stale = False
@@ -74,8 +78,10 @@ def customers_page(
         totals=total,
         views=_views(store, run, query, display.language),
         chips=chips(query, titles, plays, display.language),
-        columns=query.columns,
-        all_columns=LIST_COLUMNS,
+        columns=shown.columns,
+        all_columns=[c for c in LIST_COLUMNS if has_money or c not in MONEY],
+        has_money=has_money,
+        has_stake=stake_is_known,
         plays=plays,
         page=page,
         rows=rows,
@@ -92,8 +98,8 @@ def customers_page(
         else link("/customers", [*parameters, ("cursor", page.next_cursor)]),
         first_link=link("/customers", parameters) if page.seen else None,
         everybody_link=link("/customers", []),
-        csv_link=file_link(query, "csv"),
-        xlsx_link=file_link(query, "xlsx"),
+        csv_link=file_link(shown, "csv"),
+        xlsx_link=file_link(shown, "xlsx"),
         plan_link=plan_link(query),
     )
 
@@ -127,10 +133,11 @@ def customer_page(request: Request, customer_id: str, store: StoreDep) -> HTMLRe
     return render(
         "customer.html",
         **{**shop_of(run, request), "clock": record.clock, "currency": record.currency},
-        **{**answer, "changes": changes(score, previous, titles, record.currency, display)},
+        **answer,
         score=score,
         titles=titles,
         scheme=None if run is None else run.scheme_id,
+        has_money=run is None or store.has_money(run),
         before=previous,
         strip=strip(answer["timeline"]),
         bars=list(zip(answer["risk_steps"], step_bars(answer["risk_steps"]), strict=True)),
@@ -152,6 +159,16 @@ def _not_ranked(score: Mapping[str, Any]) -> bool:
     return score["churn_probability"] is not None and score["churn_percentile"] is None
 
 
+def _without_stake(query: ListQuery, has_money: bool) -> ListQuery:
+    """Return the query with the columns and the order of scores that do not know what leaving
+    costs: the riskiest first, of the lapsed those likeliest to return.
+    """
+    ranked = "p_inactive" if query.state == "lapsed" else "-churn_probability"
+    usual = usual_columns(query.state, has_money)
+    columns = query.column or [name for name in usual if name not in STAKE]
+    return query.model_copy(update={"sort": query.sort or ranked, "column": columns})
+
+
 def _views(store: Store, run: Run, query: ListQuery, language: str) -> list[dict[str, Any]]:
     """Return the plays as saved views, each with its counts and the link of its list."""
     return [
@@ -159,7 +176,7 @@ def _views(store: Store, run: Run, query: ListQuery, language: str) -> list[dict
             **view,
             "title": translation(view["title"], language, view["id"]),
             "chosen": view["id"] == query.play,
-            "link": link("/customers", [("play", view["id"])]),
+            "link": list_of_play(run.scheme, view["id"]),
         }
         for view in views(store, run)
     ]
@@ -171,6 +188,7 @@ def _stage_cards(store: Store, run: Run, query: ListQuery, language: str) -> lis
     meanings = {
         stage["id"]: translation(stage["meaning"], language, "") for stage in run.scheme["stages"]
     }
+    states = states_of(run.scheme)
     other_parameters = [pair for pair in parameters_of(query) if pair[0] != "stage"]
     return [
         {
@@ -179,6 +197,7 @@ def _stage_cards(store: Store, run: Run, query: ListQuery, language: str) -> lis
             "meaning": meanings[total.stage],
             "customers": total.customers,
             "value_at_risk": total.value_at_risk,
+            "is_active": states[total.stage] == "active",
             "chosen": total.stage in query.stage,
             "link": link("/customers", [("stage", total.stage), *other_parameters]),
         }

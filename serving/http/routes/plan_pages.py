@@ -15,7 +15,13 @@ from starlette.responses import HTMLResponse
 from stagecast.features.errors import StagecastError
 from stagecast.serving.http.languages import display_of
 from stagecast.serving.http.lists import BANDS, STATES
-from stagecast.serving.http.page_texts import plays_of, shop_of, store_name, titles_of
+from stagecast.serving.http.page_texts import (
+    has_stake,
+    plays_of,
+    shop_of,
+    store_name,
+    titles_of,
+)
 from stagecast.serving.http.plan_query import PlanQuery
 from stagecast.serving.http.problems import ProblemError
 from stagecast.serving.http.state import StateDep, StoreDep
@@ -29,6 +35,7 @@ from stagecast.serving.targeting.plan.errors import NoSuchPlanError
 from stagecast.serving.targeting.plan.pooled_results import pooled_results
 from stagecast.serving.targeting.plan.results import last_readout, last_readouts
 from stagecast.serving.targeting.plan.stored import Plan
+from stagecast.serving.targeting.trial.draw import HoldoutTooSmallError
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -56,8 +63,9 @@ def new_plan_page(
         return render(
             "empty.html", **shop_of(None, request), store=store_name(state.settings.store)
         )
-    forecast, problem, first = _forecast(store, run, query)
-    body = query.body()
+    query, forecast, problem, first = _forecast(store, run, query)
+    body, stake_is_known = query.body(), has_stake(store, run)
+    needs_worth = not stake_is_known and query.worth is None
     return render(
         "plan_form.html",
         **shop_of(run, request),
@@ -66,8 +74,11 @@ def new_plan_page(
         stages=titles_of(run.scheme, display_of(request).language),
         bands=BANDS,
         states=STATES,
-        forecast=forecast,
+        forecast=None if needs_worth else forecast,
         problem=problem,
+        has_money=store.has_money(run),
+        has_stake=stake_is_known,
+        needs_worth=needs_worth,
         first=first,
         body=msgspec.json.encode(body).decode("utf-8"),
     )
@@ -75,19 +86,27 @@ def new_plan_page(
 
 def _forecast(
     store: Store, run: Run, query: PlanQuery
-) -> tuple[dict[str, Any] | None, str | None, list[tuple[str, float]]]:
-    """Return what is expected, why it cannot be said, and the first customers with their gains."""
+) -> tuple[PlanQuery, dict[str, Any] | None, str | None, list[tuple[str, float]]]:
+    """Return the plan, what is expected, why it cannot be said, and the first customers with their
+    gains.
+
+    A list that is too short for the usual hold-out has none; one that was asked for is refused.
+    """
     try:
         terms = query.body().terms()
         check_audience(terms.audience, run)
         terms = with_default_effects(store.engine, run, terms)
         proposal = PlanBook(store.engine).propose(run, terms)
+    except HoldoutTooSmallError as error:
+        if "holdout_percent" in query.model_fields_set:
+            return query, None, str(error), []
+        return _forecast(store, run, query.model_copy(update={"holdout_percent": 0.0}))
     except StagecastError as error:
-        return None, str(error), []
+        return query, None, str(error), []
     members = proposal.members
     rows = zip(members.customers.customer_id, members.gain, members.held_out, strict=True)
     first = [(str(id_), float(gain)) for id_, gain, held_out in rows if not held_out][:FIRST]
-    return proposal.forecast.to_json(), None, first
+    return query, proposal.forecast.to_json(), None, first
 
 
 @router.get("/plans/{name}")

@@ -16,6 +16,7 @@ from stagecast.serving.http.routes.trust import trust_of
 from stagecast.serving.http.state import StateDep, StoreDep
 from stagecast.serving.reports.quality import quality
 from stagecast.serving.reports.rendering import render
+from stagecast.serving.store.changes import INACTIVITY
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -43,6 +44,7 @@ def trust_page(request: Request, store: StoreDep, state: StateDep) -> HTMLRespon
         if evaluation is None
         else quality(evaluation, run.currency, display_of(request)),
         blend=card.get("blend") or {},
+        kind=card.get("churn") or INACTIVITY,
         notes=_notes(card),
     )
 

@@ -42,6 +42,29 @@ if (chosen) {
   count();
 }
 
+// Along the curve of a plan: what a list of so many customers is expected to bring.
+const slide = document.querySelector(".slide");
+if (slide) {
+  const points = JSON.parse(slide.dataset.points);
+  const range = slide.querySelector("input");
+  const [customers, gain] = slide.querySelectorAll("output");
+  const now = document.querySelector(".curve .now");
+  const contacts = document.querySelector('#planning [name="contacts"]');
+  const show = () => {
+    const n = range.valueAsNumber;
+    const nearest = points.reduce((a, b) => (Math.abs(b[0] - n) < Math.abs(a[0] - n) ? b : a));
+    customers.textContent = n.toLocaleString(document.documentElement.dataset.locale);
+    gain.textContent = nearest[1];
+    for (const end of ["x1", "x2"]) now.setAttribute(end, (600 * n) / range.max);
+  };
+  range.addEventListener("input", () => {
+    show();
+    contacts.value = Math.max(1, Math.round(range.valueAsNumber * Number(slide.dataset.share)));
+  });
+  show();
+  slide.hidden = false;
+}
+
 // A form with data-api sends JSON to the API and goes where the answer says; the pages change
 // nothing without it.
 for (const sending of document.querySelectorAll("form[data-api]")) {

@@ -105,8 +105,8 @@ def compare(
 ) -> Mapping[str, float]:
     """Return the expected gain of a plan and of simpler rankings, in money.
 
-    Each ranking makes a list of at most as many customers that costs at most as much, and the same
-    share of it is contacted.
+    Each other ranking makes a list of at most as many customers that costs at most as much, and
+    the same share of it is contacted.
 
     Parameters
     ----------
@@ -119,8 +119,8 @@ def compare(
 
     Returns
     -------
-    ``plan``, ``risk`` (the likeliest to leave first), ``value`` (the largest clv first) and
-    ``random``.
+    ``plan`` (what those bring whom it contacts), ``risk`` (the likeliest to leave first), ``value``
+    (the largest clv first) and ``random``.
     """
     size, budget = len(gain), float(cost.sum()) * (1 + 1e-9)
     contacted = float((~held_out).mean()) if size else 0.0
@@ -135,7 +135,7 @@ def compare(
     )
     number = size if price * size <= budget else budget / price
     return {
-        "plan": contacted * float(gain.sum()),
+        "plan": float(gain[~held_out].sum()),
         "risk": by(money.p_leave),
         "value": by(customers.clv),
         "random": contacted * number * mean,

@@ -17,6 +17,10 @@ FEWEST = 2
 """Customers that each side needs: one of them has no variance."""
 
 
+class HoldoutTooSmallError(UsageError):
+    """The list is too short for its hold-out."""
+
+
 def strata_of(*labels: Sequence[str]) -> list[str]:
     """Return one stratum per customer from several labels (play, stage, band).
 
@@ -162,7 +166,7 @@ def _check_numbers(customers: int, share: float, seed: int) -> None:
 
 def _check_sides(held_out: int, customers: int, share: float) -> None:
     if not FEWEST <= held_out <= customers - FEWEST:
-        raise UsageError(
+        raise HoldoutTooSmallError(
             f"a hold-out of {share} of {customers} customers gives {held_out} held out; both the "
             f"held-out and the contacted must be at least {FEWEST}: take another share or a longer "
             "list"

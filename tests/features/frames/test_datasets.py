@@ -41,7 +41,7 @@ def test_payments_are_monthly_and_stop_with_the_contract() -> None:
 
 
 def test_the_seed_repeats_a_log_and_nobody_is_refused() -> None:
-    one, other = make_subscriptions(5, seed=2)[0], make_subscriptions(5, seed=2)[0]
-    pd.testing.assert_frame_equal(one, other)
+    first, second = make_subscriptions(5, seed=2)[0], make_subscriptions(5, seed=2)[0]
+    pd.testing.assert_frame_equal(first, second)
     with pytest.raises(UsageError, match="customers = 0"):
         make_subscriptions(0)

@@ -191,3 +191,17 @@ def test_the_name_of_a_column_comes_before_its_reading_as_an_expression() -> Non
         Decimal("5.000000"),
         [],
     )
+
+
+@pytest.mark.parametrize("code", ["GBP", "eur"])
+def test_a_code_of_a_currency_without_its_quotes_is_proposed_with_them(code: str) -> None:
+    columns = [SourceColumn("customer_id", "c0", "text")]
+    proposed = rf"--currency \"'{code.upper()}'\""
+    with pytest.raises(DataRefusedError, match=proposed):
+        compile_expression(code, columns, "text", "--currency", "orders.csv")
+    with pytest.raises(DataRefusedError) as refused:
+        compile_expression(code, columns, "text", "--channel", "orders.csv")
+    assert "--currency" not in str(refused.value)
+    with pytest.raises(DataRefusedError) as refused:
+        compile_expression("Waehrung", columns, "text", "--currency", "orders.csv")
+    assert "For all amounts" not in str(refused.value)

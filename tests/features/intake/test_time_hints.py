@@ -125,6 +125,36 @@ def test_an_abbreviation_of_a_zone_is_read_as_the_hint_says(text: str, utc: date
         assert log.con.execute('SELECT "timestamp" FROM events').fetchall() == [(utc,)]
 
 
+@pytest.mark.parametrize(
+    ("text", "utc"),
+    [
+        ("2025-07-01 10:00 BST", None),  # Bangladesh, DuckDB says
+        ("2025-07-01 10:00 AST", None),  # Alaska
+        ("2025-07-01 10:00 IST", None),  # India, Israel or Ireland
+        ("2025-07-01 10:00 CET", None),  # an hour of summer time is taken off
+        ("2025-01-01 10:00 CET", datetime(2025, 1, 1, 9)),
+        ("2025-01-01 10:00 PST", datetime(2025, 1, 1, 18)),
+        ("2025-07-01 10:00 PST", None),
+        ("2025-07-01 10:00 EST", datetime(2025, 7, 1, 15)),
+        ("2025-07-01 10:00 UTC", datetime(2025, 7, 1, 10)),
+        ("2025-07-01 10:00 Europe/London", datetime(2025, 7, 1, 9)),
+        ("2025-07-01 10:00 America/Los_Angeles", datetime(2025, 7, 1, 17)),
+    ],
+)
+@pytest.mark.parametrize("zone", ["UTC", "America/Los_Angeles"])
+def test_a_name_of_a_zone_is_read_as_it_is_meant_or_refused_with_its_offset(
+    text: str, utc: datetime | None, zone: str
+) -> None:
+    options = ReadOptions(time_format="%Y-%m-%d %H:%M %Z", zone=zone)
+    if utc is None:
+        name = text.rpartition(" ")[2]
+        with pytest.raises(DataRefusedError, match=rf"by the abbreviation {name}.*{name} is [+-]"):
+            from_frame(log_of([text]), options)
+        return
+    with from_frame(log_of([text]), options) as log:
+        assert log.con.execute('SELECT "timestamp" FROM events').fetchall() == [(utc,)]
+
+
 def test_summer_and_winter_of_one_zone_are_told_as_offsets() -> None:
     texts = ["2025-07-01 10:00:00 AEST", "2025-01-01 10:00:00 AEDT"]
     hint = str(time_hint(duckdb.connect(), texts))

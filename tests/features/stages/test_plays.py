@@ -18,6 +18,7 @@ from stagecast.features.stages.scheme_files import (
     scheme_from_json,
     scheme_to_json,
 )
+from stagecast.training.config import TrainConfig
 
 STAGES = ("new", "loyal", "gone")
 
@@ -129,15 +130,19 @@ def test_every_scheme_of_the_package_has_plays_that_are_written_and_read_back(na
 
 
 @pytest.mark.parametrize("name", known_schemes())
-@pytest.mark.parametrize("risk", [0.63, 0.95])
+@pytest.mark.parametrize(("risk", "band"), [(0.63, "medium"), (0.95, "high")])
 def test_nobody_active_at_a_high_risk_is_told_the_calm_action_of_loyal_customers(
-    name: str, risk: float
+    name: str, risk: float, band: str
 ) -> None:
     scheme = load_scheme(name)
     calm = {"loyal", "loyalty", "advocate", "developed", "member"} & set(scheme.ids)
     for stage in calm:
         rows = columns(
-            stage=[stage], state=["active"], churn_probability=[risk], value_at_risk=[1.0]
+            stage=[stage],
+            state=["active"],
+            churn_probability=[risk],
+            churn_band=[band],
+            value_at_risk=[1.0],
         ) | {"p_return": np.array([np.nan]), "value_gone": np.array([np.nan])}
         assert assign_plays(scheme.plays, rows, {}, 1)[0] >= 0, stage
 
@@ -146,8 +151,41 @@ def test_who_comes_back_alone_is_offered_no_discount() -> None:
     scheme = load_scheme("retail")
     rows = columns(stage=["sleeping"], state=["lapsed"], p_return=[0.92], value_gone=[1e9]) | {
         "churn_probability": np.array([np.nan]),
+        "churn_band": np.array([None], dtype=object),
         "value_at_risk": np.array([np.nan]),
     }
     (position,) = assign_plays(scheme.plays, rows, {"value_gone p80": 1.0}, 1)
     assert scheme.plays[position].id == "coming_back_alone"
     assert "no discount" in scheme.plays[position].action["en"]
+
+
+@pytest.mark.parametrize("name", known_schemes())
+def test_no_play_cuts_the_risk_beside_a_band(name: str) -> None:
+    # .33 and .67 gave customers between .33 and 1/3 the play of a band that they are not in
+    cuts = {
+        float(c.bound)
+        for mine in load_scheme(name).plays
+        for c in mine.comparisons
+        if c.column == "churn_probability"
+    }
+    for cut in (TrainConfig.medium_risk, TrainConfig.high_risk):
+        assert not [near for near in cuts if abs(near - cut) < 0.02]
+
+
+@pytest.mark.parametrize("column", ["value_at_risk", "value_gone"])
+def test_more_than_four_buyers_in_five_is_said_of_a_fifth_at_most(column: str) -> None:
+    said = [
+        mine
+        for mine in load_scheme("retail").plays
+        if "than with four buyers in five" in mine.action.get("en", "")
+        or "than from four buyers in five" in mine.action.get("en", "")
+    ]
+    plays = [mine for mine in said if any(c.column == column for c in mine.comparisons)]
+    assert len(plays) == 1
+    # half of the buyers are worth the same: nobody is worth more than four in five
+    for values in (np.arange(1.0, 101.0), np.r_[np.arange(1.0, 51.0), np.full(50, 60.0)]):
+        bounds = learn_bounds(plays, {column: values}, np.ones(100, dtype=bool))
+        (clause,) = [c for c in plays[0].comparisons if c.column == column]
+        above = clause.holds({column: values}, bounds)
+        assert above.sum() <= 20
+        assert all((values < value).mean() >= 0.8 for value in values[above])

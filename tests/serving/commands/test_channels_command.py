@@ -54,10 +54,10 @@ def shop(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def scores(**given: Any) -> Any:
+def scores(**columns: Any) -> Any:
     rng = np.random.default_rng(1)
     rows = [
-        published.a_score(f"c{k:04d}", rng, AS_OF, stage="new", **({"clv": 20.0} | given))
+        published.a_score(f"c{k:04d}", rng, AS_OF, stage="new", **({"clv": 20.0} | columns))
         for k in range(CUSTOMERS)
     ]
     return published.table(rows)

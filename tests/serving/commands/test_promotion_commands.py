@@ -64,9 +64,12 @@ def test_the_second_training_challenges_the_first(
 
     moved = stagecast("models", "promote", "shop", "--why", "the range is new")
     assert moved.code == 0, moved.err
-    assert listed() == {"2": ["challenger", "champion"], "1": []}
+    assert listed() == {"2": ["champion"], "1": []}
+    nobody = stagecast("models", "promote", "shop", "--why", "again")
+    assert nobody.code == 2
+    assert "shop has no challenger" in nobody.err
     assert stagecast("models", "rollback", "shop", "--why", "it made no sense").code == 0
-    assert listed() == {"2": ["challenger"], "1": ["champion"]}
+    assert listed() == {"2": [], "1": ["champion"]}
 
     at = ("--as-of", day(SECOND).isoformat())
     for model, out in (("m1", "folder.parquet"), ("models:/shop@champion", "champion.parquet")):
@@ -79,3 +82,16 @@ def test_the_second_training_challenges_the_first(
     assert "the range is new" in printed
     assert "rolled back: version 1 is champion in place of version 2" in printed
     assert not list(Path().glob("stagecast-m*"))
+
+    # a bundle that exists is registered as it is: these are versions already
+    again = stagecast("models", "register", "m2", "--name", "shop")
+    assert again.code == 0, again.err
+    assert "is version 2 of shop already" in again.out
+    other = stagecast("models", "register", "m2", "--name", "other", "--json")
+    registered = json.loads(other.out)
+    assert (registered["version"], registered["new"], registered["champion"]) == ("1", True, None)
+    assert registered["aliases"] == ["challenger"]
+    missing = stagecast("models", "register", "m3", "--name", "shop")
+    assert missing.code == 2
+    assert "m3 holds no bundle" in missing.err
+    assert listed() == {"2": [], "1": ["champion"]}

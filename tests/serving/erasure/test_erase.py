@@ -237,8 +237,8 @@ def test_refused_rows_and_their_examples_go_and_their_counts_stay(erase, copied)
 @pytest.mark.parametrize("name", ["17", "x1y2"])
 def test_customers_that_a_data_report_or_a_page_speaks_of_go_with_the_entry(erase, name):
     Path("out").mkdir()
-    heavy = [{"customer_id": one, "events": 9_000} for one in (name, "170")]
-    result = [f"customer {one} has 9,000 events" for one in (name, "170")]
+    heavy = [{"customer_id": customer, "events": 9_000} for customer in (name, "170")]
+    result = [f"customer {customer} has 9,000 events" for customer in (name, "170")]
     report = {
         "rows_in": 17,
         "quality": {"buyers": {"heavy": heavy}},
@@ -604,7 +604,7 @@ def test_only_the_records_of_the_customer_leave_a_text_log(erase, name):
 @pytest.mark.parametrize("name", ["17850", "17850.0", " 17850"])
 def test_a_number_is_compared_as_the_reader_reads_it(erase, name):
     ids = ["17850", "17850.0", " 17850 ", '"17850.0"', "178500", "017850", "17850.5", "-17850"]
-    Path("log.csv").write_text("n,customer_id\n" + "".join(f"17850,{one}\n" for one in ids))
+    Path("log.csv").write_text("n,customer_id\n" + "".join(f"17850,{entry}\n" for entry in ids))
     for kind, values in (("int", [17850, 1, None]), ("float", [17850.0, 1.5, None])):
         pq.write_table(pa.table({"customer_id": values, "stock": [17850, 1, 2]}), f"{kind}.parquet")
     result = erase("--json", "--", name, "log.csv")
@@ -612,7 +612,7 @@ def test_a_number_is_compared_as_the_reader_reads_it(erase, name):
     assert result.told["places"][0]["alike"] == 4
     assert Path("log.csv").read_text().split() == [
         "n,customer_id",
-        *(f"17850,{one}" for one in ids[4:]),
+        *(f"17850,{entry}" for entry in ids[4:]),
     ]
     for kind in ("int", "float"):
         assert erase("--json", "--", name, f"{kind}.parquet").rows() == {f"{kind}.parquet": 1}

@@ -76,14 +76,14 @@ def test_a_refused_bundle_leaves_the_old_one_and_says_since_when_and_why(tmp_pat
 
     def refuse(path):
         tries.append(path)
-        raise DataRefusedError("golden row 3 differs")
+        raise DataRefusedError(f"{path}: golden row 3 differs")
 
     follower = followed(folder, refuse)
     served = follower.served
     bundle(folder, "two")
     assert not follower.look()
     first = follower.doubt
-    assert first.problem == "golden row 3 differs"
+    assert first.problem == f"{folder}: golden row 3 differs"  # not the folder of our copy
     assert not follower.look()
     assert len(tries) == 1  # a bundle that was refused is not rehearsed at every look
     assert not tries[0].exists()

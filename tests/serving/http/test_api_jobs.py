@@ -86,11 +86,13 @@ def test_each_of_several_workers_scores_the_jobs_that_are_sent_to_it(
             store=store,
             worker=Worker(number, tmp_path),
         )
-        with web.client(app) as one:
-            answer = one.post("/v1/jobs", json=batch(2))
+        with web.client(app) as client:
+            answer = client.post("/v1/jobs", json=batch(2))
             assert answer.status_code == 202, answer.text
             path = answer.headers["location"]
-            wait_until(lambda one=one, path=path: one.get(path).json()["state"] == "done", "done")
+            wait_until(
+                lambda client=client, path=path: client.get(path).json()["state"] == "done", "done"
+            )
 
 
 def test_a_job_scores_more_than_a_request_may_have_and_names_who_has_no_score(

@@ -278,10 +278,10 @@ def test_the_fields_that_are_asked_for_have_the_same_names_in_each_form(api: web
     assert csv[1].split(",")[1] == full["customer_id"]
     line = api.get(f"/v1/customers?limit=1&format=ndjson&fields={names}").text
     assert json.loads(line) == score
-    found = api.post(
+    response = api.post(
         f"/v1/customers/lookup?fields={names}", json={"customer_ids": [full["customer_id"]]}
     )
-    assert found.json()["scores"] == [score]
+    assert response.json()["scores"] == [score]
     refused = api.get("/v1/customers?fields=customer_id,chrun_band")
     assert "Did you mean 'churn_band'?" in refused.json()["detail"]
 

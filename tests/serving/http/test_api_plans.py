@@ -63,25 +63,25 @@ def test_a_plan_goes_all_its_way_and_each_answer_is_as_described(api):
     made = api.post(path, json=BODY)
     assert made.status_code == 201
     assert checked(api, made, path, "post")["plan"]["state"] == "draft"
-    one = path + "/{name}"
-    assert checked(api, api.get("/v1/plans/autumn"), one)["request"]["contacts"] == 60
-    done = checked(api, api.post_text("/v1/plans/autumn/freeze", ""), one + "/freeze", "post")
+    plan_path = path + "/{name}"
+    assert checked(api, api.get("/v1/plans/autumn"), plan_path)["request"]["contacts"] == 60
+    done = checked(api, api.post_text("/v1/plans/autumn/freeze", ""), plan_path + "/freeze", "post")
     assert done["state"] == "frozen"
     listed = api.get("/v1/plans/autumn/customers")
-    customers = checked(api, listed, one + "/customers")["customers"]
+    customers = checked(api, listed, plan_path + "/customers")["customers"]
     assert [row["rank"] for row in customers] == list(range(1, len(customers) + 1))
     sent = api.post("/v1/plans/autumn/sent", json={"at": "1998-01-02T09:00:00Z"})
-    assert checked(api, sent, one + "/sent", "post")["sent_at"] == "1998-01-02T09:00:00Z"
+    assert checked(api, sent, plan_path + "/sent", "post")["sent_at"] == "1998-01-02T09:00:00Z"
     outcomes = [
         {"customer_id": row["customer_id"], "orders": k % 2, "spend": 10.0 * (k % 2)}
         for k, row in enumerate(customers)
     ]
     read = api.post("/v1/plans/autumn/outcomes", json={"outcomes": outcomes})
-    result = checked(api, read, one + "/outcomes", "post")
+    result = checked(api, read, plan_path + "/outcomes", "post")
     assert (result["closed"], result["erased"]) == (True, 0)
-    again = checked(api, api.get("/v1/plans/autumn/readout"), one + "/readout")
+    again = checked(api, api.get("/v1/plans/autumn/readout"), plan_path + "/readout")
     assert again == result
-    assert checked(api, api.get("/v1/plans/autumn"), one)["state"] == "closed"
+    assert checked(api, api.get("/v1/plans/autumn"), plan_path)["state"] == "closed"
     together = checked(api, api.get("/v1/results"), "/v1/results")
     assert together["plans"] == ["autumn"]
     total = result["money"]["comparison"]["adjusted"]["total"]["estimate"]

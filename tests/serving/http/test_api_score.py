@@ -30,12 +30,12 @@ def api(tmp_path_factory, scorer):
         yield client
 
 
-def event(**given) -> dict:
-    return {"timestamp": "1997-06-01T00:00:00Z", "event": "purchase", "amount": 10.0} | given
+def event(**fields) -> dict:
+    return {"timestamp": "1997-06-01T00:00:00Z", "event": "purchase", "amount": 10.0} | fields
 
 
-def customer(name="a", *events: dict, **given) -> dict:
-    return {"customer_id": name, "attributes": {}, "events": list(events) or [event()]} | given
+def customer(name="a", *events: dict, **fields) -> dict:
+    return {"customer_id": name, "attributes": {}, "events": list(events) or [event()]} | fields
 
 
 def asking(*customers: dict, as_of: str | None = AS_OF) -> dict:

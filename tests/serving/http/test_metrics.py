@@ -65,15 +65,15 @@ def test_requests_are_counted_by_template_and_status_and_no_id_is_a_label(store)
         api.post("/v1/score", json=BODY)
         answer = api.get("/metrics")
         again = read(api.get("/metrics"))
-    samples, one = read(answer), "/v1/customers/{customer_id:path}"
+    samples, template = read(answer), "/v1/customers/{customer_id:path}"
     for status, count in (("200", 1), ("404", 1)):
-        labels = {"method": "GET", "route": one, "status": status}
+        labels = {"method": "GET", "route": template, "status": status}
         assert value(samples, "stagecast_requests_total", **labels) == count
     unknown = {"method": "GET", "route": "-", "status": "404"}
     assert value(samples, "stagecast_requests_total", **unknown) == 2
     assert "PROPFIND" not in answer.text
     assert "anna" not in answer.text
-    durations = {"method": "GET", "route": one}
+    durations = {"method": "GET", "route": template}
     assert value(samples, "stagecast_request_seconds_count", **durations) == 2
     assert value(samples, "stagecast_request_seconds_bucket", **durations, le="+Inf") == 2
     assert 0 < value(samples, "stagecast_request_seconds_sum", **durations) < 60

@@ -11,8 +11,16 @@ import pytest
 
 from stagecast.features.errors import UsageError
 from stagecast.features.requests import CustomerEvents, Event
+from stagecast.serving.http import micro_batches
 from stagecast.serving.http.incoming import ScoreRequest
-from stagecast.serving.http.micro_batches import Answered, Asked, MicroBatches
+from stagecast.serving.http.micro_batches import (
+    FEWEST_GATHERED,
+    LONGEST_REST,
+    Answered,
+    Asked,
+    Gathering,
+    MicroBatches,
+)
 from stagecast.serving.http.problems import ProblemError
 from tests.serving.web import FakeScorer
 
@@ -35,14 +43,19 @@ class Counting(FakeScorer):
 
 
 def asked(
-    scorer: FakeScorer, name: str, as_of: datetime = AS_OF, *, reasons: bool = False
+    scorer: FakeScorer,
+    name: str,
+    as_of: datetime = AS_OF,
+    *,
+    reasons: bool = False,
+    client: str | None = None,
 ) -> Asked:
     def read(_: datetime) -> ScoreRequest:
         if name == "unreadable":
             raise ProblemError(422, "body-refused", "no")
         return ScoreRequest(as_of, [CustomerEvents(name, (Event(AS_OF),))])
 
-    return Asked(scorer, read, reasons)  # type: ignore[arg-type]  # right in shape
+    return Asked(scorer, read, reasons, client)  # type: ignore[arg-type]  # right in shape
 
 
 def outcomes(*requests: Asked) -> list[Answered | BaseException]:
@@ -113,3 +126,108 @@ def test_requests_that_arrive_while_a_batch_is_scored_are_the_next_one() -> None
         [f"b{k}" for k in range(4)] if len(scorer.asked[1][0]) == 4 else ["b0", "b1", "b3"],
         ["c"],
     ]
+
+
+# --- clients who ask again as soon as they have an answer ---
+
+
+def sizes_of(scorer: Counting) -> list[int]:
+    return [len(names) for names, _, _ in scorer.asked]
+
+
+async def ask_again(batches: MicroBatches, scorer: Counting, number: int, times: int) -> None:
+    """Ask several times; a client comes back some rounds of the loop after its answer."""
+    for _ in range(times):
+        await batches.score(asked(scorer, f"c{number}", client=f"client {number}"))
+        for _ in range(3 * number):
+            await asyncio.sleep(0)
+
+
+def test_many_clients_who_ask_again_at_once_are_scored_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # so long that no slow machine ends a wait: who did not come would hold the test up
+    monkeypatch.setattr(micro_batches, "WAIT_SECONDS", 600.0)
+    scorer, clients, times = Counting(), FEWEST_GATHERED + 1, 20
+
+    async def closed_loop() -> None:
+        batches = MicroBatches()
+        await asyncio.gather(
+            *(ask_again(batches, scorer, number, times) for number in range(clients))
+        )
+
+    asyncio.run(asyncio.wait_for(closed_loop(), 60.0))
+    assert sizes_of(scorer) == [clients] * times
+
+
+@pytest.mark.parametrize("clients", [1, 2, FEWEST_GATHERED - 1])
+def test_few_clients_are_never_held_back(clients: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(micro_batches, "WAIT_SECONDS", 600.0)
+    scorer, times = Counting(), 10
+
+    async def closed_loop() -> None:
+        batches = MicroBatches()
+        await asyncio.gather(
+            *(ask_again(batches, scorer, number, times) for number in range(clients))
+        )
+
+    asyncio.run(asyncio.wait_for(closed_loop(), 60.0))
+    assert sum(sizes_of(scorer)) == clients * times
+
+
+def test_who_is_held_back_is_answered_when_nobody_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(micro_batches, "WAIT_SECONDS", 0.0)
+    scorer, names = Counting(), [f"c{k}" for k in range(FEWEST_GATHERED)]
+
+    async def many_then_one() -> None:
+        batches = MicroBatches()
+        await asyncio.gather(*(batches.score(asked(scorer, name, client=name)) for name in names))
+        for _ in range(5):
+            await batches.score(asked(scorer, "late", client="late"))
+
+    asyncio.run(asyncio.wait_for(many_then_one(), 60.0))
+    assert sizes_of(scorer) == [len(names), 1, 1, 1, 1, 1]
+
+
+def batch_of(*clients: str | None) -> list[Asked]:
+    scorer = Counting()
+    return [asked(scorer, "c", client=client) for client in clients]
+
+
+def test_expected_are_those_who_asked_in_one_of_the_last_two_batches() -> None:
+    gathering = Gathering()
+    assert gathering.expected == 1
+    first, second = [f"a{k}" for k in range(4)], [f"b{k}" for k in range(5)]
+    gathering.scored(batch_of(*first), in_vain=False)
+    assert gathering.expected == 1  # four alone are too few to wait for
+    gathering.scored(batch_of(*second), in_vain=False)
+    assert gathering.expected == 9
+    gathering.scored(batch_of(*first, *second), in_vain=False)
+    assert gathering.expected == 9
+    gathering.scored(batch_of("a0"), in_vain=False)
+    gathering.scored(batch_of("a0"), in_vain=False)
+    assert gathering.expected == 1
+
+
+def test_connections_that_are_unknown_are_not_waited_for() -> None:
+    gathering = Gathering()
+    gathering.scored(batch_of(*[None] * 50), in_vain=False)
+    assert gathering.expected == 1
+
+
+def test_after_each_wait_in_vain_more_batches_are_scored_without_one() -> None:
+    gathering = Gathering()
+    rests = []
+    for turn in range(9):
+        gathering.scored(batch_of(*(f"{turn} {k}" for k in range(10))), in_vain=True)
+        rest = 0
+        while gathering.expected == 1:
+            gathering.scored(batch_of(*(f"{turn} {rest} {k}" for k in range(10))), in_vain=False)
+            rest += 1
+        rests.append(rest)
+    assert rests == [1, 2, 4, 8, 16, 32, LONGEST_REST, LONGEST_REST, LONGEST_REST]
+    # a wait that was worth it forgives
+    gathering.scored(batch_of(*(f"c{k}" for k in range(10))), in_vain=False)
+    gathering.scored(batch_of(*(f"c{k}" for k in range(10))), in_vain=True)
+    gathering.scored(batch_of(*(f"c{k}" for k in range(10))), in_vain=False)
+    assert gathering.expected == 10

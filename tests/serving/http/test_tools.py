@@ -79,7 +79,7 @@ def test_the_numbers_are_those_of_the_api(store, mode):
             listed = (
                 await http.get("/v1/customers?stage=new&stage=at_risk&band=high&limit=3")
             ).json()
-            one = await client.call_tool("explain_customer", {"customer_id": HOSTILE})
+            explanation = await client.call_tool("explain_customer", {"customer_id": HOSTILE})
             explained = (await http.get("/v1/customer", params={"id": HOSTILE})).json()
             flows = await client.call_tool("stage_flows", {})
             stages = await client.call_tool("stages")
@@ -91,7 +91,7 @@ def test_the_numbers_are_those_of_the_api(store, mode):
             )
             assert plan.status_code == 200
             pairs = [
-                (one, explained),
+                (explanation, explained),
                 (flows, (await http.get("/v1/stages/flows")).json()),
                 (stages, (await http.get("/v1/stages")).json()),
                 (preview, plan.json()),

@@ -56,8 +56,8 @@ def test_the_totals_are_those_of_the_scores(web: Client, store: Store) -> None:
     may_return = sum(row["value_gone"] * row["p_return"] for row in lapsed)
     gone = sum(row["value_gone"] for row in lapsed)
     assert f"{len(active):,} active customers" in page
-    assert f"{round(leavers):,} of them are likely to leave" in page
-    assert f"{at_risk:,.0f} is at risk of being lost" in page
+    assert f"{round(leavers):,} of them are expected to leave" in page
+    assert f"{at_risk:,.0f} is at risk of being lost with them" in page
     assert f"{may_return:,.0f} may return from those who left, of {gone:,.0f} gone" in page
     assert "There is no earlier run to compare with" in page
 
@@ -79,6 +79,52 @@ def test_what_changed_is_counted_against_the_run_before(web: Client, store: Stor
     assert f"{jumped} customers whose churn risk rose by ten points or more" in page
     assert f"{returned} customers who had left and came back" in page
     assert f"{other} customers on another stage" in page
+
+
+def test_each_count_of_what_changed_opens_the_list_of_these_customers(
+    web: Client, store: Store
+) -> None:
+    before, now = rows(1, EARLIER), rows(2)
+    published.publish(store, table(before))
+    published.publish(store, table(now))
+    changes = {
+        "jumped": lambda b, n: (
+            None not in (b["churn_probability"], n["churn_probability"])
+            and n["churn_probability"] - b["churn_probability"] >= 0.1
+        ),
+        "returned": lambda b, n: (b["state"], n["state"]) == ("lapsed", "active"),
+        "other_stage": lambda b, n: b["stage"] != n["stage"],
+    }
+    home = web.get("/").text
+    for name, holds in changes.items():
+        wanted = {n["customer_id"] for b, n in zip(before, now, strict=True) if holds(b, n)}
+        assert wanted, name
+        assert f'href="/customers?changed={name}"' in home
+        answer = web.get(f"/v1/customers?changed={name}&limit=1000").json()
+        assert {score["customer_id"] for score in answer["customers"]} == wanted
+        assert answer["total"] == len(wanted)
+        listed = web.get(f"/customers?changed={name}&stage=loyal").text
+        assert f'name="changed" value="{name}"' in listed, "the form of filters keeps it"
+        assert "What changed: " in text(web, f"/customers?changed={name}")
+
+
+def test_without_a_run_before_nobody_has_changed(web: Client, store: Store) -> None:
+    published.publish(store, table(rows(1)))
+    assert web.get("/v1/customers?changed=jumped").json()["total"] == 0
+
+
+def test_plays_that_ask_for_a_contact_stand_above_those_that_do_not(
+    web: Client, store: Store
+) -> None:
+    made = rows(1)
+    for row in made:
+        row["value_gone"] = 1e6 if row["play"] == "let_go" else 1.0
+    published.publish(store, table(made))
+    page = web.get("/").text
+    contacts = page.index('href="/customers?play=loyal_going_quiet"')
+    alone = page.index('href="/customers?play=let_go&amp;state=lapsed"')
+    assert contacts < alone
+    assert "no contact" in page[alone:].split("</tr>")[0]
 
 
 def test_the_first_sentence_names_the_play_with_most_at_stake_and_leads_to_its_plan(

@@ -136,8 +136,26 @@ def test_the_steps_of_a_risk_add_up_to_it() -> None:
 
 def test_the_usual_gap_is_that_of_the_reasons_and_not_of_a_first_order() -> None:
     own = {"code": "recency_days.own", "usual": 31.0}
+    mean = {"code": "gap_mean.stage", "feature": "gap_mean", "value": 31.0, "usual": 50.0}
+    assert usual_gap({"reasons": [own]}) == usual_gap({"reasons": [mean]}) == 31.0
+    # the rule of the stage leans on the shop's gap, which is not the customer's own
     rule = "overdue_ratio 2.00 is above 1.70 (at_risk_ratio)"
-    score = {"reasons": [own], "stage_rule": rule, "recency_days": 100.0, "frequency": 3}
-    assert usual_gap(score) == 31.0
-    assert usual_gap({**score, "reasons": []}) == 50.0
-    assert usual_gap({**score, "reasons": [], "frequency": 0}) is None
+    assert usual_gap({"stage_rule": rule, "recency_days": 100.0, "frequency": 3}) is None
+
+
+def test_groups_too_small_to_tell_are_folded(web, store):
+    run_id = published.publish(store, published.scores(5))
+    table = body()
+    small = {"value": None, "low": None, "high": None, "too_few": True, "customers": 1, "needed": 9}
+    unknown = {**table["groups"][0], "people": 1, "customers": 1, "earned": [], "payback": None}
+    for name in ("cac", "first_order", "year", "clv", "ltv_to_cac", "lost"):
+        unknown[name] = small if unknown[name] is not None else None
+    for group in table["groups"]:
+        group["first_order"] = {**small, "value": 5.0, "too_few": False}
+    table["groups"] += [{**unknown, "first_seen_in": f"tiny {k}"} for k in range(5)]
+    store_channels(store.engine, run_id, "channel", table)
+    page = web.get("/channels").text
+    above, folded = page.split("<details>", 1)
+    assert "tiny" not in above
+    assert all(f"tiny {k}" in folded for k in range(5))
+    assert "5 more groups, too small to tell anything of them" in folded

@@ -238,7 +238,7 @@ def test_one_customer_shows_all_there_is(site, scored):
     row = next(r for r in scored.to_pylist() if r["churn_probability"] is not None)
     page = see(site, f"/customers/{row['customer_id']}")
     for words in (
-        "The silence is 2.7 times the usual gap (more than 1.9).",
+        "The silence is 2.7 times the expected gap (more than 1.9).",
         row["action"],
         *(reason["sentence"] for reason in row["reasons"]),
         "1998-01-01",

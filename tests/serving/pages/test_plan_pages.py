@@ -66,7 +66,7 @@ def test_the_form_sends_the_same_plan_that_the_page_shows(web, store) -> None:
     [
         ("budget=0.1&contact_cost=1", "does not pay one contact"),
         ("window_days=365", "longer than the horizon"),
-        ("stage=royal", "there is no stage 'royal'"),
+        ("stage=royal", "There is no stage 'royal'"),
     ],
 )
 def test_what_cannot_be_planned_is_said_beside_the_form(web, store, query, problem) -> None:
@@ -164,3 +164,46 @@ def test_a_customer_has_the_play_with_its_reasons_and_the_plans_so_far(web, stor
         page = text(web.get(f"/customers/{customer['customer_id']}").text)
         assert "Worth winning back" in page
         assert f"autumn : {words}, Frozen" in page
+
+
+def test_a_list_too_short_for_the_usual_hold_out_is_planned_without_one(web, store) -> None:
+    published.publish(store, published.scores(12))
+    page = text(web.get("/plans/new").text)
+    assert "customers are contacted" in page
+    assert "0 are left alone at random" in page
+    assert "Nobody is held out, so that nothing can be shown" in page
+    asked = text(web.get("/plans/new?holdout_percent=10").text)
+    assert "held-out and the contacted must be at least 2" in asked
+    body = json.loads(unescape(re.search(r'data-body="([^"]*)"', web.get("/plans/new").text)[1]))
+    assert body["holdout"] == 0.0, "the form stores what the page shows"
+
+
+def test_the_curve_of_a_plan_has_numbers_on_both_axes(web, store) -> None:
+    published.publish(store, published.scores(300))
+    page = web.get("/plans/new?contacts=20&contact_cost=1").text
+    scale = page.split('<g class="scale"')[1].split("</g>")[0]
+    labels = re.findall(r">([^<]+)</text>", scale)
+    curve = web.post_text(
+        "/v1/plans", json.dumps({"contacts": 20, "costs": {"contact": 1}, "holdout": 0.1})
+    ).json()["curve"]
+    assert labels[0] == f"{curve['best']['gain']:,.0f}"
+    assert labels[1] == "0"
+    assert int(labels[3].replace(",", "")) <= curve["points"][-1]["contacts"]
+    assert "contacts" in page.split("<figcaption>")[1]
+
+
+def test_the_slider_says_of_each_length_of_the_list_what_the_api_expects(web, store) -> None:
+    published.publish(store, published.scores(300))
+    page = web.get("/plans/new?contacts=20&contact_cost=1&holdout_percent=20").text
+    slide = page.split('<div class="slide"')[1].split("</div>")[0]
+    shown = json.loads(unescape(re.search(r"data-points='([^']*)'", slide)[1]))
+    curve = web.post_text(
+        "/v1/plans", json.dumps({"contacts": 20, "costs": {"contact": 1}, "holdout": 0.2})
+    ).json()["curve"]
+    gains = {point["contacts"]: point["gain"] for point in curve["points"]}
+    assert len(shown) > 10
+    for contacts, gain in shown:
+        expected = gains[contacts]
+        assert float(gain.replace(",", "").replace("−", "-")) == pytest.approx(expected, abs=0.51)
+    assert 'data-share="0.8"' in page
+    assert f'max="{shown[-1][0]}"' in slide

@@ -10,6 +10,7 @@ import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, TimeSeriesSplit
 
 import stagecast as sc
 from stagecast.features.errors import UsageError
@@ -121,3 +122,43 @@ def test_what_cannot_be_compared_is_refused(
 def test_a_baseline_that_is_none_is_refused(small: sc.EventLog) -> None:
     with pytest.raises(UsageError, match="there is no 'pareto'; there are average"):
         sc.backtest(small, sc.Lifecycle(), baselines=["pareto"])
+
+
+@pytest.mark.slow
+def test_a_search_over_dates_judges_by_what_came_later(small: sc.EventLog) -> None:
+    end = pd.Timestamp(small.choose_as_of(None))
+    dates = [end - pd.Timedelta(days=days) for days in (180, 120, 60)]
+    search = GridSearchCV(
+        sc.Lifecycle(horizon="60d", max_dates=1, members={"trees": sc.Trees(n_estimators=60)}),
+        {"members__trees__leaves": [2, 16]},
+        cv=TimeSeriesSplit(2, max_train_size=1),
+        scoring=sc.neg_churn_log_loss,
+        error_score="raise",
+    ).fit(small.dates(dates))
+    # the first fold by hand: fitted at the first date, judged at the second
+    alone = sc.Lifecycle(
+        horizon="60d", max_dates=1, members={"trees": sc.Trees(leaves=2, n_estimators=60)}
+    ).fit(small, as_of=dates[0])
+    left = small.snapshots(dates[1], "60d").y.droplevel("as_of")
+    said = alone.score(small, dates[1], reasons=False)["p_inactive"].reindex(left.index)
+    loss = -np.where(left == 1, np.log(said), np.log1p(-said)).mean()
+    assert search.cv_results_["split0_test_score"][0] == pytest.approx(-loss)
+    assert len(set(search.cv_results_["mean_test_score"])) == 2
+    best = search.best_estimator_
+    chosen = search.best_params_["members__trees__leaves"]
+    assert best.get_params()["members__trees__leaves"] == chosen
+    stands_at = pd.to_datetime(best.scores["as_of"], utc=True).unique()
+    assert stands_at == dates[2]
+
+
+@pytest.mark.slow
+def test_a_search_refuses_to_judge_what_was_learned_from(small: sc.EventLog) -> None:
+    end = pd.Timestamp(small.choose_as_of(None))
+    early, late = small.dates([end - pd.Timedelta(days=120), end - pd.Timedelta(days=60)])
+    model = sc.Lifecycle(horizon="60d", max_dates=1).fit([late])
+    with pytest.raises(UsageError, match="learned"):
+        sc.neg_churn_log_loss(model, [early])
+    with pytest.raises(UsageError, match="in order of time"):
+        small.dates([late.as_of, early.as_of])
+    with pytest.raises(UsageError, match="not of cancellations"):
+        sc.neg_churn_log_loss(sc.Lifecycle(churn="cancellation"), [late])

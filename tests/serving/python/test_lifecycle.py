@@ -145,6 +145,37 @@ def test_what_is_printed_is_short(model: sc.Lifecycle, shop: Trained, log: sc.Ev
     assert "not fitted" in sc.Lifecycle()._repr_html_()
 
 
+def test_customer_base_models_are_those_that_stand_alone(
+    model: sc.Lifecycle, log: sc.EventLog
+) -> None:
+    assert model.training_ is not None
+    X = log.features(model.training_.panel.as_of)
+    alone = sc.ParetoNBD().fit(X)
+    in_pool = model.btyd["pareto_nbd"]
+    assert isinstance(in_pool, sc.ParetoNBD)
+    pd.testing.assert_frame_equal(in_pool.summary, alone.summary, rtol=0.02)
+    assert in_pool.log_likelihood_ == pytest.approx(alone.log_likelihood_, rel=1e-6)
+    np.testing.assert_allclose(in_pool.p_alive(X), alone.p_alive(X), atol=1e-3)
+    assert np.isfinite(model.btyd["gamma_gamma"].summary.to_numpy()).all()
+
+
+def test_a_loaded_model_draws_its_customer_base_without_standard_errors(
+    shop: Trained, log: sc.EventLog
+) -> None:
+    loaded = sc.load(shop.folder)
+    summary = loaded.btyd["pareto_nbd"].summary
+    assert summary["estimate"].notna().all()
+    assert summary["standard_error"].isna().all()
+    customer = log.features()["orders"].idxmax()
+    for chart in (
+        sc.plot.alive_matrix(loaded),
+        sc.plot.frequency_recency(loaded),
+        sc.plot.tracking(loaded, log),
+        sc.plot.customer(loaded, log, customer_id=customer),
+    ):
+        assert chart.to_dict()["datasets"]
+
+
 def test_customer_base_models_have_their_names(model: sc.Lifecycle, shop: Trained) -> None:
     base = shop.bundle.models.base
     assert base is not None

@@ -34,6 +34,13 @@ def test_of_alternatives_the_one_that_holds_is_told() -> None:
     assert words == ["stage: reactivated", "orders so far 3 (less than 5)"]
 
 
+def test_a_band_is_told_with_the_risk_that_it_is_cut_at() -> None:
+    banded = play("churn_band == medium or churn_band == high")
+    score = {"churn_band": "high", "churn_probability": 0.6667}
+    assert play_words(banded, score, {}) == ["churn risk 67% (high)"]
+    assert play_words(banded, {"churn_band": "high"}, {}) == ["churn risk: high"]
+
+
 @pytest.mark.parametrize("column", [*NUMBERS, *TEXTS])
 def test_every_column_that_plays_read_has_words(column: str) -> None:
     assert column in texts_of()["conditions"]["names"]

@@ -521,7 +521,7 @@ def test_the_headline_adds_up_and_the_few_who_hold_most_are_counted():
     # 600 + 250 of 1,000 are the first 80 %
     assert "2 of the active (40%) hold 80% of the value at risk" in text
     for tile in (
-        "5 customers 5 active customers 3 of them are likely to leave",
+        "5 customers 5 active customers 3 of them are expected to leave",
         "1,000 is at risk of being lost",
         "1,500 spend expected in the next 90 days",
         "20 orders expected in the next 90 days",

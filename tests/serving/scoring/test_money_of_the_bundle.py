@@ -21,7 +21,7 @@ from stagecast.serving.runs.files import MODEL
 from stagecast.serving.scoring.batch import score_log, snapshot
 from stagecast.serving.scoring.scorer import Scorer, load_scorer
 from stagecast.serving.scoring.without_amounts import MONEY_COLUMNS
-from stagecast.training.bundle import MANIFEST, load_bundle
+from stagecast.training.bundle import MANIFEST, SEAL, load_bundle
 from stagecast.training.config import TrainConfig
 from stagecast.training.value.currency import LogMoney
 from tests.serving import web
@@ -126,7 +126,7 @@ def test_a_bundle_without_the_keys_still_loads(model: Path, tmp_path: Path) -> N
     old = tmp_path / "old"
     shutil.copytree(model, old)
     manifest = json.loads((old / MANIFEST).read_text())
-    del manifest["money"]
+    del manifest["money"], manifest[SEAL]
     (old / MANIFEST).write_text(json.dumps(manifest))
     bundle = load_bundle(old)
     assert bundle.money == LogMoney()
@@ -140,6 +140,7 @@ def test_a_bundle_with_odd_money_is_refused(model: Path, tmp_path: Path, money: 
     odd = tmp_path / "odd"
     shutil.copytree(model, odd)
     manifest = json.loads((odd / MANIFEST).read_text())
+    del manifest[SEAL]
     (odd / MANIFEST).write_text(json.dumps({**manifest, "money": money}))
     with pytest.raises(DataRefusedError, match="not a bundle of this format"):
         load_bundle(odd)

@@ -158,9 +158,11 @@ def test_few_customers_of_a_request_are_scored_by_it(
     of_arrays = []
     score_arrays = Scorer._of_arrays
 
-    def spied(self: Scorer, some: list[CustomerEvents], *rest: object, **named: bool) -> object:
-        of_arrays.extend(customer.customer_id for customer in some)
-        return score_arrays(self, some, *rest, **named)  # type: ignore[arg-type]
+    def spied(
+        self: Scorer, customers: list[CustomerEvents], *rest: object, **named: bool
+    ) -> object:
+        of_arrays.extend(customer.customer_id for customer in customers)
+        return score_arrays(self, customers, *rest, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Scorer, "_of_arrays", spied)
     scores = scorer.score_objects(asked, day(DAYS))

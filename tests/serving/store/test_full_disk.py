@@ -77,7 +77,7 @@ def test_counts_are_remembered_until_somebody_is_erased(tmp_path):
     run = store.current_run()
     assert store.count(run, Filters()) == 10
     assert store.count(run, Filters()) == 10
-    assert store._count.cache_info().hits == 1
+    assert store._totals.cache_info().hits == 1
     store.erase("c0003")
     assert store.count(run, Filters()) == 9
     assert store.totals(run, Filters()).customers == 9

@@ -25,7 +25,7 @@ from stagecast.features.stages.scheme_files import load_scheme
 from stagecast.serving.scoring import score_schema
 from stagecast.serving.store import publishing
 from stagecast.serving.store.exports import csv_pieces
-from stagecast.serving.store.opening import TABLES, open_engine
+from stagecast.serving.store.opening import open_engine
 from stagecast.serving.store.queries import SORTS, Filters, Order
 from stagecast.serving.store.store import Run, StageFlows, Store
 from stagecast.serving.store.tables import VERSION, store_version
@@ -381,8 +381,8 @@ def test_readers_never_see_half_a_run(store, monkeypatch):
     assert all(announced == listed == counted for announced, listed, counted in sizes)
 
 
-def one(**given) -> dict:
-    return published.a_score("a", np.random.default_rng(1)) | given
+def one(**columns) -> dict:
+    return published.a_score("a", np.random.default_rng(1)) | columns
 
 
 @pytest.mark.parametrize(
@@ -433,46 +433,6 @@ def test_a_store_of_a_newer_stagecast_is_refused(tmp_path):
         Store.open(url)
 
 
-def test_a_store_of_version_2_gets_the_tables_of_plans_and_keeps_its_runs(store):
-    published.publish(store, published.scores(5))
-    url = store._engine.url.render_as_string(hide_password=False)
-    with store._engine.begin() as connection:
-        for table in reversed(TABLES):
-            if table.name not in ("runs", "scores", "documents"):
-                connection.execute(sa.text(f"DROP TABLE {table.name}"))
-        connection.execute(sa.text("ALTER TABLE scores DROP COLUMN play"))
-        connection.execute(store_version.update().values(version=2))
-    upgraded = Store.open(url)
-    inspector = sa.inspect(upgraded._engine)
-    assert {table.name for table in TABLES} <= set(inspector.get_table_names())
-    assert "play" in {column["name"] for column in inspector.get_columns("scores")}
-    assert upgraded.count(upgraded.current_run(), Filters()) == 5
-    published.publish(upgraded, published.scores(6))
-    assert upgraded.count(upgraded.current_run(), Filters()) == 6
-    upgraded.close()
-
-
-def test_a_store_of_version_1_is_brought_to_this_one_and_keeps_its_runs(store):
-    published.publish(store, published.scores(5))
-    url = store._engine.url.render_as_string(hide_password=False)
-    with store._engine.begin() as connection:
-        connection.execute(sa.text("DROP INDEX scores_by_win_back"))
-        for name in ("win_back", "value_gone"):
-            connection.execute(sa.text(f"ALTER TABLE scores DROP COLUMN {name}"))
-        connection.execute(store_version.update().values(version=1))
-    for _ in range(2):  # the second time there is nothing to do
-        upgraded = Store.open(url)
-        order = Order("win_back", descending=True)
-        assert len(ids_of(upgraded, Filters(), order, 10)[0]) == 5
-        upgraded.close()
-    upgraded = Store.open(url)
-    rows = published.scores(50, seed=9)
-    published.publish(upgraded, rows)
-    wanted = by_hand(rows.to_pylist(), Filters(), order)
-    assert ids_of(upgraded, Filters(), order, 50) == [wanted]
-    upgraded.close()
-
-
 @pytest.mark.parametrize(
     "url", ["sqlite:////nowhere/at/all.db", "nonsense://x", "sqlite:///{folder}/text.db", "://"]
 )
@@ -520,20 +480,6 @@ def test_csv_has_the_columns_of_the_contract_and_starts_no_formula(filled):
         for cell in row.values()
         if cell.startswith(("=", "+", "@", "\t", "\r", "＝"))
     ]
-
-
-@pytest.mark.parametrize("filled", ["sqlite"], indirect=True)  # the words of the plan are SQLite's
-def test_the_default_ranking_is_read_from_an_index(filled):
-    with filled._engine.connect() as connection:
-        plan = connection.execute(
-            sa.text(
-                "explain query plan select customer_id, value_at_risk from scores where "
-                "run_id = 1 and value_at_risk "
-                "is not null order by value_at_risk desc, customer_id limit 50"
-            )
-        ).all()
-    assert "scores_by_risk" in str(plan)
-    assert "TEMP B-TREE" not in str(plan)
 
 
 def test_a_folder_that_is_gone_is_named(tmp_path):

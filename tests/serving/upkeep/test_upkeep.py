@@ -96,6 +96,27 @@ def test_a_restore_replaces_runs_only_when_told_and_gives_no_number_twice(store,
     assert published.publish(store, published.scores(5)) == 4
 
 
+@pytest.mark.parametrize(("of_backup", "of_store"), [(4096, 8192), (8192, 4096)])
+def test_a_restore_takes_pages_of_another_length(of_backup, of_store, tmp_path):
+    """A store that an earlier version made has shorter pages than a new one."""
+    for name, length, customers in (("old", of_backup, 30), ("new", of_store, 5)):
+        with closing(sqlite3.connect(tmp_path / f"{name}.db")) as connection:
+            connection.execute(f"PRAGMA page_size={length}")
+            connection.execute("VACUUM")
+        store = Store.open(f"sqlite:///{tmp_path / name}.db")
+        published.publish(store, published.scores(customers))
+        store.close()
+    file, url = tmp_path / "backup.db", f"sqlite:///{tmp_path / 'new.db'}"
+    backup(f"sqlite:///{tmp_path / 'old.db'}", file)
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("PRAGMA page_size").fetchone()[0] == of_backup
+    reader = Store.open(url)  # a server that goes on
+    assert reader.count(reader.current_run(), Filters()) == 5
+    restore(file, url, overwrite=True)
+    assert reader.count(reader.current_run(), Filters()) == 30
+    reader.close()
+
+
 def test_the_erased_do_not_come_back(store, tmp_path):
     file, erased = tmp_path / "backup.db", published.HOSTILE_IDS[0]
     store.erase("c0001")  # before the backup: nothing of it is left to erase
@@ -319,8 +340,8 @@ def test_the_commands_say_what_they_did(tmp_path):
     store.erase("c0003")
     looked = run("prune", "--keep-runs", "1", "--unsettled", "--dry-run")
     assert "1 run(s) would be deleted, 1 stay." in looked
-    told = json.loads(run("prune", "--keep-runs", "1", "--unsettled", "--json"))
-    assert [fate["run"] for fate in told["deleted"]] == [1]
+    output = json.loads(run("prune", "--keep-runs", "1", "--unsettled", "--json"))
+    assert [fate["run"] for fate in output["deleted"]] == [1]
     restored = run("restore", str(file), "--overwrite")
     assert "1 customer(s) who were erased since did not come back" in restored
     with pytest.raises(UsageError, match="--keep-runs N or --keep-days D"):

@@ -151,13 +151,13 @@ def test_members_are_weighed_on_a_later_window_than_they_were_fitted_on(
         fitting.blend.pool_weights,
     )
 
-    def ages(seen: Spells, *given: Any, **named: Any) -> Any:
-        fitted.append((seen.as_of, seen.cancellations))
-        return fit_ages(seen, *given, **named)
+    def ages(spells: Spells, *rest: Any, **named: Any) -> Any:
+        fitted.append((spells.as_of, spells.cancellations))
+        return fit_ages(spells, *rest, **named)
 
-    def grouped(recipe: Any, columns: Any, cancelled: NDArray[np.bool_], *given: Any) -> Any:
+    def grouped(recipe: Any, columns: Any, cancelled: NDArray[np.bool_], *rest: Any) -> Any:
         fitted.append((len(cancelled), int(cancelled.sum())))
-        return fit_grouped(recipe, columns, cancelled, *given)
+        return fit_grouped(recipe, columns, cancelled, *rest)
 
     def weights(
         margins: dict[str, Array], target: NDArray[np.bool_], prior: dict[str, float]

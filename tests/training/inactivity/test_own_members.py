@@ -191,7 +191,7 @@ def test_errors_of_members_say_what_to_write() -> None:
     from sklearn.linear_model import LinearRegression, RidgeClassifier
 
     wrong: list[tuple[Any, str]] = [
-        (lambda: member(LinearRegression()), "is a regressor"),
+        (lambda: members_of({"mine": member(LinearRegression())}), "is a regressor"),
         (lambda: member(RidgeClassifier()), "has no predict_proba"),
         (lambda: member(LogisticRegression), r"is a class; write LogisticRegression\(\)"),
         (lambda: members_of({}), "at least one member"),

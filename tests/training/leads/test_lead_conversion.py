@@ -117,8 +117,8 @@ def test_what_comes_after_the_as_of_is_not_seen() -> None:
     assert models[0] == models[1] == models[2]
 
 
-def landmarks(leads: Leads, told: Array, days: tuple[float, ...]) -> list[Landmark]:
-    """Return landmarks at which each lead's ``activity`` is ``told``."""
+def landmarks(leads: Leads, activity: Array, days: tuple[float, ...]) -> list[Landmark]:
+    """Return landmarks at which the scores of the leads are ``activity``."""
     everyone = np.arange(len(leads))
     rest = np.zeros(len(leads))
     return [
@@ -127,8 +127,8 @@ def landmarks(leads: Leads, told: Array, days: tuple[float, ...]) -> list[Landma
             everyone,
             {
                 "tenure_days": day - leads.start,
-                "activity": told,
-                "activity_30d": told,
+                "activity": activity,
+                "activity_30d": activity,
                 "silence_days": rest,
             },
         )

@@ -120,7 +120,7 @@ def regulars(random, rates, factor, lost=0.0):
 
 
 def test_lost_customers_are_told_from_fallen_demand():
-    told = 0
+    alarms = 0
     for seed in range(20):
         random = np.random.default_rng(seed)
         rates = random.gamma(2.0, 0.05, 400)
@@ -128,11 +128,11 @@ def test_lost_customers_are_told_from_fallen_demand():
         since = level_fell(buyers, TRAINING)
         assert since is not None
         assert abs(since - 240) <= 3
-        told += missing_customers(buyers, expected, came, since) is not None
+        alarms += missing_customers(buyers, expected, came, since) is not None
         buyers, expected, came = regulars(random, rates, 0.5)
         assert level_fell(buyers, TRAINING) is not None
         assert missing_customers(buyers, expected, came, 240) is None
-    assert told == 20
+    assert alarms == 20
 
 
 def test_a_history_that_became_shorter_is_named():

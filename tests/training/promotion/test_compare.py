@@ -13,10 +13,11 @@ from stagecast.training.config import TrainConfig
 from stagecast.training.promotion.compare import compare, incomparable, plan_dates
 from stagecast.training.promotion.losses import DateLosses
 from tests.shared import once
-from tests.training.made import Trained, day, log_of, simulated_rows, trained
+from tests.training.made import Trained, day, frame_of, log_of, simulated_rows, trained
 
 CONFIG = TrainConfig(horizon_days=40, value_horizon_days=80, max_dates=1)
 CHAMPION_DAY, DAYS = 200, 300
+CHANNELS = ("search", "shop", "search", None)
 
 
 def test_dates_lie_between_the_champion_and_the_last_horizon() -> None:
@@ -45,9 +46,10 @@ def test_at_its_own_date_the_champion_is_its_procedure_and_nothing_later_is_know
     """
 
     def make(folder: Path) -> tuple[Bundle, list[DateLosses]]:
-        rows = simulated_rows(300, DAYS, seed=2)
-        champion = trained(rows, folder / "model", day(CHAMPION_DAY), CONFIG).reloaded()
-        with log_of(rows) as log:
+        frame = frame_of(simulated_rows(300, DAYS, seed=2))
+        frame["channel"] = frame["customer_id"].map(lambda name: CHANNELS[int(name[1:]) % 4])
+        champion = trained(frame, folder / "model", day(CHAMPION_DAY), CONFIG).reloaded()
+        with log_of(frame) as log:
             return champion, compare(log.con, day(DAYS), champion, CONFIG, 2)
 
     champion, (oldest, newest) = once(tmp_path_factory, "compared", make)
@@ -60,3 +62,12 @@ def test_at_its_own_date_the_champion_is_its_procedure_and_nothing_later_is_know
     assert newest.clv is not None
     assert len(newest.clv) == len(newest.churn) == len(newest.left)
     assert all(mask.shape == newest.left.shape for mask in newest.segments.values())
+    # by the channel of each customer's first event; those without one are in no such segment
+    by_channel = {name: mask for name, mask in newest.segments.items() if "channel" in name}
+    for name, mask in by_channel.items():
+        channels = {CHANNELS[int(c[1:]) % 4] for c in newest.churn.customers[mask]}
+        assert {f"channel {channel}" for channel in channels} == {name}
+    assert set(by_channel) == {"channel search", "channel shop"}
+    without = [CHANNELS[int(c[1:]) % 4] is None for c in newest.churn.customers]
+    assert not np.logical_or.reduce([*by_channel.values()])[without].any()
+    assert any(without)

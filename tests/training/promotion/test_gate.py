@@ -140,8 +140,10 @@ def test_the_correlation_of_overlapping_horizons_is_that_of_their_common_days() 
 
 
 def test_one_date_proves_nothing_and_a_bad_rule_is_refused() -> None:
-    one = mean_difference([Sample(datetime(2024, 1, 1), np.arange(9), np.full(9, -1.0))], HORIZON)
-    assert one.mean == -1.0
-    assert one.bound(0.975) == np.inf
+    difference = mean_difference(
+        [Sample(datetime(2024, 1, 1), np.arange(9), np.full(9, -1.0))], HORIZON
+    )
+    assert difference.mean == -1.0
+    assert difference.bound(0.975) == np.inf
     with pytest.raises(UsageError, match="min_dates = 1 must be at least 2"):
         Rules(min_dates=1)

@@ -6,9 +6,11 @@ MLflow is imported once.
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import random
+import shutil
 import signal
 import time
 import warnings
@@ -111,11 +113,12 @@ def test_promotion_rollback_and_what_is_refused(
         assert (last.kind, last.from_, last.to, last.why) == ("promote", "1", "2", "better")
         assert last.numbers == {"better": {"relative": -0.02}}
         assert last.who
+        assert registry.challenger() is None  # it challenges nobody any more
         registry.rollback("customers complained")
-        assert registry.champion() == "1"
+        assert (registry.champion(), registry.challenger()) == ("1", None)
         assert registry.bundle("1").model_version == shop.bundle.model_version
         listed = {version.number: version.aliases for version in registry.versions()}
-        assert listed == {"2": ("challenger",), "1": ("champion",)}
+        assert listed == {"2": (), "1": ("champion",)}
         with pytest.raises(UsageError, match="nobody"):
             Registry("nobody", uri).versions()
         # a bundle that cannot be read becomes no champion
@@ -125,6 +128,72 @@ def test_promotion_rollback_and_what_is_refused(
         with pytest.raises(DataRefusedError, match="format"):
             registry.promote("2", "damaged")
         assert registry.champion() == "1"
+
+    done(work)
+
+
+def test_a_challenger_remains_where_another_version_becomes_champion(
+    shop: Trained, tmp_path: Path, new_store: Callable[[Path], str]
+) -> None:
+    uri = new_store(tmp_path)
+
+    def work() -> None:
+        for _ in range(3):
+            log_training(uri, shop.bundle, shop.folder, register="shop")
+        registry = Registry("shop", uri)
+        registry.promote("1", "the first")
+        registry.promote("2", "the second")
+        assert (registry.champion(), registry.challenger()) == ("2", "3")
+        registry.rollback("the first again")
+        assert (registry.champion(), registry.challenger()) == ("1", "3")
+        registry.promote("3", "the third")
+        assert (registry.champion(), registry.challenger()) == ("3", None)
+        # an alias that a killed promotion left, or that was moved by hand
+        registry._client.set_registered_model_alias("shop", "challenger", "3")
+        assert registry.challenger() is None
+        assert {v.number: v.aliases for v in registry.versions()}["3"] == ("champion",)
+        registry._client.set_registered_model_alias("shop", "challenger", "1")
+        registry.rollback("the first once more")
+        assert registry._model().aliases == {"champion": 1}
+
+    done(work)
+
+
+def test_a_bundle_that_exists_is_registered_once(
+    shop: Trained, tmp_path: Path, new_store: Callable[[Path], str]
+) -> None:
+    uri = new_store(tmp_path)
+
+    def work() -> None:
+        registry = Registry("shop", uri)
+        assert registry.register(shop.folder) == "1"
+        assert registry.register(str(shop.folder)) == "1"
+        copy = Path(shutil.copytree(shop.folder, tmp_path / "copy"))
+        assert registry.register(copy) == "1"  # the bundle counts, not its folder
+        registry.promote("1", "the first")
+        assert registry.register(copy) == "1"
+        assert (registry.champion(), registry.challenger()) == ("1", None)
+        assert registry.bundle("1").as_of == shop.bundle.as_of
+        # one that a version of before registered, without a digest
+        registry._client.delete_model_version_tag("shop", "1", "bundle_sha256")
+        assert registry.register(copy) == "1"
+        assert Registry("other", uri).register(copy) == "1"
+        # what cannot be loaded is not registered
+        with pytest.raises(UsageError, match="holds no bundle"):
+            registry.register(tmp_path / "nothing")
+        manifest = copy / "manifest.json"
+        sound = manifest.read_text()
+        manifest.write_text(sound.replace('"as_of": "2021', '"as_of": "2020'))
+        with pytest.raises(DataRefusedError, match="is not as it was written"):
+            registry.register(copy)
+        # as on a machine that computes something else
+        data = json.loads(sound)
+        data["golden"]["p_inactive"][1] = 0.123
+        del data["sha256"]
+        manifest.write_text(json.dumps(data))
+        with pytest.raises(DataRefusedError, match="golden customers"):
+            registry.register(copy)
+        assert [version.number for version in registry.versions()] == ["1"]
 
     done(work)
 

@@ -13,14 +13,14 @@ from stagecast.training.reference.usual import AVERAGE, Usual
 
 FAMILIES = (
     Family("orders", ("orders",), -1),
-    Family("recency_days", ("",), 1, own_past="rhythm_days"),
+    Family("recency_days", ("",), 1, own_past="gap_mean"),
 )
-COLUMNS = {"orders": 4.0, "recency_days": 60.0, "rhythm_days": 30.0}
+COLUMNS = {"orders": 4.0, "recency_days": 60.0, "gap_mean": 30.0}
 
 
-def usual(*, rhythm: float = 30.0, base: float = -1.0) -> Usual:
-    medians = {"orders": 4.0, "recency_days": 40.0, "rhythm_days": rhythm}
-    loyal = {"orders": 12.0, "recency_days": 15.0, "rhythm_days": rhythm}
+def usual(*, gap: float = 30.0, base: float = -1.0) -> Usual:
+    medians = {"orders": 4.0, "recency_days": 40.0, "gap_mean": gap}
+    loyal = {"orders": 12.0, "recency_days": 15.0, "gap_mean": gap}
     return Usual(
         {AVERAGE: medians, "loyal": loyal},
         {AVERAGE: (0.0, 0.0), "loyal": (-0.5, -1.5)},
@@ -59,23 +59,36 @@ def test_where_both_point_the_same_way_the_effect_is_that_against_the_average() 
 
 
 @pytest.mark.parametrize(
-    ("recency", "rhythm", "code"),
+    ("recency", "gap", "code"),
     [
         (60.0, 30.0, "recency_days.own"),
         (60.0, 90.0, "recency_days.active"),  # shorter than the own gap, longer than is usual
-        (60.0, math.nan, "recency_days.active"),  # the own gap is not known
+        (60.0, math.nan, "recency_days.active"),  # one order has no gap: none is told as theirs
     ],
 )
 def test_the_own_past_comes_first_where_it_shows_the_effect(
-    recency: float, rhythm: float, code: str
+    recency: float, gap: float, code: str
 ) -> None:
-    (reason,) = one((0.0, 0.7), 0.4, recency_days=recency, rhythm_days=rhythm).reasons
+    (reason,) = one((0.0, 0.7), 0.4, recency_days=recency, gap_mean=gap).reasons
     assert reason.code == code
 
 
-def test_where_the_log_has_too_few_gaps_no_own_gap_is_told() -> None:
-    (reason,) = one((0.0, 0.7), 0.4, of=usual(rhythm=math.nan)).reasons
-    assert reason.code == "recency_days.active"
+@pytest.mark.parametrize(("days", "has_reason"), [(307.0, False), (296.0, True)])
+def test_a_number_that_is_nearly_the_usual_one_explains_nothing(
+    days: float, has_reason: bool
+) -> None:
+    # more of it may mean either, so that a reader could not see why 307 days are worse than 312
+    age = (Family("age"),)
+    rows = Explained(
+        np.array([[0.4]]),
+        {"age": np.array([days]), "orders": np.array([1.0])},
+        np.array(["new"]),
+        np.array(["New"]),
+        np.array([0.2]),
+    )
+    usual_age = Usual({AVERAGE: {"age": 312.0}}, {AVERAGE: (0.0,)}, {AVERAGE: -1.0})
+    (explanation,) = explain(age, rows, usual_age, 2 / 3)
+    assert bool(explanation.reasons) == has_reason
 
 
 def test_a_number_that_is_the_usual_one_or_says_the_contrary_is_no_reason() -> None:
@@ -91,6 +104,34 @@ def test_a_high_risk_that_no_number_shows_has_the_fact_or_the_average() -> None:
     assert average.code == "average.plain"
     assert average.value == pytest.approx(0.9, abs=0.01)
     assert math.isnan(average.effect)
+
+
+@pytest.mark.parametrize(
+    ("customer_for", "code"),
+    [
+        (24.0, None),  # all 4 orders lie in the window: they are told as orders so far
+        (120.0, "orders_90d.active"),  # 30 days of the 90 before were no customer's
+        (180.0, "orders_90d.own"),
+        (math.nan, "orders_90d.active"),  # no purchase yet
+    ],
+)
+def test_orders_of_a_window_are_compared_with_a_past_that_there_was(
+    customer_for: float, code: str | None
+) -> None:
+    windowed = Family("orders_90d", ("orders_90d",), -1, own_past="before", window_days=90)
+    columns = {"orders_90d": 4.0, "before": 0.0, "orders": 4.0, "T_days": customer_for}
+    rows = Explained(
+        np.array([[-0.8]]),
+        {name: np.array([value]) for name, value in columns.items()},
+        np.array(["new"]),
+        np.array(["New"]),
+        np.array([0.2]),
+    )
+    usual_orders = Usual(
+        {AVERAGE: {"orders_90d": 1.0, "before": 1.0}}, {AVERAGE: (0.0,)}, {AVERAGE: -1.0}
+    )
+    (explanation,) = explain((windowed,), rows, usual_orders, 2 / 3)
+    assert [reason.code for reason in explanation.reasons] == ([code] if code else [])
 
 
 def test_base_effects_and_rest_are_the_log_odds() -> None:

@@ -98,7 +98,7 @@ def test_a_file_is_a_language() -> None:
     assert sentence_of(gap, "ru") == "возвращено 25\u00a0% (обычно на этой стадии 2\u00a0%)"
     assert moved_clause("orders", 11.4, 5.5, "ru") == "11 заказов (было 5,5)"
     spend = reason("spend_mean.stage", 5.25, 4.0, direction="raises")
-    assert sentence_of(spend, "ru", "EUR") == "тратит €5,2 за заказ (обычно на этой стадии €4)"
+    assert sentence_of(spend, "ru", "EUR") == "тратит €5,25 за заказ (обычно на этой стадии €4,00)"
     assert sentence_of(orders) == "21 orders so far (4 is usual on this stage)"
 
 

@@ -34,12 +34,12 @@ def test_the_choice_is_not_behind_everybody_nobody_and_the_natural_line(name: st
     # the margin grows as the standard error of a trial with fewer customers
     margin = MARGIN * np.sqrt(84_534 / CUSTOMERS)
     behind = [follow(SMALL[name], CUSTOMERS, seed, ["linear"], folds=2) for seed in range(3)]
-    assert np.mean([one.behind for one in behind]) < margin
+    assert np.mean([followed.behind for followed in behind]) < margin
     if name == "same for all, gains":
-        assert {one.choice.name for one in behind} == {"everybody"}
+        assert {followed.choice.name for followed in behind} == {"everybody"}
         assert behind[0].choice.reason.startswith("Contact everybody: ")
     if name == "same for all, loses":
-        assert {one.choice.name for one in behind} == {"nobody"}
+        assert {followed.choice.name for followed in behind} == {"nobody"}
         assert behind[0].choice.line is None
     if name == "differs, everybody loses":
-        assert np.mean([one.chosen for one in behind]) > 0
+        assert np.mean([followed.chosen for followed in behind]) > 0

@@ -73,9 +73,9 @@ def test_no_change_and_nobody_who_can_leave_have_the_factor_one(model: Model) ->
 
 def test_a_leaving_that_is_out_of_reach_is_refused() -> None:
     certain = Model("pareto_nbd", (1.0, 50.0, 8.0, 20.0), 0.0, 100)
-    one = (np.zeros(1), np.zeros(1), np.ones(1))
+    customer = (np.zeros(1), np.zeros(1), np.ones(1))
     with pytest.raises(UnreachableError, match="more than the models can come to"):
-        drop_out_factor(certain, 365.0, one, np.ones(1), 0.5)
+        drop_out_factor(certain, 365.0, customer, np.ones(1), 0.5)
 
 
 @MODELS

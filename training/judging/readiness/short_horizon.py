@@ -6,6 +6,8 @@ from stagecast.training.judging.readiness.counting import EVALUATION_HORIZONS, W
 
 # In a shorter horizon, in usual gaps, few of the customers who stay buy again.
 GAPS_IN_HORIZON = 2
+# Of customers who keep to their gap a fifth or more buy later where it is as many horizons long.
+MANY_BUY_LATER = 1.25
 
 
 def short_horizon_notes(
@@ -37,11 +39,7 @@ def short_horizon_notes(
         if wanted <= longest
         else f"two need {wanted} days, and this history can be evaluated up to --horizon {longest}d"
     )
-    if gap_days > horizon_days:
-        return (
-            f"{usual}, more than the horizon of {horizon_days}: many who stay will not "
-            f"buy within it; {advice}",
-        )
-    return (
-        f"{usual}, more than half the horizon of {horizon_days}: some who stay buy later; {advice}",
-    )
+    than = "the horizon" if gap_days > horizon_days else "half the horizon"
+    many = gap_days > MANY_BUY_LATER * horizon_days
+    so = "many who stay will not buy within it" if many else "some who stay buy later"
+    return (f"{usual}, more than {than} of {horizon_days}: {so}; {advice}",)

@@ -22,9 +22,9 @@ Params = tuple[float, float, float, float]
 
 _NODES, _WEIGHTS = (v for v in np.polynomial.legendre.leggauss(32))
 _REACH = 36.0
-# Rows per block; summed with einsum, since a BLAS product of this size starts threads at a cost
-# above their gain.
-_ROWS_AT_ONCE = 4096
+# Rows per block, whose arrays stay in the cache of the processor; summed with einsum, since a BLAS
+# product of this size starts threads at a cost above their gain.
+_ROWS_AT_ONCE = 512
 
 
 def log_odds_dead(params: Params, x: Array, t_x: Array, T: Array) -> Array:
@@ -83,9 +83,18 @@ def rate_if_left(params: Params, x: Array, t_x: Array, T: Array) -> Array:
     The customer left at some time u between the last purchase and T, with a density in proportion
     to ``(alpha + u)^-(r + x) (beta + u)^-(s + 1)``; given u, the rate is Gamma(r + x, alpha + u).
     """
+    shape = np.broadcast_shapes(x.shape, t_x.shape, T.shape)
+    columns = [np.broadcast_to(v, shape).ravel() for v in (x, t_x, T)]
+    rate = np.empty(columns[0].shape)
+    for start in range(0, len(rate), _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE)
+        rate[rows] = _rates_if_left(params, *(v[rows, None] for v in columns))
+    return rate.reshape(shape)
+
+
+def _rates_if_left(params: Params, x: Array, start: Array, T: Array) -> Array:
     r, alpha, s, beta = params
-    R, span = (r + x)[..., None], (T - t_x)[..., None]
-    start = t_x[..., None]
+    R, span = r + x, T - start
     scale = start + min(alpha, beta)
     half = np.log1p(span / scale) / 2.0
     growth = np.expm1(half * (1.0 + _NODES))
@@ -96,8 +105,51 @@ def rate_if_left(params: Params, x: Array, t_x: Array, T: Array) -> Array:
         + np.log1p(growth)
     )
     weight = np.exp(log_density) * _WEIGHTS
-    rate: Array = np.sum(weight * R / (alpha + u), axis=-1) / np.sum(weight, axis=-1)
-    return rate
+    rates: Array = np.sum(weight * R / (alpha + u), axis=-1) / np.sum(weight, axis=-1)
+    return rates
+
+
+def odds_and_none_of_one(
+    params: Params, days: float, x: float, t_x: float, T: float
+) -> tuple[float, float]:
+    """Return :func:`log_odds_dead` and :func:`none_if_active` of one customer.
+
+    Warnings of NumPy are the caller's to silence, who asks for much more of the customer.
+
+    Parameters
+    ----------
+    days
+        Days after T.
+    x, t_x, T
+        The history.
+    """
+    r, alpha, s, beta = params
+    R, gap = r + x, T - t_x
+    # both integrals in one call, which takes about as long as one of them
+    R_, A, B, span = np.array(
+        [[R, R], [alpha + t_x, alpha + T], [beta + t_x, beta + T], [gap, days]]
+    )[:, :, None]
+    leaving, left_early = _leaving_rows(s, R_, A, B, span).tolist()
+    silence = R * np.log1p(gap / (alpha + t_x)) + s * np.log1p(gap / (beta + t_x))
+    odds = np.log(s) + np.log(leaving) + silence if leaving > 0 else -np.inf
+    silent = np.exp(-R * np.log1p(days / (alpha + T)) - s * np.log1p(days / (beta + T)))
+    return float(odds), float(silent) + s * left_early
+
+
+def rate_if_left_of_one(params: Params, x: float, t_x: float, T: float) -> float:
+    """Return :func:`rate_if_left` of one customer."""
+    r, alpha, s, beta = params
+    R, scale = r + x, t_x + min(alpha, beta)
+    growth = np.expm1(np.log1p((T - t_x) / scale) / 2.0 * (1.0 + _NODES))
+    u = t_x + scale * growth
+    own = alpha + u
+    log_density = (
+        -R * np.log(own / (alpha + t_x))
+        - (s + 1.0) * np.log((beta + u) / (beta + t_x))
+        + np.log1p(growth)
+    )
+    weight = np.exp(log_density) * _WEIGHTS
+    return float(np.add.reduce(weight * R / own) / np.add.reduce(weight))
 
 
 def _leaving_integral(R: Array, s: float, A: Array, B: Array, span: Array) -> Array:
@@ -113,18 +165,18 @@ def _leaving_integral(R: Array, s: float, A: Array, B: Array, span: Array) -> Ar
         shape = np.broadcast_shapes(R.shape, A.shape, B.shape, span.shape)
         columns = [np.broadcast_to(v, shape).ravel() for v in (R, A, B, span)]
     result = np.empty(columns[0].shape)
-    for start in range(0, len(result), _ROWS_AT_ONCE):
-        rows = slice(start, start + _ROWS_AT_ONCE)
-        result[rows] = _leaving_rows(s, *(v[rows, None] for v in columns))
+    with np.errstate(over="ignore"):  # an infinite reach is limited to the span
+        for start in range(0, len(result), _ROWS_AT_ONCE):
+            rows = slice(start, start + _ROWS_AT_ONCE)
+            result[rows] = _leaving_rows(s, *(v[rows, None] for v in columns))
     return result.reshape(shape)
 
 
 def _leaving_rows(s: float, R: Array, A: Array, B: Array, span: Array) -> Array:
     scale = np.minimum(A, B)
     # where the integrand has fallen by exp(-36): R log(1 + u/A) + s log(1 + u/B) is at least as
-    # large as each summand
-    with np.errstate(over="ignore"):  # an infinite reach is limited to the span below
-        reach = np.minimum(A * np.expm1(_REACH / R), B * np.expm1(_REACH / s))
+    # large as each summand; it may overflow to infinity
+    reach = np.minimum(A * np.expm1(_REACH / R), B * np.expm1(_REACH / s))
     half = np.log1p(np.minimum(span, reach) / scale) / 2.0
     u = scale * np.expm1(half * (1.0 + _NODES))
     log_integrand = -R * np.log1p(u / A) - s * np.log1p(u / B) + np.log((scale + u) / (B + u))

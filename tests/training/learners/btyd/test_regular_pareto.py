@@ -19,7 +19,7 @@ HISTORY = (
 def test_with_one_phase_it_is_pareto_nbd() -> None:
     x, t_x, T = HISTORY
     days = np.full(5, 90.0)
-    for one, other in (
+    for actual, expected in (
         (
             regular_pareto.log_odds_dead(PARAMS, 1, x, t_x, T),
             paretonbd.log_odds_dead(PARAMS, x, t_x, T),
@@ -41,7 +41,7 @@ def test_with_one_phase_it_is_pareto_nbd() -> None:
             paretonbd.orders_if_active(PARAMS, days, x, T),
         ),
     ):
-        np.testing.assert_allclose(one, other, rtol=1e-6)
+        np.testing.assert_allclose(actual, expected, rtol=1e-6)
 
 
 def test_regular_customers_are_as_simulated() -> None:
