@@ -108,7 +108,7 @@ def fit_value(teaching: Teaching, config: TrainConfig) -> ValueModel:
     orders, orders_before = _fit_orders(dates, teaching, config)
     model = replace(model, orders=orders)
     rest = fit_rest(teaching.dates, teaching.bases, teaching.purchases, config, teaching.seasons)
-    model = replace(model, rest=rest)
+    model = replace(model, rest=rest.factor, rest_season=rest.season)
     spend, spend_before = Factor(), Factor()
     if model.mean_spend is not None:
         spend, spend_before = _fit_spend(dates, teaching, model, config)

@@ -62,6 +62,9 @@ class ValueModel:
         where the models of the customer base tell it with their weights.
     base_share
         Share of the customer base in the expected orders; none in bundles of before.
+    rest_season
+        Factor, 1 or more, by which a known season lifts the months after the horizon above a
+        customer's own rate.
     """
 
     mean_spend: float | None
@@ -72,6 +75,7 @@ class ValueModel:
     spend: Factor = field(default_factory=Factor)
     leaving: Leaving | None = None
     base_share: BaseShare = field(default_factory=BaseShare)
+    rest_season: float = 1.0
 
     @property
     def trees(self) -> dict[str, Boosted]:
@@ -127,6 +131,7 @@ class ValueModel:
             **{name: getattr(self, name).to_json() for name in FACTORS},
             **({} if self.leaving is None else {"leaving": self.leaving.to_json()}),
             **({} if self.base_share.share == 0 else {"base_share": self.base_share.to_json()}),
+            "rest_season": self.rest_season,
         }
 
     @classmethod
@@ -153,6 +158,7 @@ class ValueModel:
             },
             leaving=Leaving.from_json(data["leaving"]) if data.get("leaving") else None,
             base_share=BaseShare.from_json(data.get("base_share", {"share": 0.0, "level": 1.0})),
+            rest_season=float(data.get("rest_season", 1.0)),
         )
 
 

@@ -75,7 +75,8 @@ def mean_of(factor: Array, frame: Frame) -> float:
 
 def fitted_at(frames: Sequence[Frame], purchases: Purchases, seasons: Sequence[Frame]) -> float:
     """Return the factor of the total of customers like those of now, who are known for longest."""
-    factor = fit_rest(frames, {frame.back: BASE for frame in frames}, purchases, CONFIG, seasons)
+    bases = {frame.back: BASE for frame in frames}
+    factor = fit_rest(frames, bases, purchases, CONFIG, seasons).factor
     assert factor.trees is not None
     assert factor.power > 0.5
     now = replace(
@@ -115,16 +116,48 @@ def test_trees_tell_where_the_level_is_going_only_where_no_season_does() -> None
     frames, purchases = seasonal({180: 0.5, 210: 0.5, 365: 1.5, 400: 1.5})
     bases = {frame.back: BASE for frame in frames}
     season = [frame for frame in frames if frame.back == 365]
-    alone, beside = (fit_rest(frames, bases, purchases, CONFIG, known) for known in ([], season))
+    alone, beside = (
+        fit_rest(frames, bases, purchases, CONFIG, known).factor for known in ([], season)
+    )
     assert known_for(550.0, alone, frames[-1]) < 0.75 * known_for(170.0, alone, frames[-1])
     assert known_for(550.0, beside, frames[-1]) == pytest.approx(
         known_for(170.0, beside, frames[-1]), rel=0.2
     )
 
 
+def test_a_log_without_a_season_keeps_the_level_of_all_dates() -> None:
+    believed = 0
+    for seed in range(8):
+        # what each date brings differs by chance alone
+        frames, purchases = seasonal(dict.fromkeys((180, 210, 240, 365), 1.1), seed)
+        bases = {frame.back: BASE for frame in frames}
+        season = [frame for frame in frames if frame.back == 365]
+        alone, beside = (fit_rest(frames, bases, purchases, CONFIG, s) for s in ([], season))
+        believed += beside.factor.level != alone.factor.level
+    assert believed <= 1
+
+
+def test_a_year_that_nothing_can_be_compared_with_is_no_season() -> None:
+    frames, purchases = seasonal({365: 1.6, 420: 0.8})  # less than a horizon apart
+    bases = {frame.back: BASE for frame in frames}
+    seasons = [frame for frame in frames if frame.back == 365]
+    alone, beside = (fit_rest(frames, bases, purchases, CONFIG, s) for s in ([], seasons))
+    assert beside.season == 1.0
+    assert beside.factor.level == alone.factor.level
+
+
+def test_only_a_season_that_lifts_lets_the_rest_exceed_the_own_rate() -> None:
+    for of_year, of_others in ((1.5, 0.7), (0.5, 1.0)):
+        frames, purchases = seasonal({180: of_others, 210: of_others, 365: of_year})
+        season = [frame for frame in frames if frame.back == 365]
+        rest = fit_rest(frames, {f.back: BASE for f in frames}, purchases, CONFIG, season)
+        assert (rest.season > 1.1) is (of_year > 1.0)
+        assert rest.season >= 1.0
+
+
 def test_trees_still_tell_who_comes_more_often() -> None:
     frames, purchases = seasonal({180: 0.5, 210: 0.5, 240: 0.5, 365: 1.35})
-    factor = fit_rest(frames, {frame.back: BASE for frame in frames}, purchases, CONFIG)
+    factor = fit_rest(frames, {frame.back: BASE for frame in frames}, purchases, CONFIG).factor
     recent = frames[0].columns["recent"] > 0
     of_each = factor.of(frames[0].columns)
     assert of_each[recent].mean() > 2.0 * of_each[~recent].mean()
