@@ -2,7 +2,7 @@
 
     [[play]]
     id = "loyal_going_quiet"
-    title = { en = "Loyal, going quiet" }
+    title = { en = "Loyal, may leave" }
     action = { en = "Ask personally what is wrong." }
     when = ["stage == loyal", "churn_probability >= 0.5", "value_at_risk > p80"]
 

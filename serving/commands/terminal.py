@@ -139,13 +139,23 @@ def risk_lines(scores: pa.Table, days: int, currency: str | None = None) -> list
     for row in most_at_risk(scores, TOP):
         money = [in_currency(f"{row['at_stake']:,.0f}", currency)] if column else []
         why = because_but(row["reasons"], currency=currency, band=row.get("churn_band"))
-        rows.append(
-            [row["customer_id"], row["stage"], f"{row['churn_probability']:.0%}", *money, why]
-        )
+        risk = share_text(row["churn_probability"])
+        rows.append([row["customer_id"], row["stage"], risk, *money, why])
     if len(rows) == 1:
         return ["Nobody is active: there is no churn risk to rank."]
     shown = counted(len(rows) - 1, "customer")
     return [f"The {shown} with {titles[stake]}:", *table(rows, {2, 3} if column else {2})]
+
+
+def share_text(probability: float) -> str:
+    """Return a probability in per cent; nothing is sure that is only nearly so.
+
+    >>> share_text(0.004), share_text(0.29), share_text(0.998), share_text(1.0)
+    ('<1%', '29%', '>99%', '100%')
+    """
+    if 0 < probability < 0.005:
+        return "<1%"
+    return ">99%" if 0.995 <= probability < 1 else f"{probability:.0%}"
 
 
 def run_lines(run: Run, next_steps: Sequence[str]) -> list[str]:

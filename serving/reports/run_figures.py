@@ -45,7 +45,7 @@ def headline(scores: pa.Table) -> dict[str, Any]:
     """Return the counts and sums that the report begins with."""
     state = codes(scores, "state", STATES)
     counts = {name: int((state == code).sum()) for code, name in enumerate(STATES)}
-    lapsed = state == STATES.index("lapsed")
+    lapsed, active = state == STATES.index("lapsed"), state == STATES.index("active")
     high = int((codes(scores, "churn_band", BANDS) == BANDS.index("high")).sum())
     gone, returning = numbers(scores, "value_gone"), numbers(scores, "p_return")
     churn = numbers(scores, "churn_probability")
@@ -66,10 +66,9 @@ def headline(scores: pa.Table) -> dict[str, Any]:
         "mean_risk": measured(churn, np.mean),
         "value_gone": total(gone[lapsed]),
         "may_return": total((gone * returning)[lapsed]),
-        **{
-            name: total(numbers(scores, name))
-            for name in ("value_at_risk", "expected_spend", "expected_orders")
-        },
+        # of the active alone, beside those of them who are expected to leave
+        "value_at_risk": total(numbers(scores, "value_at_risk")[active]),
+        **{name: total(numbers(scores, name)) for name in ("expected_spend", "expected_orders")},
         "low_data": int(pc.sum(scores["low_data"]).as_py() or 0),
     }
 

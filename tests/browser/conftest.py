@@ -29,7 +29,7 @@ SWITCHES = (
     "--disable-sync",
 )
 LOYAL = 40
-"""Customers of the store who have the play of the loyal who go quiet."""
+"""Customers of the store who have the play of the loyal who may leave."""
 
 
 def chromium() -> str | None:
@@ -38,7 +38,7 @@ def chromium() -> str | None:
 
 
 def rows() -> list[dict[str, Any]]:
-    """Return scores, some of them of loyal customers going quiet, and of hostile ids."""
+    """Return scores, some of them of loyal customers who may leave, and of hostile ids."""
     made = published.scores(120, extra=published.HOSTILE_IDS).to_pylist()
     loyal = [row for row in made if row["churn_probability"] is not None][:LOYAL]
     for row in loyal:

@@ -28,7 +28,7 @@ def test_the_loyal_going_quiet_are_ranked_and_downloaded_with_a_hold_out(
     page: Page, tmp_path: Path
 ) -> None:
     page.goto("/customers")
-    page.get_by_role("link", name="Loyal, going quiet").first.click()
+    page.get_by_role("link", name="Loyal, may leave").first.click()
     made = [row for row in rows() if row["play"] == "loyal_going_quiet"]
     best = max(made, key=lambda row: (row["value_at_risk"], row["customer_id"] < "c"))
     assert page.locator(".ranked tbody .amount.strong").first.inner_text() == (

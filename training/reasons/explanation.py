@@ -41,7 +41,7 @@ from stagecast.training.reference.usual import AVERAGE, Usual
 MOST_RAISING, MOST_LOWERING = 3, 2
 # Effects below this, in log odds, are no reasons.
 SMALLEST_EFFECT = 0.05
-# Share of the larger of two numbers by which they must differ where more may mean either.
+# Share of the larger of two numbers by which they must differ to explain anything.
 SMALLEST_DIFFERENCE = 0.05
 _SURE = 1e-9
 
@@ -245,10 +245,10 @@ def _shows(family: Family, value: float, usual: float, effect: float) -> bool:
         return False
     if shown(family.feature, value) == shown(family.feature, usual):
         return False
-    if family.raises:
-        return family.raises * (value - usual) * effect > 0
-    # no direction speaks for a number here: one that is nearly the usual one explains nothing
-    return abs(value - usual) >= SMALLEST_DIFFERENCE * max(abs(value), abs(usual))
+    # 80 orders where 83 are usual explain nothing, whatever the direction
+    if abs(value - usual) < SMALLEST_DIFFERENCE * max(abs(value), abs(usual)):
+        return False
+    return not family.raises or family.raises * (value - usual) * effect > 0
 
 
 def _plain(

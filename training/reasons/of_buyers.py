@@ -12,6 +12,7 @@ for trees".
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,15 @@ from stagecast.training.columns import rows_of
 from stagecast.training.models import Models, Predictions
 from stagecast.training.reasons.explanation import Explained, Explanation, explain
 from stagecast.training.reasons.families import FAMILIES, Family, family_effects, own_families
-from stagecast.training.reference.usual import NOTHING_USUAL, SAMPLE, Risk, Usual, learn_usual
+from stagecast.training.reference.usual import (
+    AVERAGE,
+    NOTHING_USUAL,
+    SAMPLE,
+    Risk,
+    Usual,
+    learn_usual,
+    medians_of,
+)
 
 COMPARED = (
     "recency_days",
@@ -85,7 +94,7 @@ def buyer_explanations(
 def usual_of_buyers(
     models: Models, snapshot: Snapshot, predicted: Predictions, active: NDArray[np.bool_]
 ) -> Usual:
-    """Return what is usual of a sample of the buyers.
+    """Return what is usual of the buyers: medians of all of them, mean effects of a sample.
 
     Parameters
     ----------
@@ -102,10 +111,10 @@ def usual_of_buyers(
     if not len(buyers):
         return NOTHING_USUAL
     columns = {name: values[sample] for name, values in predicted.columns.items()}
-    own = tuple(family.feature for family in own_families(models.config.own))
-    return learn_usual(
+    names = (*COMPARED, *(family.feature for family in own_families(models.config.own)))
+    usual = learn_usual(
         columns,
-        (*COMPARED, *own),
+        names,
         total_effects(models, columns),
         stage_of(models, snapshot, buyers),
         active[buyers],
@@ -115,6 +124,11 @@ def usual_of_buyers(
             active[everybody],
         ),
     )
+    # a reader compares them with the medians of the stages, which are those of everybody
+    stage, is_active = stage_of(models, snapshot, everybody), active[everybody]
+    masks = {name: np.asarray(stage == name) for name in usual.medians if name != AVERAGE}
+    masks[AVERAGE] = is_active if is_active.any() else np.ones(len(everybody), dtype=bool)
+    return replace(usual, medians=medians_of(predicted.columns, names, masks))
 
 
 def stage_of(models: Models, snapshot: Snapshot, rows: NDArray[np.int64]) -> NDArray[np.str_]:

@@ -23,7 +23,7 @@ FEWEST_MEMBERS = 20
 """A group of fewer customers is compared with the active ones."""
 
 SAMPLE = 5_000
-"""About how many customers the medians and mean effects are taken over."""
+"""About how many customers the mean effects are taken over."""
 
 _SURE = 1e-9
 
@@ -145,13 +145,30 @@ def learn_usual(
         if name == AVERAGE or mask.sum() >= FEWEST_MEMBERS
     }
     return Usual(
-        {
-            name: {feature: _median(columns[feature][mask]) for feature in names}
-            for name, mask in masks.items()
-        },
+        medians_of(columns, names, masks),
         {name: tuple(effects[mask].mean(axis=0).tolist()) for name, mask in masks.items()},
         {name: risk.base(name) for name in masks},
     )
+
+
+def medians_of(
+    columns: Mapping[str, Array], names: Sequence[str], masks: Mapping[str, NDArray[np.bool_]]
+) -> dict[str, dict[str, float]]:
+    """Return group -> feature -> median of its known values; NaN where none is known.
+
+    Parameters
+    ----------
+    columns
+        Feature -> values, shape (rows,).
+    names
+        The features.
+    masks
+        Group -> its rows, shape (rows,).
+    """
+    return {
+        name: {feature: _median(columns[feature][mask]) for feature in names}
+        for name, mask in masks.items()
+    }
 
 
 def _median(values: Array) -> float:

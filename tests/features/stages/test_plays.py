@@ -143,6 +143,7 @@ def test_nobody_active_at_a_high_risk_is_told_the_calm_action_of_loyal_customers
             churn_probability=[risk],
             churn_band=[band],
             value_at_risk=[1.0],
+            expected_orders=[1 - risk],
         ) | {"p_return": np.array([np.nan]), "value_gone": np.array([np.nan])}
         assert assign_plays(scheme.plays, rows, {}, 1)[0] >= 0, stage
 
@@ -153,6 +154,7 @@ def test_who_comes_back_alone_is_offered_no_discount() -> None:
         "churn_probability": np.array([np.nan]),
         "churn_band": np.array([None], dtype=object),
         "value_at_risk": np.array([np.nan]),
+        "expected_orders": np.array([1.2]),
     }
     (position,) = assign_plays(scheme.plays, rows, {"value_gone p80": 1.0}, 1)
     assert scheme.plays[position].id == "coming_back_alone"
@@ -189,3 +191,17 @@ def test_more_than_four_buyers_in_five_is_said_of_a_fifth_at_most(column: str) -
         above = clause.holds({column: values}, bounds)
         assert above.sum() <= 20
         assert all((values < value).mean() >= 0.8 for value in values[above])
+
+
+def test_nobody_is_likely_to_order_because_a_cancellation_is_unlikely() -> None:
+    plays = load_scheme("retail").plays
+    rows = columns(
+        stage=["at_risk", "at_risk"],
+        state=["active", "active"],
+        churn_band=["low", "low"],
+        churn_probability=[0.2, 0.2],
+        expected_orders=[0.8, 0.04],  # of an order log at least 1 - 0.2; of a contract anything
+        value_at_risk=[1.0, 1.0],
+    ) | {name: np.full(2, np.nan) for name in ("p_return", "value_gone")}
+    chosen = [plays[k].id if k >= 0 else None for k in assign_plays(plays, rows, {}, 2)]
+    assert chosen == ["overdue_but_coming", None]

@@ -92,7 +92,7 @@ def test_views_and_totals_are_sums_of_the_scores(web, store):
     stake = sum((row["value_at_risk"] or 0) + (row["value_gone"] or 0) for row in mine)
     assert (view["customers"], view["stake"]) == (len(mine), pytest.approx(stake))
     page = text(web, "/customers?play=loyal_going_quiet&band=high")
-    assert f"Loyal, going quiet {len(mine)}" in page
+    assert f"Loyal, may leave {len(mine)}" in page
     assert "Churn risk: high" in page
 
 

@@ -91,6 +91,21 @@ def test_a_number_that_is_nearly_the_usual_one_explains_nothing(
     assert bool(explanation.reasons) == has_reason
 
 
+@pytest.mark.parametrize(("orders", "told"), [(80.0, False), (78.0, True)])
+def test_neither_does_one_whose_direction_is_known(orders: float, told: bool) -> None:
+    families = (Family("orders", ("orders",), -1),)
+    rows = Explained(
+        np.array([[0.4]]),
+        {"orders": np.array([orders])},
+        np.array(["loyal"]),
+        np.array(["Loyal"]),
+        np.array([0.2]),
+    )
+    usual_orders = Usual({AVERAGE: {"orders": 83.0}}, {AVERAGE: (0.0,)}, {AVERAGE: -1.0})
+    (explanation,) = explain(families, rows, usual_orders, 2 / 3)
+    assert bool(explanation.reasons) == told
+
+
 def test_a_number_that_is_the_usual_one_or_says_the_contrary_is_no_reason() -> None:
     assert one((0.8, 0.0), 0.4, orders=4.0).reasons == ()
     assert one((0.8, 0.0), 0.4, orders=9.0).reasons == ()

@@ -214,6 +214,24 @@ def test_usual_figures_are_those_of_the_training(shop: Trained, made: Made) -> N
     assert {"loyal", "at_risk"} <= set(usual.base)
 
 
+def test_medians_are_those_of_all_buyers_where_effects_are_of_a_sample(
+    shop: Trained, made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # a report tells the median silence of a stage beside reasons that compare with it
+    monkeypatch.setattr("stagecast.training.reasons.of_buyers.SAMPLE", 150)
+    models, now = shop.training.models, shop.training.panel.now
+    active = np.array([s.state for s in models.scheme.stages])[now.stage] == "active"
+    buyers = made[1].buyers
+    assert len(buyers) >= 300
+    usual = usual_of_buyers(models, now, made[1], active)
+    stages = np.array([s.id for s in models.scheme.stages])[now.stage[buyers]]
+    silence = now.features["recency_days"][buyers]
+    assert len(usual.medians) > 2
+    for stage, medians in usual.medians.items():
+        members = active[buyers] if stage == AVERAGE else stages == stage
+        assert medians["recency_days"] == np.median(silence[members])
+
+
 def test_no_rows_have_no_reasons(shop: Trained, made: Made) -> None:
     nobody = np.zeros(0, dtype=np.int64)
     panel = shop.training.panel
