@@ -17,7 +17,11 @@ from stagecast.training.cancellation.panel import fit_contracts
 from stagecast.training.churn_kinds import kind_of
 from stagecast.training.columns import buyer_columns, rows_of
 from stagecast.training.config import TrainConfig
-from stagecast.training.inactivity.fitting import every_date, fit_churn, training_dates
+from stagecast.training.inactivity.fitting import (
+    every_date,
+    fit_churn_and_unseen,
+    training_dates,
+)
 from stagecast.training.inactivity.members import GapRule
 from stagecast.training.leads.after import after_conversion
 from stagecast.training.leads.fitting import fit_leads, landmarks_of
@@ -27,6 +31,7 @@ from stagecast.training.next_stage.fitting import fit_next_stage
 from stagecast.training.next_stage.rules import after_another_order
 from stagecast.training.panel import Panel, sampling_step, seasons_of, thinned
 from stagecast.training.reference.reference import EMPTY, learn_reference
+from stagecast.training.value.fit_base_share import sampled
 from stagecast.training.value.fitting import Teaching, fit_value
 from stagecast.training.value.spans import Purchases
 
@@ -59,7 +64,7 @@ def fit_models(
     dates = training_dates(panel)
     current = _buyer_sample(panel, config.horizon_days)
     rule = _gap_rule(days, panel)
-    churn = fit_churn(
+    churn, unseen = fit_churn_and_unseen(
         panel, current, rule, config.horizon_days, config.seed, config.calendar, config.members
     )
     spend_so_far = panel.now.features["spend_mean"][panel.now.buyers]
@@ -68,6 +73,7 @@ def fit_models(
     orders, spend = after_conversion(panel.prospects, first_orders, first_spend)
     all_dates = every_date(panel)
     seasons = seasons_of(dates, panel.history_days)
+    sample = rows_of(current, sampled(len(current["recency_days"])))
     value = fit_value(
         Teaching(
             all_dates,
@@ -79,6 +85,8 @@ def fit_models(
             panel.as_of,
             seasons,
             _gaps_of_buyers(days, panel),
+            unseen,
+            (sample, churn.probability(sample)),
         ),
         config,
     )

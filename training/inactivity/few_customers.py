@@ -16,6 +16,7 @@ import numpy as np
 from stagecast.training.inactivity.members import GapRule
 from stagecast.training.inactivity.model import ChurnModel, customer_base_alone, rule_alone
 from stagecast.training.inactivity.simple import better_alone, fit_simple, out_of_fold_margins
+from stagecast.training.inactivity.unseen import Unseen
 from stagecast.training.learners import blend
 from stagecast.training.learners.pool import CustomerBaseOdds, Member, Pool, pooled
 from stagecast.training.member_settings import MemberSettings
@@ -58,8 +59,11 @@ def fit_few(
     horizon_days: int,
     seed: int,
     settings: MemberSettings = MemberSettings(),  # noqa: B008 - it cannot be changed
-) -> ChurnModel:
+) -> tuple[ChurnModel, Unseen | None]:
     """Fit the customer base and a regression on RFM, or the customer base alone.
+
+    Also returned is what the pool said of customers that it was not fitted on, at the newest date;
+    None without a date.
 
     Parameters
     ----------
@@ -77,9 +81,9 @@ def fit_few(
     dates = few_dates(panel, horizon_days)
     prior = {name: weight for name, weight in PRIOR.items() if settings.uses(name)}
     if not prior or (not dates and "btyd" not in prior):
-        return rule_alone(rule, horizon_days)
+        return rule_alone(rule, horizon_days), None
     if not dates:
-        return _at_last_level(panel, customer_base_alone(rule, horizon_days))
+        return _at_last_level(panel, customer_base_alone(rule, horizon_days)), None
     newest = dates[0]
     margins = out_of_fold_margins(dates, _fit)
     weighed = {name: margins[name] for name in prior}
@@ -89,6 +93,7 @@ def fit_few(
     weights = blend.pool_weights(weighed, newest.inactive, prior)
     alone = better_alone(pooled(weighed, weights), margins, newest.inactive, seed)
     weights = weights if alone is None else {alone: 1.0}
+    unseen = Unseen.of(newest, margins, weights, later=False)
     used = {name: weight for name, weight in weights.items() if weight > 1e-4}
     total = sum(used.values())
     members = _fit(dates)
@@ -103,7 +108,7 @@ def fit_few(
         few_customers=True,
         alone=alone,
     )
-    return _at_last_level(panel, model)
+    return _at_last_level(panel, model), unseen
 
 
 def _fit(dates: Sequence[Frame]) -> dict[str, Member]:

@@ -30,6 +30,7 @@ from stagecast.training.inactivity.members import ALONE, GapRule
 from stagecast.training.inactivity.model import ChurnModel, rule_alone
 from stagecast.training.inactivity.own_members import EstimatorOdds
 from stagecast.training.inactivity.simple import better_alone, fit_simple, out_of_fold_margins
+from stagecast.training.inactivity.unseen import Unseen
 from stagecast.training.learners import blend
 from stagecast.training.learners.calendar_effects import learn_occasions
 from stagecast.training.learners.customer_base import CustomerBase
@@ -98,7 +99,23 @@ def fit_churn(
     calendar: Calendar = Calendar(),  # noqa: B008 - it cannot be changed
     settings: MemberSettings = USUAL,
 ) -> ChurnModel:
+    """Return the model of :func:`fit_churn_and_unseen`."""
+    return fit_churn_and_unseen(panel, current, rule, horizon_days, seed, calendar, settings)[0]
+
+
+def fit_churn_and_unseen(
+    panel: Panel,
+    current: Mapping[str, Array],
+    rule: GapRule,
+    horizon_days: int,
+    seed: int,
+    calendar: Calendar = Calendar(),  # noqa: B008 - it cannot be changed
+    settings: MemberSettings = USUAL,
+) -> tuple[ChurnModel, Unseen | None]:
     """Fit the members on every date of the panel, and their weights on the newest.
+
+    Also returned is what the pool said of the newest date before its outcomes were known, or of
+    customers that it was not fitted on; None where no date teaches weights.
 
     For the weights and the number of trees, the members are fitted once more on the dates whose
     horizon ends before the newest date. In a log too young to have any, the weights are learned
@@ -123,7 +140,7 @@ def fit_churn(
         Which members there are, and theirs.
     """
     if panel.base is None:
-        return rule_alone(rule, horizon_days)
+        return rule_alone(rule, horizon_days), None
     dates = training_dates(panel)
     if not dates or dates[0].back != horizon_days:
         return fit_few(panel, rule, horizon_days, seed, settings)
@@ -153,6 +170,7 @@ def fit_churn(
     )
     if alone is not None:
         weights = {alone: 1.0}
+    unseen = Unseen.of(newest, margins, weights, later=bool(earlier_dates))
 
     def members_of(frames: Sequence[Frame]) -> dict[str, Member]:
         if alone in ALONE:
@@ -190,7 +208,7 @@ def fit_churn(
     if settings.own:
         members = _measured(members, dates)
     total = sum(used.values())
-    return ChurnModel(
+    model = ChurnModel(
         "blend",
         horizon_days,
         {name: weight / total for name, weight in used.items()},
@@ -202,6 +220,7 @@ def fit_churn(
         by_calendar=occasions,
         alone=alone,
     )
+    return model, unseen
 
 
 def _measured(members: Mapping[str, Member], dates: Sequence[Frame]) -> dict[str, Member]:

@@ -101,15 +101,31 @@ def fit_factor(
     seed
         Seed of the trees.
     """
+    return fit_factor_and_before(rows, earlier, later, objective, seed)[0]
+
+
+def fit_factor_and_before(
+    rows: Rows, earlier: Rows | None, later: Rows | None, objective: Objective, seed: int
+) -> tuple[Factor, Factor]:
+    """Return the factor of :func:`fit_factor`, and the same with the trees of ``earlier`` alone.
+
+    The second is what stood before the outcomes of ``later``; without trees where no earlier rows
+    can teach some.
+    """
     if not is_enough(rows):
-        return Factor()
+        return Factor(), Factor()
+    of_past: list[Boosted] = []
 
     def correction(inside: Rows, outside: Rows) -> Array:
-        return log_factor(fit_trees(inside, objective, seed), outside)
+        of_past.append(fit_trees(inside, objective, seed))
+        return log_factor(of_past[-1], outside)
 
     judged, corrections = unseen(rows, earlier, later, correction)
     power = _best_power(judged, corrections, objective)
-    return Factor(1.0, fit_trees(rows, objective, seed), power) if power > 0 else Factor()
+    if not power > 0:
+        return Factor(), Factor()
+    before = Factor(1.0, of_past[0], power) if judged is later else Factor()
+    return Factor(1.0, fit_trees(rows, objective, seed), power), before
 
 
 def shrunk_level(outcome: Array, expected: Array, spread: float = LEVEL_SPREAD) -> float:

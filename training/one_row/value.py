@@ -39,6 +39,7 @@ from stagecast.training.one_row.base_of_arrays import (
 )
 from stagecast.training.one_row.predictions import BaseOutlook, MoneyOfOne
 from stagecast.training.one_row.trees import factor_of_one
+from stagecast.training.value import ahead, base_share
 from stagecast.training.value import model as value_model
 from stagecast.training.value.kept import parts_of_buyers, still_customer
 from stagecast.training.value.model import ValueModel, discounted_days
@@ -47,6 +48,9 @@ from stagecast.training.value.money import YEARS
 _parts_of_buyers = on_numbers(parts_of_buyers)
 _still_customer = on_numbers(still_customer)
 _repeat_if_any = on_numbers(value_model.repeat_if_any)
+_mixed_if_any = on_numbers(base_share.mixed_if_any)
+_own_rate = on_numbers(ahead.own_rate)
+_rest_within_own_rate = on_numbers(ahead.rest_within_own_rate)
 _SMALLEST = 1e-9
 _LEAST_CHANCE = 1e-300
 _NULL = math.nan
@@ -162,7 +166,9 @@ class ValueOfOne:
             for end in self.base.place
         ]
         self.near_share = float(near / horizon)
-        self.far = {end: float(far) for end, (_, far) in zip(self.base.place, of_end, strict=True)}
+        self.after = {
+            end: float(far - near) for end, (near, far) in zip(self.base.place, of_end, strict=True)
+        }
         self.to_end = (1.0 + config.annual_discount) ** (days / 365.0)
 
     def money(self, columns: Columns, said: BaseOutlook, p_inactive: float) -> MoneyOfOne:
@@ -171,12 +177,23 @@ class ValueOfOne:
         """
         config = self.config
         horizon, days = config.horizon_days, config.value_horizon_days
-        if_any = 1.0 + _repeat_if_any(columns) * self.orders(columns)
+        repeat = _repeat_if_any(columns)
+        if_any = 1.0 + repeat * self.orders(columns)
+        mixed = self.model.base_share
+        if mixed.share != 0.0:
+            if_any = _mixed_if_any(
+                if_any,
+                1.0 + repeat,
+                columns["btyd_orders"],
+                p_inactive,
+                mixed.share,
+                mixed.level,
+            )
         expected_orders = float((1.0 - p_inactive) * if_any)
         if self.model.mean_spend is None:
             return MoneyOfOne(expected_orders, float(if_any))
         per_order = self._spend_so_far(columns) * self.spend(columns)
-        until = self._until(said, expected_orders, self.rest(columns))
+        until = self._until(columns, said, expected_orders)
         orders = until[days]
         earned = per_order * config.margin
         clv = orders * earned
@@ -229,13 +246,17 @@ class ValueOfOne:
         none = said.columns["btyd_none"]
         return _LeavingOfOne(base_alive, none, orders_if_alive, kept_orders, regained)
 
-    def _until(self, said: BaseOutlook, expected_orders: float, factor: float) -> dict[int, float]:
+    def _until(
+        self, columns: Columns, said: BaseOutlook, expected_orders: float
+    ) -> dict[int, float]:
         """Return the discounted orders within each span, see
         :class:`stagecast.training.value.ahead.OrdersAhead`.
         """
         horizon, by_base = self.config.horizon_days, said.until.tolist()
         in_horizon = expected_orders * self.near_share
         at_horizon = by_base[self.base.place[horizon]]
+        factor = self.rest(columns)
+        rate = _own_rate(columns["orders"], columns["T_days"], expected_orders, horizon)
         result = {}
         for end, position in self.base.place.items():
             if end < horizon:
@@ -243,7 +264,9 @@ class ValueOfOne:
                 result[end] = in_horizon * minimum(share, 1.0)
             else:
                 rest = maximum(by_base[position] - at_horizon, 0.0)
-                result[end] = in_horizon + rest * factor
+                result[end] = in_horizon + _rest_within_own_rate(
+                    rest, factor, rate, self.after[end], self.model.rest_season
+                )
         return result
 
     def _by_year(

@@ -14,11 +14,65 @@ from stagecast.training.value.model import ValueModel, discounted_days
 _SMALLEST = 1e-9
 
 
+def own_rate(orders: Array, tenure_days: Array, expected_orders: Array, horizon_days: int) -> Array:
+    """Return the most purchase days per day that a customer's own buying lets expect, (rows,).
+
+    The larger of the rate of the horizon's forecast and of the rate so far, over a horizon at
+    least.
+
+    Parameters
+    ----------
+    orders
+        Purchase days so far, shape (rows,).
+    tenure_days
+        Days since the first of them, shape (rows,).
+    expected_orders
+        Expected purchase days within the horizon, shape (rows,).
+    horizon_days
+        Days of the horizon.
+
+    >>> own_rate(np.array([40.0]), np.array([400.0]), np.array([4.5]), 90).tolist()
+    [0.1]
+    """
+    so_far = orders / np.maximum(tenure_days, float(horizon_days))
+    return np.asarray(np.maximum(expected_orders / float(horizon_days), so_far))
+
+
+def rest_within_own_rate(
+    rest: Array, factor: Array, rate: Array, span_days: float, season: float
+) -> Array:
+    """Return the orders after the horizon, corrected, but within a customer's own rate, (rows,).
+
+    Who buys at a rate of their own until they leave never buys faster than now. A factor that past
+    dates teach is right for a group; it must not lift those who buy most above what they ever did.
+
+    Parameters
+    ----------
+    rest
+        Orders after the horizon by the customer base, which may exceed the rate where purchases
+        are regular and the next ones fall due, shape (rows,).
+    factor
+        Factor of them that past dates teach, shape (rows,).
+    rate
+        See :func:`own_rate`, shape (rows,).
+    span_days
+        Days after the horizon, discounted.
+    season
+        Factor of a season, 1 or more, by which the months after the horizon may be above the rate.
+
+    >>> one = np.ones(1)
+    >>> [rest_within_own_rate(3.0 * one, by * one, 0.01 * one, 400.0, 1.0)[0] for by in (1.2, 2.0)]
+    [3.5999999999999996, 4.0]
+    """
+    most = np.maximum(rest, rate * span_days) * season
+    return np.asarray(np.minimum(rest * factor, most))
+
+
 class OrdersAhead:
     """Discounted orders of buyers, which never fall with the number of days.
 
     Within the horizon they are those of the models; after it, those of the customer base times the
-    factor that past dates teach.
+    factor that past dates teach, within the customer's own rate.
 
     Parameters
     ----------
@@ -47,7 +101,7 @@ class OrdersAhead:
     ) -> None:
         self.base, self.config, self.columns = base, config, columns
         self.expected_orders = expected_orders
-        self.factor = model.rest.of(columns, threads)
+        self.factor, self.season = model.rest.of(columns, threads), model.rest_season
         self.alive = [] if base is None else base.p_alive_by_model(columns)
         self._by_base: dict[int, Array] = {}
 
@@ -83,4 +137,8 @@ class OrdersAhead:
             share = self.by_base(days) / np.maximum(self.by_base(horizon), _SMALLEST)
             return np.asarray(in_horizon * np.minimum(share, 1.0))
         rest = np.maximum(self.by_base(days) - self.by_base(horizon), 0.0)
-        return np.asarray(in_horizon + rest * self.factor)
+        rate = own_rate(
+            self.columns["orders"], self.columns["T_days"], self.expected_orders, horizon
+        )
+        rest = rest_within_own_rate(rest, self.factor, rate, float(far - near), self.season)
+        return np.asarray(in_horizon + rest)

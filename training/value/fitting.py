@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -12,14 +12,26 @@ from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
 from stagecast.training.config import TrainConfig
+from stagecast.training.inactivity.unseen import Unseen
 from stagecast.training.learners.btyd.gaps import LogGaps
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.factor import Factor
-from stagecast.training.learners.fit_factor import LEVEL_SPREAD, Rows, fit_factor, shrunk_level
+from stagecast.training.learners.fit_factor import (
+    LEVEL_SPREAD,
+    Rows,
+    fit_factor_and_before,
+    shrunk_level,
+)
 from stagecast.training.learners.fit_leaving import fit_leaving
 from stagecast.training.learners.leaving import Leaving
 from stagecast.training.learners.season_of_purchases import season_of
 from stagecast.training.panel import Frame, learnable, stack, varying
+from stagecast.training.value.fit_base_share import (
+    Customers,
+    learned_share,
+    sampled,
+    with_base_share,
+)
 from stagecast.training.value.model import ValueModel, repeat_if_any, spend_so_far
 from stagecast.training.value.own_regressors import with_own_regressors
 from stagecast.training.value.rest import fit_rest
@@ -59,6 +71,12 @@ class Teaching:
         The dates of the same season in past years, newest first; empty where there is none.
     gaps
         Sums over the gaps of the buyers at the as_of; None where they are not known.
+    unseen
+        P(no purchase) at the newest date, by members that had not seen what came; None where there
+        is none.
+    current
+        Columns of the buyers at the as_of or of a sample of them, and their P(no purchase), shape
+        (rows,) each; empty where there are none.
     """
 
     dates: Sequence[Frame]
@@ -70,6 +88,8 @@ class Teaching:
     as_of: datetime
     seasons: Sequence[Frame] = ()
     gaps: LogGaps | None = None
+    unseen: Unseen | None = None
+    current: tuple[Mapping[str, Array], Array] = field(default_factory=lambda: ({}, np.zeros(0)))
 
 
 def fit_value(teaching: Teaching, config: TrainConfig) -> ValueModel:
@@ -85,12 +105,34 @@ def fit_value(teaching: Teaching, config: TrainConfig) -> ValueModel:
     dates = _with_purchases(teaching.dates)
     if not dates:
         return model
-    model = replace(model, orders=_fit_orders(dates, teaching, config))
-    rest = fit_rest(teaching.dates, teaching.bases, teaching.purchases, config)
-    model = replace(model, rest=rest)
-    if model.mean_spend is None:
+    orders, orders_before = _fit_orders(dates, teaching, config)
+    model = replace(model, orders=orders)
+    rest = fit_rest(teaching.dates, teaching.bases, teaching.purchases, config, teaching.seasons)
+    model = replace(model, rest=rest.factor, rest_season=rest.season)
+    spend, spend_before = Factor(), Factor()
+    if model.mean_spend is not None:
+        spend, spend_before = _fit_spend(dates, teaching, model, config)
+    model = replace(model, spend=spend)
+    return _mixed(model, replace(model, orders=orders_before, spend=spend_before), teaching)
+
+
+def _mixed(model: ValueModel, before: ValueModel, teaching: Teaching) -> ValueModel:
+    """Return the model with the share of the customer base that the newest date teaches.
+
+    ``before`` is the model with the factors that had not seen what came after that date.
+    """
+    unseen, (columns, p_inactive) = teaching.unseen, teaching.current
+    if model.own:  # the regressors of the user have taken their share
         return model
-    return replace(model, spend=_fit_spend(dates, teaching, model, config))
+    if unseen is None or "btyd_orders" not in unseen.frame.columns or not len(p_inactive):
+        return model
+    rows = sampled(len(unseen.frame))
+    frame = unseen.frame.of(rows)
+    base = teaching.bases.get(frame.back)
+    customers = Customers.of(before, base, frame.columns, unseen.p_inactive[rows])
+    came = frame.orders if model.mean_spend is None else np.maximum(frame.spend, 0.0)
+    share = learned_share(customers, came)
+    return with_base_share(model, teaching.bases.get(0), share, columns, p_inactive)
 
 
 def _fit_leaving(base: CustomerBase, teaching: Teaching) -> Leaving | None:
@@ -144,8 +186,13 @@ def _split(frames: Sequence[Frame], horizon_days: int) -> list[Frame]:
     return [frame for frame in frames if frame.back >= frames[0].back + horizon_days]
 
 
-def _fit_orders(dates: Sequence[Frame], teaching: Teaching, config: TrainConfig) -> Factor:
-    """Return the factor of the repeat orders of those who ordered, at the level of the season."""
+def _fit_orders(
+    dates: Sequence[Frame], teaching: Teaching, config: TrainConfig
+) -> tuple[Factor, Factor]:
+    """Return the factor of the repeat orders of those who ordered, at the level of the season.
+
+    Also the one that stood before the newest date, see :func:`fit_factor_and_before`.
+    """
 
     def rows_of_dates(frames: Sequence[Frame]) -> Rows:
         pairs = list(zip(frames, _those_who_bought(frames), strict=True))
@@ -155,10 +202,11 @@ def _fit_orders(dates: Sequence[Frame], teaching: Teaching, config: TrainConfig)
 
     rows, earlier = rows_of_dates(dates), _split(dates, config.horizon_days)
     if rows.outcome.sum() < FEWEST_REPEATS:
-        return Factor(float(np.clip(rows.ratio, 0.0, 1.0)) if rows.outcome.any() else 0.02)
+        few = Factor(float(np.clip(rows.ratio, 0.0, 1.0)) if rows.outcome.any() else 0.02)
+        return few, few
     earlier_rows = rows_of_dates(earlier) if earlier else None
     later_rows = rows_of_dates(dates[:1]) if earlier else None
-    factor = fit_factor(rows, earlier_rows, later_rows, "poisson", config.seed)
+    factor, before = fit_factor_and_before(rows, earlier_rows, later_rows, "poisson", config.seed)
     factor = with_own_regressors(
         factor, config.members.orders, rows, earlier_rows, later_rows, "poisson", config.seed, 1.0
     )
@@ -171,13 +219,17 @@ def _fit_orders(dates: Sequence[Frame], teaching: Teaching, config: TrainConfig)
         return shrunk_level(part.outcome, so_far.times(part.start, part.columns), spread)
 
     times = Times(level, dates, _with_purchases(teaching.seasons), teaching.as_of, config)
-    return replace(factor, level=of_all * float(np.exp(times.carried(factor))))
+    before = replace(before, level=of_all)
+    return replace(factor, level=of_all * float(np.exp(times.carried(factor)))), before
 
 
 def _fit_spend(
     dates: Sequence[Frame], teaching: Teaching, model: ValueModel, config: TrainConfig
-) -> Factor:
-    """Return the factor of the spend per order, at the level of the season or the newest date."""
+) -> tuple[Factor, Factor]:
+    """Return the factor of the spend per order, at the level of the season or the newest date.
+
+    Also the one that stood before the newest date, see :func:`fit_factor_and_before`.
+    """
     mean_spend, p_paid = model.mean_spend or 0.0, model.p_paid
 
     def rows_of_dates(frames: Sequence[Frame]) -> Rows:
@@ -194,7 +246,7 @@ def _fit_spend(
     rows, earlier = rows_of_dates(dates), _split(dates, config.horizon_days)
     earlier_rows = rows_of_dates(earlier) if earlier else None
     later_rows = rows_of_dates(dates[:1]) if earlier else None
-    factor = fit_factor(rows, earlier_rows, later_rows, "gamma", config.seed)
+    factor, before = fit_factor_and_before(rows, earlier_rows, later_rows, "gamma", config.seed)
     factor = with_own_regressors(
         factor, config.members.spend, rows, earlier_rows, later_rows, "gamma", config.seed
     )
@@ -208,4 +260,4 @@ def _fit_spend(
     factor = replace(factor, level=level(dates, factor, LEVEL_SPREAD))
     seasons = _with_purchases(teaching.seasons)
     times = Times(level, dates, seasons, teaching.as_of, config, DRIFT_CARRIED)
-    return replace(factor, level=factor.level * float(np.exp(times.carried(factor))))
+    return replace(factor, level=factor.level * float(np.exp(times.carried(factor)))), before

@@ -7,8 +7,10 @@
 
 The orders if any, the orders in the rest of the value horizon and the spend per order each begin
 with the customer base (MBG/NBD, MBG/CNBD-k, Pareto/NBD; Gamma-Gamma for money) and are multiplied
-by a factor that past dates teach (:class:`stagecast.training.learners.factor.Factor`). The rest of
-the value horizon is not negative, so a longer horizon never brings less than a shorter one.
+by a factor that past dates teach (:class:`stagecast.training.learners.factor.Factor`). The
+expected orders and the spend per order are then mixed with the customer base's as far as a past
+date says (:class:`stagecast.training.value.base_share.BaseShare`). The rest of the value horizon is
+not negative, so a longer horizon never brings less than a shorter one.
 
 Sources: Fader and Hardie (2013), the Gamma-Gamma model of monetary value.
 """
@@ -27,6 +29,7 @@ from stagecast.training.learners.boosted import Boosted
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.factor import Factor, OwnShare
 from stagecast.training.learners.leaving import Leaving
+from stagecast.training.value.base_share import BaseShare
 
 MAX_VALUE_DAYS: Final = 3650
 """Value later than this many days after the as_of is not counted."""
@@ -57,6 +60,11 @@ class ValueModel:
     leaving
         How customers leave, on which the parts of the value depend; None as in bundles of before,
         where the models of the customer base tell it with their weights.
+    base_share
+        Share of the customer base in the expected orders; none in bundles of before.
+    rest_season
+        Factor, 1 or more, by which a known season lifts the months after the horizon above a
+        customer's own rate.
     """
 
     mean_spend: float | None
@@ -66,6 +74,8 @@ class ValueModel:
     rest: Factor = field(default_factory=Factor)
     spend: Factor = field(default_factory=Factor)
     leaving: Leaving | None = None
+    base_share: BaseShare = field(default_factory=BaseShare)
+    rest_season: float = 1.0
 
     @property
     def trees(self) -> dict[str, Boosted]:
@@ -88,9 +98,20 @@ class ValueModel:
         """Return whether a value horizon is too many times the history for more than a guess."""
         return value_horizon_days > FAR * self.history_days
 
-    def orders_if_any(self, columns: Mapping[str, Array], threads: int = 0) -> Array:
-        """Return E[purchase days in the horizon | at least one], shape (rows,), at least 1."""
-        return 1.0 + self.orders.times(repeat_if_any(columns), columns, threads)
+    def orders_if_any(
+        self, columns: Mapping[str, Array], p_inactive: Array, threads: int = 0
+    ) -> Array:
+        """Return E[purchase days in the horizon | at least one], shape (rows,), at least 1.
+
+        ``p_inactive`` is P(no purchase in the horizon), shape (rows,).
+        """
+        repeat = repeat_if_any(columns)
+        if_any = 1.0 + self.orders.times(repeat, columns, threads)
+        if "btyd_orders" not in columns:
+            return if_any
+        return self.base_share.orders_if_any(
+            if_any, 1.0 + repeat, columns["btyd_orders"], p_inactive
+        )
 
     def spend_per_order(
         self, columns: Mapping[str, Array], base: CustomerBase | None, threads: int = 0
@@ -109,6 +130,8 @@ class ValueModel:
             "history_days": self.history_days,
             **{name: getattr(self, name).to_json() for name in FACTORS},
             **({} if self.leaving is None else {"leaving": self.leaving.to_json()}),
+            **({} if self.base_share.share == 0 else {"base_share": self.base_share.to_json()}),
+            "rest_season": self.rest_season,
         }
 
     @classmethod
@@ -134,6 +157,8 @@ class ValueModel:
                 for name in FACTORS
             },
             leaving=Leaving.from_json(data["leaving"]) if data.get("leaving") else None,
+            base_share=BaseShare.from_json(data.get("base_share", {"share": 0.0, "level": 1.0})),
+            rest_season=float(data.get("rest_season", 1.0)),
         )
 
 

@@ -104,7 +104,7 @@ def money_of_buyers(
         Whether to work out ``clv_by_year`` and ``clv_residual``, which take most of the time.
     """
     rows, horizon, days = len(p_inactive), config.horizon_days, config.value_horizon_days
-    if_any = model.orders_if_any(columns, threads)
+    if_any = model.orders_if_any(columns, p_inactive, threads)
     expected_orders = (1.0 - p_inactive) * if_any
     per_order = model.spend_per_order(columns, base, threads)
     money = Money.nothing(rows)

@@ -1,29 +1,37 @@
 """Factor of the orders in the rest of the value horizon, learned at past dates far enough back.
 
 A date teaches the whole value horizon where that horizon has passed since. In a younger log the
-longest span that has passed stands for it, and counts the less the shorter it is.
+longest span that has passed stands for it, and counts the less the shorter it is. Where the same
+season of past years is known, and its level differs from that of the other dates by more than
+chance, the level is its level, and the trees do not learn the levels of dates. Elsewhere they do:
+by how long customers have been known, they tell where the level is going.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
+from stagecast.features.arrays import Array
 from stagecast.training.config import TrainConfig
+from stagecast.training.learners.blend import SEASON_SPREAD, carried_share
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.factor import Factor
 from stagecast.training.learners.fit_factor import Rows, fit_factor, shrunk_level
 from stagecast.training.panel import YEAR_DAYS, Frame, learnable, stack, thinned, varying
-from stagecast.training.value.model import rest_by_base
+from stagecast.training.value.ahead import own_rate, rest_within_own_rate
+from stagecast.training.value.model import discounted_days, rest_by_base
 from stagecast.training.value.spans import Purchases
 
 # Least number of customers of a date.
 FEWEST_CUSTOMERS: Final = 60
-# Share of the level of a past year, in logs, that is carried over.
+# Share of the level of one past year, in logs, that is carried over; of several years more.
 CARRIED: Final = 0.75
+# Standard errors from the level of the other dates within which that of the season is chance.
+CHANCE: Final = 2.0
 # About how many rows teach.
 MAX_ROWS: Final = 50_000
 
@@ -45,13 +53,49 @@ def far_dates(dates: Sequence[Frame], config: TrainConfig) -> tuple[list[Frame],
     return [frame for frame in usable if frame.back >= span], span
 
 
+@dataclass(frozen=True)
+class Rest:
+    """What past dates teach of the rest of the value horizon.
+
+    Parameters
+    ----------
+    factor
+        :attr:`ValueModel.rest`.
+    season
+        :attr:`ValueModel.rest_season`.
+    """
+
+    factor: Factor
+    season: float = 1.0
+
+
+@dataclass(frozen=True)
+class _Date:
+    """Orders of the customers of a date, in the rest of its value horizon, discounted, (rows,).
+
+    ``most`` is what a customer's own rate lets expect, see :func:`own_rate`; the rate of the
+    horizon is that of the customer base.
+    """
+
+    frame: Frame
+    outcome: Array
+    expected: Array
+    most: Array
+
+    def corrected(self, factor: Factor) -> Array:
+        """Return the expectation, corrected, within each customer's own rate, shape (rows,)."""
+        of_each = factor.of(self.frame.columns)
+        return rest_within_own_rate(self.expected, of_each, self.most, 1.0, 1.0)
+
+
 def fit_rest(
     dates: Sequence[Frame],
     bases: Mapping[int, CustomerBase],
     purchases: Purchases,
     config: TrainConfig,
-) -> Factor:
-    """Return the factor of :attr:`ValueModel.rest`; 1 where no date is far enough back.
+    seasons: Sequence[Frame] = (),
+) -> Rest:
+    """Return the factor of the rest; 1 where no date is far enough back.
 
     Parameters
     ----------
@@ -63,30 +107,99 @@ def fit_rest(
         Every purchase day known at the as_of.
     config
         Settings of the training.
+    seasons
+        The dates of the season of the as_of in past years; empty where there is none.
     """
     frames, span = far_dates([frame for frame in dates if frame.back in bases], config)
     frames = thinned(frames, MAX_ROWS) if frames else []
     if not frames:
-        return Factor()
-    near, rate = config.horizon_days, config.annual_discount
-    outcome = np.concatenate(
-        [purchases.within(frame.customer, frame.back, near, span, rate) for frame in frames]
-    )
-    expected = np.concatenate(
-        [rest_by_base(bases[frame.back], frame.columns, near, span, rate) for frame in frames]
-    )
-    columns = stack(frames)
+        return Rest(Factor())
+    past = [_past(frame, bases[frame.back], purchases, span, config) for frame in frames]
+    share = span / config.value_horizon_days
+    of_season = {frame.back for frame in seasons if share == 1.0}
+    of_years = [date for date in past if date.frame.back in of_season]
+    belief = _belief_in_season(of_years, past, config.horizon_days)
+    # where the season is believed, the trees start at the level of each date and do not learn it
+    levels = [
+        shrunk_level(date.outcome, date.expected, SEASON_SPREAD) ** belief if belief else 1.0
+        for date in past
+    ]
+    columns, sizes = stack(frames), [len(frame) for frame in frames]
     rows = Rows(
         columns,
         learnable(frames, varying(frames, list(columns))),
-        expected,
-        outcome,
-        np.ones(len(outcome)),
+        np.concatenate([date.expected for date in past]) * np.repeat(levels, sizes),
+        np.concatenate([date.outcome for date in past]),
+        np.ones(sum(sizes)),
         np.concatenate([frame.customer for frame in frames]),
     )
     factor = fit_factor(rows, None, None, "poisson", config.seed)
-    level = shrunk_level(outcome, rows.start * factor.of(columns))
+
+    def log_level(of: Sequence[_Date]) -> float:
+        expected = np.concatenate([date.corrected(factor) for date in of])
+        return float(np.log(shrunk_level(np.concatenate([d.outcome for d in of]), expected)))
+
     # a span shorter than a year has the level of its season
-    share = span / config.value_horizon_days
-    carried = CARRIED * min(1.0, span / YEAR_DAYS) ** 2
-    return replace(factor, power=factor.power * share, level=float(level**carried))
+    usual = CARRIED * min(1.0, span / YEAR_DAYS) ** 2 * log_level(past)
+    of_this_season = 0.0
+    if belief > 0:
+        logs = [log_level([date]) for date in of_years]
+        # a customer base of few customers who had been known for a short time errs in its own way
+        known = [date.frame.columns["T_days"].sum() for date in of_years]
+        of_this_season = carried_share(CARRIED, logs) * float(np.average(logs, weights=known))
+    level = float(np.exp((1.0 - belief) * usual + belief * of_this_season))
+    season = float(np.exp(max(0.0, belief * of_this_season)))
+    return Rest(replace(factor, power=factor.power * share, level=level), season)
+
+
+def _past(
+    frame: Frame, base: CustomerBase, purchases: Purchases, span: int, config: TrainConfig
+) -> _Date:
+    near, rate = config.horizon_days, config.annual_discount
+    columns = frame.columns
+    in_horizon = base.discounted_orders(near, columns, 0.0)
+    to_near, to_span = discounted_days(np.array([near, span], dtype=np.float64), rate)
+    own = own_rate(columns["frequency"] + 1.0, columns["T_days"], in_horizon, near)
+    return _Date(
+        frame,
+        purchases.within(frame.customer, frame.back, near, span, rate),
+        rest_by_base(base, columns, near, span, rate),
+        own * float(to_span - to_near),
+    )
+
+
+def _belief_in_season(of_years: Sequence[_Date], past: Sequence[_Date], horizon_days: int) -> float:
+    """Return how far the level of the season of past years is believed, 0 to 1.
+
+    It is believed as far as it differs from that of the other dates by more than chance: not at all
+    within ``CHANCE`` standard errors (the non-negative garrote of Breiman 1995), nor where there is
+    no other date to compare it with.
+    """
+    others = [
+        date
+        for date in past
+        if all(abs(date.frame.back - year.frame.back) >= horizon_days for year in of_years)
+    ]
+    if not of_years or not others:
+        return 0.0
+    logs, variances = zip(*(_level(group) for group in (of_years, others)), strict=True)
+    difference, variance = logs[0] - logs[1], sum(variances)
+    if not np.isfinite(difference) or difference == 0.0:
+        return 0.0
+    return float(max(0.0, 1.0 - CHANCE**2 * variance / difference**2))
+
+
+def _level(past: Sequence[_Date]) -> tuple[float, float]:
+    """Return the log of what came over what was expected, and its sampling variance.
+
+    Rows of a customer at several dates count as one.
+    """
+    outcome = np.concatenate([date.outcome for date in past])
+    expected = np.concatenate([date.expected for date in past])
+    observed, total = float(outcome.sum()), float(expected.sum())
+    if not (observed > 0 and total > 0):
+        return np.nan, np.nan
+    customer = np.concatenate([date.frame.customer for date in past])
+    _, place = np.unique(customer, return_inverse=True)
+    surplus = np.bincount(place, outcome - expected * observed / total)
+    return float(np.log(observed / total)), float((surplus**2).sum()) / observed**2

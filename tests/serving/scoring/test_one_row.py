@@ -21,9 +21,11 @@ from stagecast.serving.scoring.rehearsal import rehearse
 from stagecast.serving.scoring.scorer import ONE_BY_ONE, Scorer
 from stagecast.training.learners import boosted, single_row
 from stagecast.training.learners.btyd import Model
+from stagecast.training.learners.factor import Factor
 from stagecast.training.learners.leaving import Leaving
 from stagecast.training.learners.season_of_purchases import Season
 from stagecast.training.one_row.next_order import halved
+from stagecast.training.value.base_share import BaseShare
 from tests.serving.scoring.test_one_score import DAYS, customers, day, scorer
 
 __all__ = ["scorer"]
@@ -125,6 +127,46 @@ def test_models_of_leaving_have_the_same_bytes(scorer: Scorer, season: Season | 
     counts = compared(Scorer(replace(scorer.bundle, models=models)), customers(20, seed=9))
     assert counts["left to arrays"] == 0
     assert counts["with reasons"] > 10
+
+
+def test_a_share_of_the_customer_base_has_the_same_bytes(scorer: Scorer) -> None:
+    models = scorer.bundle.models
+    # past dates say twice the repeat orders of the customer base
+    value = replace(models.value, orders=Factor(2.0))
+    alone, mixing = (
+        Scorer(replace(scorer.bundle, models=replace(models, value=replace(value, base_share=s))))
+        for s in (BaseShare(), BaseShare(0.6, 1.1))
+    )
+    asked = customers(20, seed=12)
+    assert compared(mixing, asked)["left to arrays"] == 0
+    assert not np.allclose(*said_by(alone, mixing, asked), rtol=0.01, equal_nan=True)
+
+
+def test_the_rest_within_the_own_rate_has_the_same_bytes(scorer: Scorer) -> None:
+    models = scorer.bundle.models
+    held, free = (
+        Scorer(replace(scorer.bundle, models=replace(models, value=value)))
+        for value in (
+            replace(models.value, rest=Factor(5.0)),
+            replace(models.value, rest=Factor(5.0), rest_season=9.0),
+        )
+    )
+    asked = customers(20, seed=13)
+    for scorer_of_it in (held, free):
+        assert compared(scorer_of_it, asked)["left to arrays"] == 0
+    of_held, of_free = said_by(held, free, asked, "clv")
+    bought = np.isfinite(of_held)
+    assert (of_held <= of_free)[bought].all()
+    assert (of_held < 0.9 * of_free).any()
+
+
+def said_by(
+    first: Scorer, second: Scorer, asked: list[CustomerEvents], column: str = "expected_orders"
+) -> list[Array]:
+    """Return what two scorers say of the customers who are known."""
+    at = day(AS_OFS[0])
+    known = [c for c in asked if any(event.is_known_before(at) for event in c.events)]
+    return [s.score_customers(known, at)[column].to_numpy() for s in (first, second)]
 
 
 def test_few_customers_of_a_request_are_scored_by_it(

@@ -75,7 +75,7 @@ def test_the_horizon_of_the_newest_date_must_have_just_ended() -> None:
 
 def test_where_recency_decides_a_simple_method_replaces_a_useless_customer_base() -> None:
     dates = [past_date(170, k, truth="recency", back=HORIZON + 10 * k) for k in range(4)]
-    model = fit_few(panel_of(*dates), RULE, HORIZON, 1)
+    model = fit_few(panel_of(*dates), RULE, HORIZON, 1)[0]
     assert (model.method, model.few_customers, model.low_data) == ("blend", True, True)
     assert model.alone in ("recency", "rfm")
     fresh = past_date(2_000, 99, truth="recency")
@@ -87,14 +87,14 @@ def test_where_recency_decides_a_simple_method_replaces_a_useless_customer_base(
 
 def test_where_the_customer_base_is_the_truth_it_stays() -> None:
     dates = [past_date(120, k, truth="base", back=HORIZON + 10 * k) for k in range(3)]
-    model = fit_few(panel_of(*dates), RULE, HORIZON, 1)
+    model = fit_few(panel_of(*dates), RULE, HORIZON, 1)[0]
     assert model.weights["btyd"] > 0.8
     assert sum(model.weights.values()) == pytest.approx(1.0)
 
 
 def test_where_nothing_tells_customers_apart_all_have_the_share() -> None:
     dates = [past_date(190, k, truth="lot", back=HORIZON + 10 * k) for k in range(3)]
-    model = fit_few(panel_of(*dates), RULE, HORIZON, 1)
+    model = fit_few(panel_of(*dates), RULE, HORIZON, 1)[0]
     assert model.alone == "share"
     p = model.probability(dates[0].columns)
     assert float(np.ptp(p)) == 0.0
@@ -104,14 +104,14 @@ def test_where_nothing_tells_customers_apart_all_have_the_share() -> None:
 
 def test_the_customer_base_alone_comes_to_the_level_of_the_last_horizon() -> None:
     newest = past_date(45, 1, truth="base", base=2.0)
-    model = fit_few(panel_of(newest), RULE, HORIZON, 1)
+    model = fit_few(panel_of(newest), RULE, HORIZON, 1)[0]
     assert (model.method, dict(model.weights)) == ("btyd", {"btyd": 1.0})
     shift = level_shift(newest.columns["btyd_none"], newest.inactive)
     assert shift < -1
     assert model.level == shrunk_level(shift, newest.inactive)
     assert shift < model.level < 0.5 * shift
     # without a past date nothing is known of the level
-    assert fit_few(panel_of(), RULE, HORIZON, 1).level == 0.0
+    assert fit_few(panel_of(), RULE, HORIZON, 1)[0].level == 0.0
 
 
 def test_a_level_is_shrunk_as_the_mean_of_a_normal_posterior() -> None:
@@ -144,7 +144,7 @@ def test_a_method_replaces_the_pool_only_beyond_chance() -> None:
 @pytest.mark.parametrize("truth", ["recency", "base", "lot"])
 def test_json_and_back_gives_the_same_bytes(truth: str) -> None:
     dates = [past_date(120, k, truth=truth, back=HORIZON + 10 * k) for k in range(3)]
-    model = fit_few(panel_of(*dates), RULE, HORIZON, 1)
+    model = fit_few(panel_of(*dates), RULE, HORIZON, 1)[0]
     again = ChurnModel.from_json(json.loads(json.dumps(model.to_json())), None)
     columns = dates[0].columns
     assert again.probability(columns).tobytes() == model.probability(columns).tobytes()

@@ -60,7 +60,9 @@ def test_orders_are_brought_to_what_came() -> None:
     frame = date([0.0, *[3.0] * 40], [0.0, *[45.0] * 40])
     model = fitted([frame])
     assert model.orders.level == pytest.approx(2.0)
-    assert model.orders_if_any(frame.columns).tolist() == pytest.approx([3.0] * 41)
+    assert model.orders_if_any(frame.columns, np.full(41, 0.6)).tolist() == pytest.approx(
+        [3.0] * 41
+    )
 
 
 def test_the_level_of_the_newest_date_is_carried_half_way() -> None:
@@ -129,8 +131,8 @@ def test_where_nobody_bought_the_customer_base_stands() -> None:
 def test_expected_orders_of_those_who_order_are_one_or_more() -> None:
     model = ValueModel(None)
     few = {"btyd_none": np.array([-3.0]), "btyd_orders": np.array([0.1]), "orders": np.ones(1)}
-    assert model.orders_if_any(few).tolist() == [1.0]
-    assert model.orders_if_any({"orders": np.ones(2)}).tolist() == [1.0, 1.0]
+    assert model.orders_if_any(few, np.full(1, 0.5)).tolist() == [1.0]
+    assert model.orders_if_any({"orders": np.ones(2)}, np.full(2, 0.5)).tolist() == [1.0, 1.0]
 
 
 def test_who_never_paid_stands_below_who_paid_a_cent_below_who_paid() -> None:
