@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from stagecast.features.events import EventLog
-from stagecast.serving.jobs.training import STEPS
+from stagecast.serving.jobs.training import STEPS, bundle_of
 from stagecast.serving.languages.display import Display, Language
 from stagecast.serving.progress import Say, Steps, silent, silently
 from stagecast.serving.reports.lifecycle_report import movement, movement_figures, write_tables
@@ -26,10 +26,9 @@ from stagecast.serving.runs.table_files import write_scores
 from stagecast.serving.runs.tracking import tracker
 from stagecast.serving.scoring.scorer import Scorer
 from stagecast.serving.settings import load_settings
-from stagecast.training.bundle import Bundle, save_bundle
+from stagecast.training.bundle import Bundle, write_bundle
 from stagecast.training.config import TrainConfig
 from stagecast.training.train import train
-from stagecast.training.value.currency import LogMoney
 
 
 def run(
@@ -73,14 +72,8 @@ def run(
         write_inspection(log, inspected, draft)
         training = train(log.con, at, config, say)
         bundle_card = card(training)
-        bundle = save_bundle(
-            draft / MODEL,
-            training.models,
-            at,
-            training.data_cutoff,
-            bundle_card,
-            LogMoney(log.report.currency, log.has_amounts),
-        )
+        bundle = bundle_of(log, at, training, bundle_card)
+        write_bundle(draft / MODEL, bundle)
         say("scores and reasons")
         scores = Scorer(bundle, threads=0).score(training.panel.now, training.data_cutoff)
         write_scores(scores, draft / SCORES)
