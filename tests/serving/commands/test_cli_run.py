@@ -287,7 +287,7 @@ def test_a_training_is_tracked_registered_and_scored_by_alias(tmp_path: Path) ->
     assert (tmp_path / "mlflow.db").is_file()
     scored = json.loads(
         stagecast(
-            "score", "log.csv", "--model", "models:/shop@challenger", "--out", "s.parquet", "--json"
+            "score", "log.csv", "--model", "models:/shop@champion", "--out", "s.parquet", "--json"
         )
     )
     assert scored["model_version"] == trained["model_version"]
