@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stagecast.features.errors import UsageError
@@ -45,6 +45,7 @@ def test_without_an_effect_the_power_is_the_error() -> None:
 
 @pytest.mark.slow
 @given(st.floats(0.02, 0.9), st.integers(1000, 100_000), st.floats(0.05, 0.5))
+@example(0.046875, 3676, 0.0546875)
 def test_the_smallest_effect_has_the_power_asked_for(
     p: float, customers: int, share: float
 ) -> None:
@@ -52,8 +53,14 @@ def test_the_smallest_effect_has_the_power_asked_for(
     shown = detectable(expected, round(customers * share))
     assert shown.can_show == (shown.effect is not None)
     if shown.effect is not None:
-        actual = power_of(expected, shown.effect, round(customers * share))
-        assert actual == pytest.approx(0.8, abs=1e-6)
+        just_shown, just_not = (
+            power_of(expected, shown.effect * factor, round(customers * share))
+            for factor in (1 + 1e-9, 1 - 1e-6)
+        )
+        # moments are those of lists that are drawn from the scores: the power has small steps
+        assert just_not <= 0.8 + 1e-6
+        assert just_shown == pytest.approx(0.8, abs=0.005)
+        assert just_shown >= 0.8 - 1e-6
         assert shown.total == pytest.approx(shown.effect * (customers - shown.held_out))
         assert shown.part_of_leavers == pytest.approx(shown.effect / (1 - p))
 
