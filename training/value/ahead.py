@@ -60,9 +60,9 @@ def rest_within_own_rate(
     season
         Factor of a season, 1 or more, by which the months after the horizon may be above the rate.
 
-    >>> one = np.ones(1)
-    >>> [rest_within_own_rate(3.0 * one, by * one, 0.01 * one, 400.0, 1.0)[0] for by in (1.2, 2.0)]
-    [3.5999999999999996, 4.0]
+    >>> rest, factor, rate = np.array([3.0, 3.0]), np.array([1.2, 2.0]), np.array([0.01, 0.01])
+    >>> rest_within_own_rate(rest, factor, rate, 400.0, 1.0).round(6).tolist()
+    [3.6, 4.0]
     """
     most = np.maximum(rest, rate * span_days) * season
     return np.asarray(np.minimum(rest * factor, most))

@@ -76,7 +76,7 @@ def mixed_if_any(
     larger of the two: where the customer base says that more customers buy at all, it is not made
     up for by huge orders of the few who do.
 
-    >>> mixed_if_any(*(np.array([v]) for v in (1.0, 4.0, 0.8, 0.8)), 0.5, 1.0).tolist()
+    >>> mixed_if_any(*(np.array([v]) for v in (1.0, 4.0, 0.8, 0.8)), 0.5, 1.0).round(6).tolist()
     [2.0]
     """
     p_purchase = np.maximum(1.0 - p_inactive, _SMALLEST)

@@ -75,6 +75,7 @@ def refusing(equal: Path, tmp_path: Path) -> Path:
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["money"]["currency"] = "EUR"
     (folder / "manifest.json").write_text(json.dumps(manifest))
+    make_hashes_fit(folder)
     return folder
 
 
