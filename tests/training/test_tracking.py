@@ -25,6 +25,7 @@ from stagecast.training.bundle import load_bundle
 from stagecast.training.promotion import lock
 from stagecast.training.promotion.registry import Registry
 from stagecast.training.tracking import EXPERIMENT, fetch_bundle, log_training
+from stagecast.training.tracking.client import open_client
 from stagecast.training.tracking.run_contents import DatedMetric, RunContents
 from stagecast.training.tracking.runs import ENDS_BY, Logged, write_backtest
 from tests.training.made import Trained
@@ -108,13 +109,11 @@ def test_a_training_is_kept_offered_and_fetched(
     store: str, shop: Trained, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     uri: str = request.getfixturevalue(store)
-    from mlflow import MlflowClient
-
     report = tmp_path / "report.html"
     report.write_text("<p>report</p>")
     run_id = log_training(uri, shop.bundle, shop.folder, report, register="shop")
 
-    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+    client = open_client(uri)
     run = client.get_run(run_id)
     assert run.info.status == "FINISHED"
     assert client.get_experiment(run.info.experiment_id).name == EXPERIMENT
@@ -139,12 +138,8 @@ def test_a_training_is_kept_offered_and_fetched(
 
 
 def test_the_newest_training_is_the_challenger(sqlite: str, shop: Trained) -> None:
-    from mlflow import MlflowClient
-
     runs = [log_training(sqlite, shop.bundle, shop.folder, register="twice") for _ in range(2)]
-    actual = MlflowClient(tracking_uri=sqlite, registry_uri=sqlite).get_model_version_by_alias(
-        "twice", "challenger"
-    )
+    actual = open_client(sqlite).get_model_version_by_alias("twice", "challenger")
     assert (actual.version, actual.run_id) in ((2, runs[1]), ("2", runs[1]))
 
 
@@ -238,20 +233,16 @@ def test_a_server_that_is_no_mlflow_is_a_clear_error(
 def test_a_run_that_breaks_off_is_closed_as_failed(
     sqlite: str, shop: Trained, tmp_path: Path
 ) -> None:
-    from mlflow import MlflowClient
-
     with pytest.raises(UsageError, match="did not take the run"):
         log_training(sqlite, shop.bundle, shop.folder, tmp_path / "gone.html")
-    client = MlflowClient(tracking_uri=sqlite)
+    client = open_client(sqlite)
     experiment = client.get_experiment_by_name(EXPERIMENT)
     assert client.search_runs([experiment.experiment_id])[0].info.status == "FAILED"
 
 
 def test_a_run_whose_process_was_killed_is_closed_by_the_next(sqlite: str, shop: Trained) -> None:
-    from mlflow import MlflowClient
-
     log_training(sqlite, shop.bundle, shop.folder)
-    client = MlflowClient(tracking_uri=sqlite)
+    client = open_client(sqlite)
     experiment = client.get_experiment_by_name(EXPERIMENT).experiment_id
     now = int(time.time() * 1000)
     left = {
@@ -266,14 +257,12 @@ def test_a_run_whose_process_was_killed_is_closed_by_the_next(sqlite: str, shop:
 def test_a_run_has_its_real_duration_its_data_and_what_is_logged_beside(
     sqlite: str, shop: Trained
 ) -> None:
-    from mlflow import MlflowClient
-
     at = datetime(2024, 5, 1, 12, tzinfo=UTC)
     data = Fingerprint(3, 2, "2024-01-01", "2024-02-03", "0123456789abcdef")
     logged = Logged(
         at, at + timedelta(seconds=90), data, "log.csv", texts={"model-card.md": "# A model"}
     )
-    client = MlflowClient(tracking_uri=sqlite)
+    client = open_client(sqlite)
     run = client.get_run(log_training(sqlite, shop.bundle, shop.folder, logged=logged))
     assert run.info.end_time - run.info.start_time == 90_000
     (dataset,) = run.inputs.dataset_inputs
@@ -296,11 +285,9 @@ def test_a_store_that_cannot_be_written_is_wrong_use(shop: Trained, tmp_path: Pa
 def test_a_training_without_an_evaluation_is_kept_too(sqlite: str, shop: Trained) -> None:
     from dataclasses import replace
 
-    from mlflow import MlflowClient
-
     young = replace(shop.bundle, card={"evaluation": None})
     run_id = log_training(sqlite, young, shop.folder)
-    run = MlflowClient(tracking_uri=sqlite).get_run(run_id)
+    run = open_client(sqlite).get_run(run_id)
     assert run.data.metrics == {}
     assert run.data.params["method"] == "blend"
     assert (
