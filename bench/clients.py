@@ -53,6 +53,16 @@ def request_of(path: str, body: bytes | None = None) -> bytes:
     return "\r\n".join([*head, "", ""]).encode() + (body or b"")
 
 
+def head_of_whole(buffer: bytearray) -> bytes | None:
+    """Return the head of an answer in lower case; None: the answer is not all there yet."""
+    end = buffer.find(_HEAD_END)
+    if end < 0:
+        return None
+    head = bytes(buffer[:end]).lower()
+    length = int(head.split(b"content-length:", 1)[1].split(b"\r\n", 1)[0])
+    return head if len(buffer) >= end + len(_HEAD_END) + length else None
+
+
 class _Client(asyncio.Protocol):
     def __init__(self, requests: Sequence[bytes], share: int, latencies: list[float]) -> None:
         self._requests, self._left, self._latencies = requests, share, latencies
@@ -66,12 +76,8 @@ class _Client(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        end = self._buffer.find(_HEAD_END)
-        if end < 0:
-            return
-        head = bytes(self._buffer[:end]).lower()
-        length = int(head.split(b"content-length:", 1)[1].split(b"\r\n", 1)[0])
-        if len(self._buffer) < end + len(_HEAD_END) + length:
+        head = head_of_whole(self._buffer)
+        if head is None:
             return
         if not head.startswith(b"http/1.1 200"):
             self._fail(f"the server answered {bytes(self._buffer[:400])!r}")

@@ -27,7 +27,13 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.clients import load, processor_seconds, request_of, resident_mb
+from bench.clients import (
+    head_of_whole,
+    load,
+    processor_seconds,
+    request_of,
+    resident_mb,
+)
 from bench.requests import bodies
 from bench.served import serving
 from tests.waiting import free_port
@@ -36,7 +42,6 @@ CLIENTS, WARM, COUNT = 8, 200, 1_600
 PATH = "/v1/score?reasons=false"
 RECOVERY_SECONDS = 5.0
 BAR_MS, BAR_MB = 250.0, 50.0
-_HEAD_END = b"\r\n\r\n"
 
 
 @dataclass
@@ -91,12 +96,8 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        end = self._buffer.find(_HEAD_END)
-        if end < 0:
-            return
-        head = bytes(self._buffer[:end]).lower()
-        length = int(head.split(b"content-length:", 1)[1].split(b"\r\n", 1)[0])
-        if len(self._buffer) < end + len(_HEAD_END) + length:
+        head = head_of_whole(self._buffer)
+        if head is None:
             return
         spent, status = time.perf_counter() - self._begin, int(head.split(b" ", 2)[1])
         self._offered.statuses[status] += 1
