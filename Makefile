@@ -53,7 +53,7 @@ test-fast: $(VENV)/.dev  ## the loop of a developer: all tests that are not mark
 notebooks: $(VENV)/.dev  ## execute the notebooks in place, with their outputs
 	$(BIN)/python -m tests.notebooks --write
 
-prove: $(VENV)/.dev  ## accuracy out of time on several logs and dates, against what a data scientist would pick; models that are swapped and servers that are killed under load; then the long variants of tests, and the property tests on many examples (an hour and more)
+prove: $(VENV)/.dev  ## accuracy out of time on several logs and dates, against what a data scientist would pick; models that are swapped, servers that are killed and asked for anything; then the long variants of tests, and the property tests on many examples (an hour and more)
 	$(BIN)/python -m bench.accuracy
 	$(BIN)/python -m bench.next_stage
 	$(BIN)/python -m bench.at_risk --seeds 1
@@ -66,6 +66,7 @@ prove: $(VENV)/.dev  ## accuracy out of time on several logs and dates, against 
 	$(BIN)/python -m bench.promotions
 	$(BIN)/python -m bench.canaries
 	$(BIN)/python -m bench.swaps
+	$(BIN)/python -m bench.generated
 	$(BIN)/python -m bench.killed_servers
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "hypothesis or long" --hypothesis-profile=nightly
 

@@ -215,6 +215,15 @@ def iso(instant: datetime) -> str:
     return f"{text}{mark}".removesuffix(f"T00:00:00{mark}")
 
 
+def instant_text(instant: datetime) -> str:
+    """Return the instant for programs: date, time and ``Z`` always (RFC 3339).
+
+    >>> instant_text(datetime(1998, 1, 1, tzinfo=UTC))
+    '1998-01-01T00:00:00Z'
+    """
+    return to_utc(instant).isoformat().replace("+00:00", "Z")
+
+
 def calendar(instant_microseconds: int) -> dict[str, float]:
     """Return the calendar columns of an instant, in UTC.
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from stagecast.features.stages.plays import NUMBERS, TEXTS, play_from_toml
 from stagecast.features.stages.scheme_files import load_scheme
-from stagecast.serving.http.auth import BODY_METHODS
 from stagecast.serving.http.bodies import CUSTOMERS_MAX
+from stagecast.serving.http.content_types import BODY_METHODS
 from stagecast.serving.http.routes.customers import erase_customer
 from stagecast.serving.scoring.score_schema import REASON
 from stagecast.serving.settings import Settings

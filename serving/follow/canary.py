@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from stagecast.features.clock import iso
+from stagecast.features.clock import instant_text
 from stagecast.features.errors import DataRefusedError, UsageError
 from stagecast.serving.follow.beside import Beside, read_reports
 from stagecast.serving.follow.limits import LOOKS, Limits
@@ -130,7 +130,7 @@ class Canary:
         return {
             "model_version": self.scorer.model_version,
             "share": self.trial.share,
-            "since": iso(self.trial.since),
+            "since": instant_text(self.trial.since),
             "customers_compared": sum(part.scores for part in pairs),
             "customers_needed": limits.customers,
             "customers_answered": counts.answered,

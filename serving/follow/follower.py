@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from stagecast.features.clock import iso, parse_instant
+from stagecast.features.clock import instant_text, parse_instant
 from stagecast.features.errors import StagecastError
 from stagecast.serving.follow.canary import RolledBackError, SupersededError
 from stagecast.serving.follow.sources import Source
@@ -34,7 +34,7 @@ class Doubt:
 
     def to_json(self) -> dict[str, str]:
         """Return it as plain data."""
-        return {"since": iso(self.since), "problem": self.problem}
+        return {"since": instant_text(self.since), "problem": self.problem}
 
     @classmethod
     def from_json(cls, data: Mapping[str, str]) -> Doubt:

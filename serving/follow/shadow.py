@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from stagecast.features.clock import iso
+from stagecast.features.clock import instant_text
 from stagecast.features.errors import DataRefusedError
 from stagecast.serving.follow.beside import Beside, read_reports
 from stagecast.serving.follow.pairs import merged
@@ -96,7 +96,7 @@ class Shadow:
             "answered_model_version": answering,
             "beside_model_version": None if beside is None else beside.version,
             "share": self.share,
-            "since": None if self.since is None else iso(self.since),
+            "since": None if self.since is None else instant_text(self.since),
             "problem": None if doubt is None else doubt.to_json(),
             "process_problem": None if beside is None else beside.problem,
             "requests": 0,

@@ -1,4 +1,4 @@
-"""Who may call: the guard checks host name, key, limits and content type of each request.
+"""Who may call: the guard checks host name, key and limits of each request.
 
 Without keys the server is for this machine only: it listens on the loopback address, and a request
 must name this machine as its host. Otherwise a foreign web page could point a host name of its own
@@ -22,7 +22,6 @@ from stagecast.serving.http.callers import Callers, key_needed, keys_unreadable
 from stagecast.serving.http.cookies import (
     SAFE_METHODS,
     SIGN_IN,
-    SIGN_OUT,
     check_same_origin,
     session_token,
 )
@@ -31,12 +30,6 @@ from stagecast.serving.http.hosts import LOCAL_NAMES, host_name, is_loopback, re
 from stagecast.serving.http.problems import ProblemError
 from stagecast.serving.keys.ring import LOCAL, Caller
 from stagecast.serving.keys.weak import LENGTH_MIN
-
-BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
-"""Methods that need a JSON content type, so that a form on another site cannot use them.
-
-DELETE is not among them: no form can send it, and a browser asks the server before a script does.
-"""
 
 
 def check_bind(host: str, keys: Sequence[str], *, has_stored_key: bool = False) -> None:
@@ -116,7 +109,7 @@ class Entrance:
         SignInNeededError
             A browser asks for a page, and nobody has signed in.
         """
-        headers, method = Headers(scope=scope), scope["method"]
+        headers = Headers(scope=scope)
         if scope["path"] not in OPEN_PATHS:
             scope["scheme"] = self._door.proxies.scheme(scope)
             host = requested_host(scope["headers"])
@@ -129,18 +122,6 @@ class Entrance:
             await self._door.refresh(request_key(headers))
             self._check_host(host, headers)
             access.caller = await self._caller(scope, headers, access)
-        # forms of these two say where they come from
-        if method in BODY_METHODS and scope["path"] not in (SIGN_IN, SIGN_OUT):
-            content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-            if content_type != "application/json":
-                raise ProblemError(
-                    415,
-                    "json-only",
-                    (
-                        "the content type is not that of JSON; send JSON, with the header "
-                        "'Content-Type: application/json'"
-                    ),
-                )
 
     def _check_host(self, host: str, headers: Headers) -> None:
         if self._door.needs_key and not self._extra_hosts:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from stagecast.features.clock import instant_text
+
 DEMO_AS_OF = datetime(1998, 7, 2, tzinfo=UTC)
 _EVENTS: tuple[tuple[timedelta, dict[str, Any]], ...] = (
     (timedelta(days=214), {"amount": 10.0}),
@@ -20,15 +22,11 @@ _EVENTS: tuple[tuple[timedelta, dict[str, Any]], ...] = (
 def example_request(as_of: datetime = DEMO_AS_OF) -> dict[str, Any]:
     """Return a request for the score of one customer at an as_of."""
     events = [
-        {"timestamp": _text(as_of - before), "event": "purchase", **more}
+        {"timestamp": instant_text(as_of - before), "event": "purchase", **more}
         for before, more in _EVENTS
     ]
     customer = {"customer_id": "a", "attributes": {}, "events": events}
-    return {"as_of": _text(as_of), "customers": [customer]}
-
-
-def _text(instant: datetime) -> str:
-    return instant.isoformat().replace("+00:00", "Z")
+    return {"as_of": instant_text(as_of), "customers": [customer]}
 
 
 EXAMPLE_SCORE: dict[str, Any] = {

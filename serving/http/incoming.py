@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 
+from stagecast.features.clock import instant_text
 from stagecast.features.intake.reasons import LARGEST_AMOUNT
 from stagecast.features.intake.zones import FIRST_YEAR, LAST_YEAR
 from stagecast.features.requests import CustomerEvents, Event
@@ -162,7 +163,7 @@ def history_faults(
         Place of the events in the body.
     """
     if not any(event.is_known_before(as_of) for event in events):
-        instant = as_of.isoformat().replace("+00:00", "Z")
+        instant = instant_text(as_of)
         return [
             Fault(
                 location,

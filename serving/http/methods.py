@@ -1,4 +1,4 @@
-"""HEAD, OPTIONS and ``Allow``: what HTTP asks of every path, and no route says for itself."""
+"""HEAD, OPTIONS, ``Allow`` and ``Content-Type``: what holds on every path, and no route says."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stagecast.serving.http.access import STATIC, let_any_key, single_routes
+from stagecast.serving.http.content_types import BODY_METHODS, check_content_type
+from stagecast.serving.http.problems import ProblemError
 
 
 class Methods:
     """ASGI middleware that answers HEAD as GET without the body, and OPTIONS with ``Allow``.
 
-    A 405 has in ``Allow`` all methods that the path takes. It stands behind the guard, so that
-    nothing is said to who has no key.
+    A 405 has in ``Allow`` all methods that the path takes; what writes must be JSON, where the path
+    takes the method at all. It stands behind the guard, so that nothing is said to who has no key.
 
     Parameters
     ----------
@@ -41,27 +43,43 @@ class Methods:
                 scope["method"] = "HEAD"
         elif scope["method"] == "OPTIONS" and (methods := self._methods(scope)):
             let_any_key(scope)
-            await Response(status_code=204, headers={"Allow": methods})(scope, receive, send)
+            await Response(status_code=204, headers=_allow(methods))(scope, receive, send)
+        elif (problem := self._unreadable(scope)) is not None:
+            await problem.response()(scope, receive, send)
         else:
             await self.app(scope, receive, self._with_allow(scope, send))
+
+    def _unreadable(self, scope: Scope) -> ProblemError | None:
+        """Return why the body of a request is not read, or None."""
+        if scope["method"] not in BODY_METHODS or scope["method"] not in self._methods(scope):
+            return None
+        try:
+            check_content_type(scope)
+        except ProblemError as problem:
+            return problem
+        return None
 
     def _with_allow(self, scope: Scope, send: Send) -> Send:
         async def send_with_allow(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] == 405:
-                MutableHeaders(scope=message)["Allow"] = self._methods(scope)
+                MutableHeaders(scope=message).update(_allow(self._methods(scope)))
             await send(message)
 
         return send_with_allow
 
-    def _methods(self, scope: Scope) -> str:
-        """Return the methods of a path, as in ``Allow``; empty where there is nothing."""
+    def _methods(self, scope: Scope) -> Sequence[str]:
+        """Return the methods of a path, in order; none where there is nothing."""
         methods: set[str] = set()
         for route in single_routes(self._routes):
             if route.matches(scope)[0] is not Match.NONE:
                 methods |= getattr(route, "methods", None) or {"GET"}
         if not methods:
-            return ""
-        return ", ".join(sorted(methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())))
+            return ()
+        return sorted(methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set()))
+
+
+def _allow(methods: Sequence[str]) -> dict[str, str]:
+    return {"Allow": ", ".join(methods)}
 
 
 def _without_body(send: Send) -> Send:

@@ -79,7 +79,12 @@ def request_body(name: str) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content}}
 
 
-def json_response(name: str, *, csv: bool = False) -> dict[int | str, dict[str, Any]]:
+WORKBOOK = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+
+def json_response(
+    name: str, *, csv: bool = False, workbook: bool = False
+) -> dict[int | str, dict[str, Any]]:
     """Return the description of a route's response of status 200.
 
     Parameters
@@ -88,6 +93,8 @@ def json_response(name: str, *, csv: bool = False) -> dict[int | str, dict[str, 
         Name of the schema.
     csv
         Whether the route also responds with NDJSON and CSV.
+    workbook
+        Whether it also responds with a workbook of Excel.
     """
     content: dict[str, Any] = {"application/json": {"schema": _ref(name)}}
     if name in _EXAMPLES:
@@ -99,6 +106,8 @@ def json_response(name: str, *, csv: bool = False) -> dict[int | str, dict[str, 
         content["text/csv"] = {
             "schema": {"type": "string", "description": "the columns of scores.parquet"}
         }
+    if workbook:
+        content[WORKBOOK] = {"schema": {"type": "string", "format": "binary"}}
     return {200: {"description": "As asked", "content": content}}
 
 

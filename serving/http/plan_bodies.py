@@ -8,13 +8,14 @@ import msgspec
 
 from stagecast.features.clock import parse_instant
 from stagecast.features.errors import UsageError
+from stagecast.features.intake.reasons import LARGEST_AMOUNT
 from stagecast.serving.http.bodies import body_problem, decode_strictly
 from stagecast.serving.http.problems import Fault
 from stagecast.serving.targeting.plan.terms import Audience, Costs, Effects, Rules, Terms
 
 IDS_MAX, OUTCOMES_MAX = 100_000, 1_000_000
 _Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
-_Money = Annotated[float, msgspec.Meta(ge=0)]
+_Money = Annotated[float, msgspec.Meta(ge=0, le=LARGEST_AMOUNT)]
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 _Names = Annotated[list[Annotated[str, msgspec.Meta(max_length=256)]], msgspec.Meta(max_length=50)]
 
@@ -135,8 +136,8 @@ class OutcomeBody(msgspec.Struct, forbid_unknown_fields=True):
     """What one customer of a plan did in its window."""
 
     customer_id: _Id
-    orders: Annotated[float, msgspec.Meta(ge=0)]
-    spend: float | None = None
+    orders: Annotated[float, msgspec.Meta(ge=0, le=LARGEST_AMOUNT)]
+    spend: Annotated[float, msgspec.Meta(ge=-LARGEST_AMOUNT, le=LARGEST_AMOUNT)] | None = None
 
 
 class OutcomesBody(msgspec.Struct, forbid_unknown_fields=True):

@@ -19,6 +19,7 @@ from stagecast.serving.http.access import access_of, check_route
 from stagecast.serving.http.admission import Places, overloaded
 from stagecast.serving.http.auth import Entrance
 from stagecast.serving.http.bodies import receive_body
+from stagecast.serving.http.content_types import check_content_type
 from stagecast.serving.http.failures import problem_of
 from stagecast.serving.http.headers import HEADERS
 from stagecast.serving.http.plain import flag
@@ -89,6 +90,7 @@ class ScoreApp:
     async def _answer(self, scope: Scope, receive: Receive) -> bytes:
         access = access_of(scope)
         await self._entrance.check(scope, access)
+        check_content_type(scope)
         check_route(scope, "POST", PATH)
         options = score_options(scope["query_string"])
         settings = self._state.settings

@@ -10,6 +10,7 @@ from functools import partial
 import anyio.to_thread
 import msgspec
 
+from stagecast.features.clock import instant_text
 from stagecast.features.errors import StagecastError
 from stagecast.serving.follow.beside import Message, message_of
 from stagecast.serving.follow.canary import Canary
@@ -211,7 +212,7 @@ class _Reader:
 def _answer(scorer: ScorerLike, result: PartialScores) -> bytes:
     answer = {
         "model_version": scorer.model_version,
-        "as_of": result.as_of.isoformat().replace("+00:00", "Z"),
+        "as_of": instant_text(result.as_of),
         "scores": result.scores,
         "errors": result.errors,
     }

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from stagecast.features.clock import iso, parse_instant
+from stagecast.features.clock import instant_text, parse_instant
 from stagecast.serving.reports.shop_days import DAYS_TO_ORDER
 
 
@@ -112,7 +112,7 @@ def timeline(
     order = ("first_event", "last_order", "stage", "score", "contact", "plan", "today")
     place = {kind: k for k, kind in enumerate(order)}
     entries.sort(key=lambda entry: (entry[0], place.get(entry[1], len(order))))
-    return [{"at": iso(at), "kind": kind, "what": what} for at, kind, what in entries]
+    return [{"at": instant_text(at), "kind": kind, "what": what} for at, kind, what in entries]
 
 
 def _probability(odds: float) -> float:

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any
 
-from stagecast.features.clock import parse_instant, to_utc
+from stagecast.features.clock import instant_text, parse_instant
 from stagecast.features.requests import CustomerEvents
 from stagecast.serving.scoring import score_schema
 from stagecast.serving.scoring.without_amounts import has_amounts_of
@@ -180,18 +180,14 @@ def contract_json(bundle: Bundle, stages: Sequence[str]) -> dict[str, Any]:
         **bundle.money.to_json(),
         "zone": clock.zone,
         "equal_events": "each" if bundle.card.get("equal_events") == "each" else "one",
-        "first_as_of": _text(bundle.as_of),
-        "last_as_of": _text(clock.instant(first + timedelta(days=horizon_days))),
+        "first_as_of": instant_text(bundle.as_of),
+        "last_as_of": instant_text(clock.instant(first + timedelta(days=horizon_days))),
         "horizon_days": horizon_days,
         "scheme": bundle.models.scheme.id,
         "event_columns": list(COLUMNS_OF_EVENTS),
         "attributes": list(bundle.models.config.known_at_start),
         "columns": [column.name for column in score_schema.columns(stages)],
     }
-
-
-def _text(instant: datetime) -> str:
-    return to_utc(instant).isoformat().replace("+00:00", "Z")
 
 
 def contract_of(card: Mapping[str, Any]) -> Contract | None:

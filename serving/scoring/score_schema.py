@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from stagecast.features.clock import to_utc
+from stagecast.features.clock import instant_text
 
 CONTRACT_VERSION = 1
 
@@ -260,7 +260,7 @@ def _schema(stages: tuple[str, ...]) -> pa.Schema:
 def json_value(value: Any) -> Any:
     """Return a value of a column as JSON has it: instants and dates as texts."""
     if isinstance(value, datetime):
-        return to_utc(value).isoformat().replace("+00:00", "Z")
+        return instant_text(value)
     return value.isoformat() if isinstance(value, date) else value
 
 

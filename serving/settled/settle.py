@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from stagecast.features.clock import iso
+from stagecast.features.clock import instant_text
 from stagecast.features.contracts import Terms
 from stagecast.features.errors import DataRefusedError, NotEnoughDataError, StagecastError
 from stagecast.features.events import EventLog
@@ -128,7 +128,7 @@ def _settle(
         Said(**arrays),
         observed.orders[:, -1],
         None if spend is None else spend[:, -1],
-        as_of=iso(run.as_of),
+        as_of=instant_text(run.as_of),
         horizon_days=run.horizon_days,
         model_version=run.model_version,
         customers=run.customers,

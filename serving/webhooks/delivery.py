@@ -21,7 +21,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from stagecast.features.clock import iso
+from stagecast.features.clock import instant_text
 from stagecast.serving.store.webhook_tables import webhooks
 from stagecast.serving.webhooks import outbox
 from stagecast.serving.webhooks.messages import message_of
@@ -114,7 +114,7 @@ def _deliver(engine: sa.Engine, receiver: Receiver, row: sa.Row[Any], now: datet
     problem = None
     if message.data is not None:
         body = json.dumps(
-            {"type": row.kind, "timestamp": iso(row.created_at), "data": message.data}
+            {"type": row.kind, "timestamp": instant_text(row.created_at), "data": message.data}
         ).encode("utf-8")
         problem = _post(receiver, row.message_id, body)
     with engine.begin() as connection:

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from stagecast.features.clock import iso
+from stagecast.features.clock import instant_text, iso
 from stagecast.serving.store.plan_tables import plans
 from stagecast.serving.store.tables import runs, scores
 from stagecast.serving.webhooks.outbox import CUSTOMERS_MOVED, MESSAGE_CUSTOMERS
@@ -53,7 +53,7 @@ def message_of(
             "plan": row.name,
             "owner": row.owner,
             "state": row.state,
-            "starts_at": iso(row.starts_at),
+            "starts_at": instant_text(row.starts_at),
             "window_days": row.window_days,
             "contacts": contacts["contacts"],
             "held_out": row.proposal["held_out"],

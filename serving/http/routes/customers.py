@@ -25,7 +25,7 @@ from stagecast.serving.http.entity_tags import tag_of, unchanged
 from stagecast.serving.http.languages import DisplayDep, display_of
 from stagecast.serving.http.list_columns import Sheet
 from stagecast.serving.http.lists import ApiListQuery
-from stagecast.serving.http.openapi import json_response, problem_responses, request_body
+from stagecast.serving.http.openapi import WORKBOOK, json_response, problem_responses, request_body
 from stagecast.serving.http.page_texts import titles_of
 from stagecast.serving.http.problems import Fault, ProblemError
 from stagecast.serving.http.score_fields import FieldsQuery, fields_of
@@ -61,7 +61,6 @@ HistoryBefore = Annotated[
 ]
 _FORMATS = {"application/json": "json", "application/x-ndjson": "ndjson", "text/csv": "csv"}
 _FOR_PEOPLE = ("csv", "xlsx")
-_WORKBOOK = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 def _json(content: Any, headers: dict[str, str] | None = None) -> Response:
@@ -90,7 +89,7 @@ def _response_format(request: Request, query: ApiListQuery) -> str:
     "/customers",
     summary="The published customers, ranked and filtered",
     responses={
-        **json_response("CustomerList", csv=True),
+        **json_response("CustomerList", csv=True, workbook=True),
         **problem_responses(304, 400, 404, 406, 410, 422),
     },
 )
@@ -188,7 +187,7 @@ def _sheet_response(
         path.unlink()
         raise
     removed = BackgroundTask(path.unlink, missing_ok=True)
-    return FileResponse(path, headers=headers, media_type=_WORKBOOK, background=removed)
+    return FileResponse(path, headers=headers, media_type=WORKBOOK, background=removed)
 
 
 def _streaming_response(

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from stagecast.features.clock import iso
+from stagecast.features.clock import instant_text
 from stagecast.serving.store.plan_tables import contacts, plan_customers, plans, readouts
 
 MOST_CONTACTS = 50
@@ -25,7 +25,8 @@ def contacts_of_customer(engine: sa.Engine, customer_id: str) -> list[dict[str, 
     )
     with engine.connect() as connection:
         return [
-            {"at": iso(row.contacted_at), "source": row.source} for row in connection.execute(query)
+            {"at": instant_text(row.contacted_at), "source": row.source}
+            for row in connection.execute(query)
         ]
 
 
@@ -60,9 +61,11 @@ def plans_of_customer(engine: sa.Engine, customer_id: str) -> list[dict[str, Any
                 "name": row.name,
                 "state": row.state,
                 "arm": row.arm,
-                "starts_at": iso(row.starts_at),
+                "starts_at": instant_text(row.starts_at),
                 "window_days": row.window_days,
-                "contacted_at": None if row.confirmed_at is None else iso(row.confirmed_at),
+                "contacted_at": None
+                if row.confirmed_at is None
+                else instant_text(row.confirmed_at),
                 "verdict": None if row.result is None else row.result["verdict"]["word"],
             }
             for row in connection.execute(query)

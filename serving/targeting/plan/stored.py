@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from stagecast.features.clock import iso
+from stagecast.features.clock import instant_text
 from stagecast.features.errors import did_you_mean
 from stagecast.serving.quoting import quote
 from stagecast.serving.store.plan_tables import plan_audience, plans
@@ -74,8 +74,8 @@ class Plan:
         instants = ("as_of", "starts_at", "created_at", "frozen_at", "sent_at")
         values = {name: value for name, value in vars(self).items() if name != "id"}
         for name in instants:
-            values[name] = None if values[name] is None else iso(values[name])
-        return {**values, "ends_at": iso(self.ends_at)}
+            values[name] = None if values[name] is None else instant_text(values[name])
+        return {**values, "ends_at": instant_text(self.ends_at)}
 
 
 def is_storable(text: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from stagecast.features.clock import iso
 from stagecast.features.errors import UsageError
+from stagecast.features.intake.reasons import LARGEST_AMOUNT
 
 if TYPE_CHECKING:
     from stagecast.features.stages.plays import Play
@@ -43,7 +43,7 @@ class Audience:
     ids: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        if self.min_value is not None and not math.isfinite(self.min_value):
+        if self.min_value is not None and not abs(self.min_value) <= LARGEST_AMOUNT:
             raise UsageError(f"the least value is {self.min_value}; give a number, like 50")
         if self.ids is not None and not all(self.ids):
             raise UsageError("an id of a customer is empty; write ids like a17,b20")
@@ -254,5 +254,5 @@ def check_start(starts_at: datetime | None, as_of: datetime, horizon_days: int) 
 
 
 def _check_money(name: str, value: float | None) -> None:
-    if value is not None and not (math.isfinite(value) and value >= 0):
-        raise UsageError(f"the {name} is {value}; give a number that is not negative")
+    if value is not None and not 0 <= value <= LARGEST_AMOUNT:
+        raise UsageError(f"the {name} is {value}; give a number from 0 to {LARGEST_AMOUNT:g}")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stagecast.features.errors import DataRefusedError, UsageError, did_you_mean
+from stagecast.features.intake.reasons import LARGEST_AMOUNT
 from stagecast.serving.quoting import quote
 
 ID = "customer_id"
@@ -76,7 +77,7 @@ def number(row: dict[str, Any], name: str, file: Path) -> float | None:
     Raises
     ------
     DataRefusedError
-        It is no finite number.
+        It is no number, or above that of any amount.
     """
     value = row.get(name)
     if value is None or value == "":
@@ -85,7 +86,7 @@ def number(row: dict[str, Any], name: str, file: Path) -> float | None:
         result = float(value)
     except (TypeError, ValueError):
         result = float("nan")
-    if not abs(result) < float("inf"):
+    if not abs(result) <= LARGEST_AMOUNT:
         raise DataRefusedError(
             f"'{file}': {name} of customer '{quote(row[ID])}' is '{quote(str(value))}', no number"
         )

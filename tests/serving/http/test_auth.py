@@ -8,8 +8,11 @@ import itertools
 import pytest
 
 from stagecast.features.errors import UsageError
+from stagecast.serving.http.access import single_routes
 from stagecast.serving.http.app import create_app
 from stagecast.serving.http.auth import check_bind
+from stagecast.serving.http.content_types import BODY_METHODS
+from stagecast.serving.http.cookies import SIGN_IN, SIGN_OUT
 from stagecast.serving.settings import Settings, load_settings
 from tests.serving import published, web
 
@@ -160,18 +163,41 @@ def test_hosts_are_checked_with_keys_too_where_they_are_named(tmp_path):
         assert api.get("/", headers=key | {"host": "evil.example"}).status_code == 421
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
-def test_a_foreign_page_cannot_write_through_a_form(tmp_path, method):
-    with web.client(web.app_with(tmp_path)) as api:
-        for kind in (
-            "application/x-www-form-urlencoded",
-            "text/plain",
-            "multipart/form-data; boundary=x",
-        ):
+@pytest.mark.parametrize(
+    "kind", ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data; boundary=x"]
+)
+def test_a_foreign_page_cannot_write_through_a_form(tmp_path, kind):
+    app, form = web.app_with(tmp_path), {"content-type": kind}
+    written = [
+        (method, route.path)
+        for route in single_routes(app.routes)
+        for method in sorted((getattr(route, "methods", None) or set()) & BODY_METHODS)
+        if route.path not in (SIGN_IN, SIGN_OUT)
+    ]
+    assert len(written) >= 10
+    with web.client(app) as api:
+        for method, path in written:
             answer = api.request(
-                method, "/v1/customers/a", content=b"{}", headers={"content-type": kind}
+                method, path.format(name="a", number=1), content=b"{}", headers=form
             )
-            assert answer.status_code == 415
+            assert (method, path, answer.status_code) == (method, path, 415)
+        for method in ("PUT", "PATCH"):
+            answer = api.request(method, "/v1/customers/a", content=b"{}", headers=form)
+            assert (answer.status_code, answer.json()["type"][-14:]) == (405, "method-refused")
+
+
+def test_a_program_need_not_name_the_type_of_a_body_that_it_does_not_send(tmp_path):
+    with web.client(web.app_with(tmp_path)) as api:
+        address = "/v1/plans/autumn/freeze"
+        assert api.post(address).json()["type"] == "urn:stagecast:problem:plan-unknown"
+        for of_browser in (
+            {"origin": "https://evil.example"},
+            {"sec-fetch-site": "cross-site"},
+            {"content-type": "text/plain"},
+        ):
+            assert api.post(address, headers=of_browser).status_code == 415
+        assert api.post(address, content=b"{}").status_code == 415
+        assert api.post(address, headers={"transfer-encoding": "chunked"}).status_code == 415
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ declares: its status, its form, and for JSON every field of its schema.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -14,6 +15,15 @@ import httpx
 import jsonschema
 
 from tests.serving.web import Client
+
+INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})")
+FORMATS = jsonschema.FormatChecker()
+"""Formats of JSON Schema; jsonschema alone does not check ``date-time``."""
+
+
+@FORMATS.checks("date-time")
+def _is_instant(value: object) -> bool:
+    return not isinstance(value, str) or INSTANT.fullmatch(value) is not None
 
 
 class WalkingClient:
@@ -38,9 +48,7 @@ class WalkingClient:
     def check(self, value: Any, schema: Mapping[str, Any]) -> None:
         """Fail where a value is not of a schema of the document."""
         whole = {**schema, "components": self._components}
-        validator = jsonschema.Draft202012Validator(
-            whole, format_checker=jsonschema.FormatChecker()
-        )
+        validator = jsonschema.Draft202012Validator(whole, format_checker=FORMATS)
         validator.validate(value)
 
     def example(self, name: str) -> Any:
