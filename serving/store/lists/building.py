@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
@@ -29,7 +30,11 @@ open."""
 PORTION = 100_000
 """Customers of one transaction, so that other writers do not wait long."""
 GIVEN_UP = timedelta(minutes=10)
-"""After so long a list that is not built yet is taken for stopped, and built by whoever comes."""
+"""After so long without a step, a build is taken for stopped, and done by whoever comes."""
+
+
+class _TakenError(Exception):
+    """Another process has taken over the building of a list."""
 
 
 def create_tables(connection: sa.Connection) -> None:
@@ -52,31 +57,16 @@ def build(engine: sa.Engine, run_id: int) -> bool:
 
     Returns
     -------
-    Whether the list was built; False: it is built already, or another process is building it.
+    Whether the list was built; False: it is built already, or another process is building it, or
+    has taken over since this one stood still for :data:`GIVEN_UP`.
     """
-    if not _claim(engine, run_id):
+    claimed = _claim(engine, run_id)
+    if claimed is None:
         return False
     try:
-        with engine.begin() as connection:
-            connection.execute(CreateTable(list_table(run_id)))
-        last, customers = "", 0
-        while (upper := _upper_end(engine, run_id, last)) is not None:
-            with engine.begin() as connection:
-                _insert(connection, run_id, last, upper, customers)
-            move_log(engine)
-            last, customers = upper, customers + PORTION
-        for statement in index_statements(run_id, engine.dialect.name):
-            with engine.begin() as connection:
-                connection.exec_driver_sql(statement)
-            move_log(engine)
-        with engine.begin() as connection:
-            if engine.dialect.name == "postgresql":
-                connection.exec_driver_sql(f"ANALYZE {list_name(run_id)}")
-            connection.execute(
-                run_lists.update()
-                .where(run_lists.c.run_id == run_id)
-                .values(built_at=datetime.now(UTC))
-            )
+        _build_claimed(engine, run_id, claimed)
+    except _TakenError:
+        return False
     except BaseException:
         with contextlib.suppress(sa.exc.SQLAlchemyError):
             drop(engine, run_id)
@@ -84,19 +74,66 @@ def build(engine: sa.Engine, run_id: int) -> bool:
     return True
 
 
-def _claim(engine: sa.Engine, run_id: int) -> bool:
-    """Return whether this process is the one that builds the list of a run."""
+def _build_claimed(engine: sa.Engine, run_id: int, claimed: datetime) -> None:
+    """Build a list that this process has claimed, step by step."""
+
+    @contextlib.contextmanager
+    def step() -> Iterator[sa.Connection]:
+        nonlocal claimed
+        with engine.begin() as connection:
+            claimed = _renew(connection, run_id, claimed)
+            yield connection
+
+    with step() as connection:
+        connection.execute(CreateTable(list_table(run_id)))
+    last, customers = "", 0
+    while (upper := _upper_end(engine, run_id, last)) is not None:
+        with step() as connection:
+            _insert(connection, run_id, last, upper, customers)
+        move_log(engine)
+        last, customers = upper, customers + PORTION
+    for statement in index_statements(run_id, engine.dialect.name):
+        with step() as connection:
+            connection.exec_driver_sql(statement)
+        move_log(engine)
+    with step() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"ANALYZE {list_name(run_id)}")
+        connection.execute(
+            run_lists.update()
+            .where(run_lists.c.run_id == run_id)
+            .values(built_at=datetime.now(UTC))
+        )
+
+
+def _claim(engine: sa.Engine, run_id: int) -> datetime | None:
+    """Return when this process became the one that builds the list of a run; None: it is not."""
     now, row = datetime.now(UTC), run_lists.c.run_id == run_id
     with contextlib.suppress(sa.exc.IntegrityError), engine.begin() as connection:
         connection.execute(run_lists.insert().values(run_id=run_id, begun_at=now))
-        return True
+        return now
     stopped = (run_lists.c.built_at.is_(None), run_lists.c.begun_at < now - GIVEN_UP)
     with engine.begin() as connection:
         taken = connection.execute(run_lists.update().where(row, *stopped).values(begun_at=now))
         if not taken.rowcount:
-            return False
+            return None
         _remove_rows(connection, run_id)
-    return True
+    return now
+
+
+def _renew(connection: sa.Connection, run_id: int, claimed: datetime) -> datetime:
+    """Return the instant of a claim that is renewed with the step of a transaction.
+
+    Raises
+    ------
+    _TakenError
+        The claim is another one's.
+    """
+    now = datetime.now(UTC)
+    own = (run_lists.c.run_id == run_id, run_lists.c.begun_at == claimed)
+    if not connection.execute(run_lists.update().where(*own).values(begun_at=now)).rowcount:
+        raise _TakenError
+    return now
 
 
 def _upper_end(engine: sa.Engine, run_id: int, last: str) -> str | None:

@@ -31,7 +31,8 @@ run_lists = sa.Table(
     "run_lists",
     derived,
     sa.Column("run_id", sa.Integer, primary_key=True, autoincrement=False),
-    # who inserts the row builds the list; null built_at: it is being built, or that was stopped
+    # who inserts the row builds the list, and writes here when each step begins; null built_at: it
+    # is being built, or that was stopped
     sa.Column("begun_at", Instant, nullable=False),
     sa.Column("built_at", Instant),
 )

@@ -327,6 +327,29 @@ def test_two_processes_build_a_list_once_and_a_stopped_one_is_taken_over(store, 
     assert not building.build(store.engine, run.id)  # it is built
 
 
+def test_each_step_of_a_build_renews_its_claim_and_one_that_is_overtaken_ends(store, monkeypatch):  # noqa: F811
+    published.publish(store, published.scores(10))
+    run = the_run(store)
+    building.drop(store.engine, run.id)
+    begun = []
+
+    def watched(connection, *arguments):
+        begun.append(connection.scalar(sa.select(run_lists.c.begun_at)))
+        real_insert(connection, *arguments)
+        if len(begun) > 3:  # another process believed that this one was stopped
+            connection.execute(run_lists.update().values(begun_at=LATER))
+
+    real_insert = building._insert
+    monkeypatch.setattr(building, "_insert", watched)
+    monkeypatch.setattr(building, "PORTION", 2)
+    assert not building.build(store.engine, run.id)
+    assert len(begun) == 4
+    assert sorted(set(begun)) == begun
+    with store.engine.connect() as connection:  # what the other has is left alone
+        assert connection.scalar(sa.select(run_lists.c.begun_at)) == LATER
+        assert connection.scalar(sa.select(run_lists.c.built_at)) is None
+
+
 @pytest.mark.parametrize("target", DATABASES)
 def test_a_restored_store_has_lists_of_what_was_restored(store, target, new_database, tmp_path):  # noqa: F811
     published.publish(store, published.scores(30))
