@@ -193,6 +193,7 @@ def _create_tables(connection: sa.Connection) -> None:
         for index in sorted(table.indexes, key=lambda index: str(index.name)):
             connection.execute(CreateIndex(index, if_not_exists=True))
     building.create_tables(connection)
+    building.drop_with_fewer_orders(connection)
     _insert_version(connection)
 
 

@@ -143,6 +143,8 @@ def made_scores(customers: int, *, stages: tuple[str, ...] = STAGES, seed: int =
         "risk_rest": np.full(customers, 0.1),
         "play": np.full(customers, None),
         "loss_per_week": np.where(active, 0.5, np.nan),
+        "usual_gap_days": np.full(customers, 30.0),
+        "days_overdue": np.full(customers, 5.0),
         "window_closes": np.full(customers, np.datetime64("NaT", "D")),
     }
     fields = score_schema.schema(STAGES)
