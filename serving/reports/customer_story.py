@@ -81,6 +81,7 @@ def shown_overdue(score: Mapping[str, Any]) -> int | None:
     gap, silence = score.get("usual_gap_days"), score.get("recency_days")
     if gap is None or silence is None:
         return None
+    gap, silence = float(gap), float(silence)
     return max(round(silence) - max(round(gap), 1), 0)
 
 
