@@ -11,7 +11,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from stagecast.features.errors import UsageError
-from stagecast.serving.store import erased as erased  # its tables belong to the metadata
+from stagecast.serving.store import comparisons as comparisons  # its tables belong to the metadata
+from stagecast.serving.store import erased as erased
 from stagecast.serving.store import evidence as evidence
 from stagecast.serving.store import idempotency_tables as idempotency_tables
 from stagecast.serving.store import job_tables as job_tables
