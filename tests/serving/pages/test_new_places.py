@@ -94,6 +94,10 @@ def test_views_and_totals_are_sums_of_the_scores(web, store):
     page = text(web, "/customers?play=loyal_going_quiet&band=high")
     assert f"Loyal, may leave {len(mine)}" in page
     assert "Churn risk: high" in page
+    lost = sum(row["value_at_risk"] or 0 for row in mine if row["state"] == "active")
+    assert view["value_at_risk"] == pytest.approx(lost)
+    back = sum(row["value_gone"] * row["p_return"] for row in mine if row["state"] == "lapsed")
+    assert view["win_back"] == pytest.approx(back)
 
 
 def test_a_list_as_a_file_has_the_columns_of_the_page_in_words(web, store):
