@@ -186,6 +186,10 @@ class MovementRequest:
         nothing is compared.
     cost_events
         Types of events whose amount is what serving the customer cost; none: ``cost``.
+    publish
+        Write the comparison to the store, where there is one, for the page of results.
+    store
+        SQLAlchemy URL, or the path of an SQLite file; None: as the settings say.
     force
         Replace the report that stands there.
     language
@@ -198,6 +202,8 @@ class MovementRequest:
     flow_to: datetime | None = None
     before_after: datetime | None = None
     cost_events: tuple[str, ...] = ()
+    publish: bool = False
+    store: str | None = None
     force: bool = False
     language: Language = "en"
 

@@ -332,6 +332,7 @@ EVALUATION = {
     "schemes",
     "reference.usual",
     "value.ahead",
+    "usual_gap",
     "value.base_share",
     "value.currency",
     "value.intervals",

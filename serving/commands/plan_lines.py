@@ -86,6 +86,14 @@ def export_lines(written: Written) -> list[str]:
     return lines
 
 
+def _money(contacts: Mapping[str, Any]) -> list[str]:
+    """Return what is expected to be lost, and what may return; a plan that an earlier version
+    stored knows neither.
+    """
+    parts = (("value at risk", "value_at_risk"), ("may return", "may_return"))
+    return [f"  {words:<18} {contacts[name]:,.2f}" for words, name in parts if contacts.get(name)]
+
+
 def _forecast(forecast: Mapping[str, Any]) -> list[str]:
     contacts = forecast["contacts"]
     lines = ["", _whom(forecast)]
@@ -93,7 +101,7 @@ def _forecast(forecast: Mapping[str, Any]) -> list[str]:
         lines += [
             f"  expected gain      {contacts['gain']:,.2f}  ({contacts['gross']:,.2f} saved and "
             f"won back, {contacts['cost']:,.2f} cost)",
-            f"  at stake           {contacts['at_stake']:,.2f}",
+            *_money(contacts),
             f"  would not order    {contacts['leavers']:,.1f} of them without a contact",
             f"  would order anyway {contacts['stayers']:,.1f}"
             + (

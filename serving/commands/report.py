@@ -11,6 +11,7 @@ import click
 from stagecast.serving.commands.console import show, show_json, steps
 from stagecast.serving.commands.options import as_request, common, instant, report_language
 from stagecast.serving.commands.reading_values import reading
+from stagecast.serving.commands.store_option import store_option
 from stagecast.serving.commands.training_options import SchemeChoice, scheme_choice
 from stagecast.serving.reading import Reading
 from stagecast.serving.requests import MovementRequest
@@ -61,6 +62,12 @@ from stagecast.serving.requests import MovementRequest
         "May be repeated."
     ),
 )
+@click.option(
+    "--publish",
+    is_flag=True,
+    help="Write the comparison of --before-after to the store, for the page Results.",
+)
+@store_option
 @report_language
 @click.option("--force", is_flag=True, help="Replace the report that --out holds.")
 @common

@@ -285,6 +285,7 @@ def movement_lines(written: MovementFolder) -> list[str]:
         *changes,
         f"  {written.out / REPORT!s:<36} the report; open it in a browser",
         f"  {written.out / TABLES!s:<36} its tables: Parquet, JSON",
+        *(["  the comparison is on the page Results"] if written.is_published else []),
     ]
 
 

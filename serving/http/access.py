@@ -71,6 +71,7 @@ ROUTE_SCOPES: dict[tuple[str, str], tuple[str, ...]] = {
     ("POST", "/v1/plans/{name}/outcomes"): _PLAN,
     ("GET", "/v1/plans/{name}/readout"): _READ,
     ("GET", "/v1/results"): _READ,
+    ("GET", "/v1/results/before-after"): _READ,
     ("GET", "/"): _READ,
     ("GET", "/customers"): _READ,
     ("GET", "/customers/{customer_id:path}"): _READ,

@@ -111,4 +111,6 @@ EXAMPLE_SCORE: dict[str, Any] = {
     "play": None,
     "loss_per_week": 0.6462,
     "window_closes": "1999-08-10",
+    "usual_gap_days": 70.5,
+    "days_overdue": 2.5,
 }

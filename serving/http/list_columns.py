@@ -26,6 +26,7 @@ ListColumn = Literal[
     "value_gone",
     "clv",
     "recency_days",
+    "days_overdue",
     "next_order_date",
     "reason",
     "action",
@@ -48,7 +49,12 @@ MONEY: tuple[ListColumn, ...] = (
 )
 STAKE: tuple[ListColumn, ...] = ("value_at_risk", "value_gone")
 """What leaving costs: null where no customer-base model was fitted."""
-_FORMATS = {**dict.fromkeys(MONEY, "#,##0"), "churn_probability": "0%", "recency_days": "0"}
+_FORMATS = {
+    **dict.fromkeys(MONEY, "#,##0"),
+    "churn_probability": "0%",
+    "recency_days": "0",
+    "days_overdue": "0",
+}
 
 
 def usual_columns(state: str | None, has_money: bool = True) -> tuple[ListColumn, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 from starlette.requests import Request
 
 from stagecast.features.shop.clock import UTC_CLOCK
@@ -12,7 +13,7 @@ from stagecast.serving.http.access import access_of
 from stagecast.serving.http.languages import display_of, page_address
 from stagecast.serving.languages.scheme_words import scheme_texts, translation
 from stagecast.serving.reports.rendering import link
-from stagecast.serving.store.queries import Filters
+from stagecast.serving.store.queries import Filters, Order
 from stagecast.serving.store.store import Run, Store
 
 
@@ -74,6 +75,17 @@ def has_stake(store: Store, run: Run) -> bool:
     """
     total = store.totals(run, Filters())
     return total.value_at_risk is not None or total.value_gone is not None
+
+
+def has_rhythm(store: Store, run: Run) -> bool:
+    """Return whether any score of a run says how late its customer is.
+
+    Scores of contracts do not, nor do those that an earlier version published.
+    """
+    first = store.customers(run, Filters(), Order("days_overdue", True), limit=1)
+    return any(
+        msgspec.json.decode(text).get("days_overdue") is not None for text in first.documents
+    )
 
 
 def list_of_play(scheme: Mapping[str, Any], play_id: str) -> str:

@@ -112,6 +112,10 @@ def plan_schemas(ref_template: str) -> dict[str, Any]:
             },
             "What all closed plans brought together",
         ),
+        "BeforeAfterList": object_schema(
+            {"comparisons": {"type": "array", "items": _before_after()}},
+            "Comparisons of the customers before and after a date, the latest date first",
+        ),
         "PlanOfCustomer": object_schema(
             {
                 **dict.fromkeys(("name", "state", "arm"), text),
@@ -134,3 +138,39 @@ def plan_schemas(ref_template: str) -> dict[str, Any]:
             "The list of a plan, in the order of its ranks",
         ),
     }
+
+
+def _before_after() -> dict[str, Any]:
+    """Return the schema of a comparison before and after a date."""
+    text, number, count = {"type": "string"}, {"type": ["number", "null"]}, {"type": "integer"}
+    flag, texts = {"type": "boolean"}, {"type": "array", "items": text}
+    instant = {"type": "string", "format": "date-time"}
+    window = object_schema(
+        {"start": text, "end": text, "customers": count}, "A window; its end is the day after"
+    )
+    measure = object_schema(
+        {
+            **dict.fromkeys(("id", "title", "unit", "sentence"), text),
+            **dict.fromkeys(("before", "after", "difference", "relative_difference"), number),
+            **dict.fromkeys(("low", "high", "p_value"), number),
+            **dict.fromkeys(("excludes_zero", "beyond_chance"), flag),
+            "year_before": {"type": ["object", "null"]},
+        },
+        "A measure before and after, with the 95 % interval of the difference",
+    )
+    return object_schema(
+        {
+            "date": text,
+            "as_of": text,
+            "made_at": instant,
+            "scheme": text,
+            "windows": object_schema({"before": window, "after": window}, "The two windows"),
+            **dict.fromkeys(("window_days", "look_back_days", "draws", "comparisons"), count),
+            "stay_limit_days": {"type": "number"},
+            "headline": text,
+            "measures": {"type": "array", "items": measure},
+            "left_out": texts,
+            "caveats": texts,
+        },
+        "Two windows that touch at a date, compared; no experiment",
+    )

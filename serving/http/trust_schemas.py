@@ -23,6 +23,7 @@ def trust_schemas() -> dict[str, Any]:
         "title": {"type": "object", "additionalProperties": _TEXT},
         "contact": {"type": "boolean"},
         "customers": _COUNT,
+        **dict.fromkeys(("value_at_risk", "win_back"), _NUMBER),
         "stake": {"type": "number"},
         "new": {"type": ["integer", "null"]},
     }
@@ -53,7 +54,7 @@ def trust_schemas() -> dict[str, Any]:
         ),
         "ViewList": object_schema(
             {"as_of": _INSTANT, "views": {"type": "array", "items": object_schema(view, "A play")}},
-            "The plays of the scheme, with the customers who have them and what is at stake",
+            "The plays of the scheme, with the customers who have them and their money",
         ),
     }
 

@@ -27,6 +27,9 @@ from stagecast.serving.reports.lifecycle_report import movement, render_lifecycl
 from stagecast.serving.requests import MovementRequest
 from stagecast.serving.runs.files import OF_A_MOVEMENT, REPORT, TABLES
 from stagecast.serving.runs.folders import new_folder
+from stagecast.serving.settings import load_settings
+from stagecast.serving.store.comparisons import store_comparison
+from stagecast.serving.store.store import Store
 from stagecast.training.config import TrainConfig
 
 STEPS = 4
@@ -49,6 +52,8 @@ class MovementFolder:
         The figures at its top.
     compared
         What changed at a date; None: nothing was compared.
+    is_published
+        Whether the comparison was written to the store.
     """
 
     out: Path
@@ -56,6 +61,7 @@ class MovementFolder:
     scheme_id: str
     summary: Summary
     compared: BeforeAfter | None
+    is_published: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -65,6 +71,7 @@ class MovementFolder:
             "scheme": self.scheme_id,
             **to_json(self.summary),
             **({} if self.compared is None else {"before_after": self.compared.to_json()}),
+            **({"published": True} if self.is_published else {}),
         }
 
 
@@ -116,7 +123,20 @@ def write_movement(
         display = Display(request.language)
         page = render_lifecycle(moved, life, as_of, log.report.to_json(), compared, display)
         write_text(draft / REPORT, page)
-    return MovementFolder(request.out, as_of, life.scheme.id, moved.flows.summary, compared)
+    is_published = False
+    if request.publish and compared is not None:
+        is_published = True
+        _publish(request.store, life.scheme.id, compared)
+    summary = moved.flows.summary
+    return MovementFolder(request.out, as_of, life.scheme.id, summary, compared, is_published)
+
+
+def _publish(url: str | None, scheme_id: str, compared: BeforeAfter) -> None:
+    store = Store.open(load_settings(store=url).store)
+    try:
+        store_comparison(store.engine, scheme_id, compared.to_json())
+    finally:
+        store.close()
 
 
 def _shop(log: EventLog, date: datetime | None) -> datetime | None:

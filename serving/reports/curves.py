@@ -15,6 +15,10 @@ from typing import Any
 from stagecast.features.clock import parse_instant
 
 WIDTH, HEIGHT = 300, 110
+LABEL_HEIGHT, LABEL_GAP = 10, 5
+"""Height of a number in a picture, and the space between it and a line below it."""
+HEADROOM = 2 * LABEL_GAP + LABEL_HEIGHT
+"""Space above a picture, in which the number of a curve that ends at its top is written."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,9 @@ class Curve:
         Where the curve reaches the cost; None: it does not.
     days, earned, end
         Right end of the picture in days, what is earned there, and the height of the curve there.
+    label
+        Height of the line on which the number at the end of the curve is written: above the curve,
+        and not across the line of the cost.
     cac, payback
         Cost per customer in money, and the days until it is earned; None: not known.
     """
@@ -45,6 +52,7 @@ class Curve:
     days: float
     earned: float
     end: float
+    label: float
     cac: float | None
     payback: float | None
 
@@ -89,11 +97,20 @@ def drawing(groups: Sequence[Mapping[str, Any]]) -> list[Curve]:
                 points[-1]["days"],
                 points[-1]["value"],
                 round(y(points[-1]["value"]), 1),
+                _label(y(points[-1]["value"]), None if cost is None else y(cost)),
                 cost,
                 payback,
             )
         )
     return curves
+
+
+def _label(end: float, cost: float | None) -> float:
+    """Return the height of the line of the number at the end of a curve."""
+    above = end - LABEL_GAP
+    if cost is not None and above - LABEL_HEIGHT < cost < above + LABEL_GAP / 2:
+        above = cost - LABEL_GAP
+    return round(above, 1)
 
 
 @dataclass(frozen=True)

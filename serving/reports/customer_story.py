@@ -46,12 +46,20 @@ def risk_steps(score: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def usual_gap(score: Mapping[str, Any]) -> float | None:
-    """Return the mean of the customer's own gaps between orders in days; None where no reason has
-    it.
+    """Return the mean of the customer's own gaps between orders in days; None where it is not
+    known.
 
+    It is ``usual_gap_days`` of the score. Scores that an earlier version published have no such
+    field, and may have it in a reason.
+
+    >>> usual_gap({"usual_gap_days": 11.0, "reasons": []})
+    11.0
     >>> usual_gap({"reasons": [{"code": "recency_days.own", "usual": 9}]})
     9.0
     """
+    if "usual_gap_days" in score:
+        gap = score["usual_gap_days"]
+        return None if gap is None else float(gap)
     for reason in score.get("reasons") or ():
         name = "usual" if reason.get("code") == "recency_days.own" else "value"
         if name == "usual" or reason.get("feature") == "gap_mean":
@@ -59,6 +67,22 @@ def usual_gap(score: Mapping[str, Any]) -> float | None:
             if gap:
                 return float(gap)
     return None
+
+
+def shown_overdue(score: Mapping[str, Any]) -> int | None:
+    """Return the days overdue as a reader sees them; None where they are not known.
+
+    They are the difference of the two numbers beside them, each in whole days, so that the three
+    add up.
+
+    >>> shown_overdue({"recency_days": 27.0, "usual_gap_days": 11.5, "days_overdue": 15.5})
+    15
+    """
+    gap, silence = score.get("usual_gap_days"), score.get("recency_days")
+    if gap is None or silence is None:
+        return None
+    gap, silence = float(gap), float(silence)
+    return max(round(silence) - max(round(gap), 1), 0)
 
 
 def timeline(

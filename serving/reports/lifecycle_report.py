@@ -296,7 +296,7 @@ def render_lifecycle(
             scheme_title=translation(life.scheme.title, language, life.scheme.id),
             stages=stages,
             move=movement_figures(moves, life.scheme, life.merged, display),
-            compared=None if compared is None else {"result": compared.to_json()},
+            compared=None if compared is None else {"result": compared.to_json(), "id": "compared"},
         )
     )
 

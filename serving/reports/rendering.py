@@ -17,6 +17,7 @@ from stagecast.features.clock import to_utc
 from stagecast.serving.languages.display import ENGLISH, LANGUAGES, NAMES, Display
 from stagecast.serving.languages.texts import FOLDER, texts_of
 from stagecast.serving.reports import filters
+from stagecast.serving.reports.customer_story import shown_overdue
 from stagecast.serving.reports.shop_days import day
 from stagecast.training.churn_kinds import kind_of
 from stagecast.training.churn_kinds.kind import Wording
@@ -122,7 +123,7 @@ def environment(display: Display = ENGLISH) -> Environment:
         templates.filters[name] = function
     plain = (
         *(plain_number, sentence, customer_link, marked, wording_of, segment_definition),
-        *(direction_of, age_days, isolated, with_option),
+        *(direction_of, age_days, isolated, with_option, shown_overdue),
     )
     for function in plain:
         templates.filters[function.__name__] = function

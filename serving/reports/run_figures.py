@@ -89,7 +89,10 @@ def first_customers(scores: pa.Table) -> list[dict[str, Any]]:
 
 
 def stage_rows(scheme: SchemeSummary, scores: pa.Table, language: str) -> list[dict[str, Any]]:
-    """Return the stages of a scheme, and any other that a customer is on, with their figures."""
+    """Return the stages of a scheme, and any other that a customer is on, with their figures.
+
+    ``expected`` is how many customers are expected on a stage at the end of the horizon.
+    """
     known = {stage["id"]: stage for stage in scheme.stages}
     ids = [*known, *sorted(set(present(scores, "stage")) - set(known))]
     rows = by_group(scores, "stage", ids)
@@ -99,20 +102,29 @@ def stage_rows(scheme: SchemeSummary, scores: pa.Table, language: str) -> list[d
         for name in ("meaning", "action"):
             row[name] = _said(stage.get(name), language)
         row["state"], row["rule"] = stage.get("state", "active"), list(stage.get("rule", []))
+        row["is_active"], row["change"] = row["state"] == "active", None
+        chance = f"p_stage_{row['id']}"
+        row["expected"] = total(numbers(scores, chance)) if chance in scores.column_names else None
     return rows
 
 
 def play_rows(
     scheme: SchemeSummary, scores: pa.Table, language: str, as_stage: str
 ) -> list[dict[str, Any]]:
-    """Return the plays that some customer has, those with the largest stake first.
+    """Return the plays that some customer has, those with the most money first: what is expected
+    to be lost with the active (``value_at_risk``), and what may return of the lapsed.
 
     Parameters
     ----------
     as_stage
         What to do where a play has no action of its own.
     """
-    figures = by_group(scores, "play", [play["id"] for play in scheme.plays])
+    ids = [play["id"] for play in scheme.plays]
+    figures = by_group(scores, "play", ids)
+    of_rows, state = codes(scores, "play", ids), codes(scores, "state", STATES)
+    at_risk = np.where(state == STATES.index("active"), numbers(scores, "value_at_risk"), np.nan)
+    returning = numbers(scores, "value_gone") * numbers(scores, "p_return")
+    returning = np.where(state == STATES.index("lapsed"), returning, np.nan)
     rows = [
         {
             "play": play["id"],
@@ -120,12 +132,17 @@ def play_rows(
             "action": _said(play.get("action"), language) or as_stage,
             "contact": play.get("contact", True),
             "customers": row["customers"],
-            "stake": (row["value_at_risk"] or 0.0) + (row["value_gone"] or 0.0),
+            "value_at_risk": total(at_risk[of_rows == code]),
+            "may_return": total(returning[of_rows == code]),
         }
-        for row, play in zip(figures, scheme.plays, strict=True)
+        for code, (row, play) in enumerate(zip(figures, scheme.plays, strict=True))
         if row["customers"]
     ]
-    return sorted(rows, key=lambda row: (-row["stake"], -row["customers"]))
+
+    def money(row: Mapping[str, Any]) -> float:
+        return float(row["value_at_risk"] or 0.0) + float(row["may_return"] or 0.0)
+
+    return sorted(rows, key=lambda row: (-money(row), -row["customers"]))
 
 
 def _said(texts: Any, language: str) -> str:

@@ -97,6 +97,10 @@ def render_report(
             plays=figures.play_rows(
                 summary.scheme, scores, language, texts_of(language)["report"]["as_stage"]
             ),
+            play_titles={
+                play["id"]: translation(play["title"], language, play["id"])
+                for play in summary.scheme.plays
+            },
             flows=figures.expected_stages(stages, scores),
             grid=grid_rows(grid_cells(scores)),
             holders=figures.holders(scores),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from stagecast.serving.reports.columns import BANDS, codes, numbers, total
 from stagecast.serving.scoring.value_classes import VALUE_SHARES
@@ -41,6 +43,7 @@ def grid_cells(scores: pa.Table) -> list[dict[str, Any]]:
         return []
     ranked = np.sort(clv[known])[::-1]
     limits = [ranked[min(int(share * len(ranked)), len(ranked) - 1)] for share in VALUE_SHARES]
+    plays = np.asarray(scores["play"].to_pylist(), dtype=object)
     value_class = np.select([clv > limits[0], clv > limits[1]], [0, 1], 2)
     cells: list[dict[str, Any]] = []
     for code, name in enumerate(BANDS):
@@ -53,6 +56,17 @@ def grid_cells(scores: pa.Table) -> list[dict[str, Any]]:
                         "value_class": place,
                         "customers": int(members.sum()),
                         "value_at_risk": total(at_risk[members]),
+                        **_largest(plays[members]),
                     }
                 )
     return cells
+
+
+def _largest(plays: NDArray[np.object_]) -> dict[str, Any]:
+    """Return the most frequent play of a cell, None for no play, and how many customers have it.
+
+    Of plays with as many customers it is the first by name, as the store says it.
+    """
+    counts = Counter(plays.tolist()).items()
+    play, customers = min(counts, key=lambda part: (-part[1], part[0] is None, part[0] or ""))
+    return {"play": play, "play_customers": customers}

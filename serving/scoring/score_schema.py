@@ -201,6 +201,18 @@ FACTS = (
         True,
         "day from which the chance of a purchase in the horizon stays below 5 %, if silent",
     ),
+    Column(
+        "usual_gap_days",
+        _NUMBER,
+        True,
+        "mean of the customer's own gaps between purchase days; null with fewer than two gaps",
+    ),
+    Column(
+        "days_overdue",
+        _NUMBER,
+        True,
+        "days by which the silence exceeds usual_gap_days, 0 where it does not; null as it is",
+    ),
 )
 
 

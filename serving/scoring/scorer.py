@@ -27,6 +27,7 @@ from stagecast.serving.scoring.one_row.plan import OneRow
 from stagecast.serving.scoring.play_columns import play_columns
 from stagecast.serving.scoring.reason_columns import reason_columns
 from stagecast.serving.scoring.rfm_columns import rfm_columns
+from stagecast.serving.scoring.rhythm_columns import rhythm_columns
 from stagecast.serving.scoring.score_objects import score_objects
 from stagecast.serving.scoring.waiting_columns import waiting_columns
 from stagecast.serving.scoring.without_amounts import by_amounts, without_money
@@ -300,6 +301,7 @@ class Scorer:
             **self._risk(predicted, state),
             **self._value(predicted, snapshot.as_of),
             **waiting_columns(models, snapshot, predicted, state),
+            **rhythm_columns(models, snapshot),
             **self._facts(features, has_amounts),
             **reason_columns(
                 self._explanations(snapshot, predicted) if with_reasons else {},

@@ -11,7 +11,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from stagecast.features.errors import UsageError
-from stagecast.serving.store import erased as erased  # its tables belong to the metadata
+from stagecast.serving.store import comparisons as comparisons  # its tables belong to the metadata
+from stagecast.serving.store import erased as erased
 from stagecast.serving.store import evidence as evidence
 from stagecast.serving.store import idempotency_tables as idempotency_tables
 from stagecast.serving.store import job_tables as job_tables
@@ -193,6 +194,7 @@ def _create_tables(connection: sa.Connection) -> None:
         for index in sorted(table.indexes, key=lambda index: str(index.name)):
             connection.execute(CreateIndex(index, if_not_exists=True))
     building.create_tables(connection)
+    building.drop_with_fewer_orders(connection)
     _insert_version(connection)
 
 

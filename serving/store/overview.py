@@ -44,16 +44,21 @@ def overview(engine: sa.Engine, run: RunKey) -> dict[str, Any]:
     -------
     Plain data: ``totals`` (customers, active, likely leavers, money at risk, money gone, what may
     return), ``before`` (the same of the run before, and its ``as_of``; None without one), ``plays``
-    (customers, stake and how many are new to it), ``changed`` (jumped, returned; None without a run
+    (customers, ``value_at_risk`` of the active among them, ``may_return`` of the lapsed, ``stake``,
+    which is value at risk and value gone of all of them, and how many are new to it; those with
+    most to lose or to bring back first), ``changed`` (jumped, returned; None without a run
     before) and ``grid`` (cells of the active by churn band and class of clv: customers, money at
     risk, the most frequent play, and the limits of their clv; cells that an earlier version worked
     out have neither play nor limits).
     """
     with engine.connect() as connection:
         stored = connection.scalar(sa.select(runs.c.overview).where(runs.c.id == run.id))
-        if stored is not None:
+        if stored is not None and all("may_return" in part for part in stored["plays"]):
             return dict(stored)
-        result = _make(connection, run)
+        if stored is None:
+            result = _make(connection, run)
+        else:  # an earlier version worked it out, which had the stake alone
+            result = {**stored, "plays": _with_money(connection, run.id, stored["plays"])}
     # a store that cannot be written at the moment can be read nevertheless
     with (
         contextlib.suppress(sa.exc.OperationalError, sa.exc.InternalError),
@@ -152,15 +157,43 @@ def _plays(connection: sa.Connection, run_id: int, before_id: int | None) -> lis
             .group_by(now.c.play)
         )
         new = {row[0]: int(row[1]) for row in connection.execute(new_query)}
-    return [
+    counted = [
         {
             "play": row[0],
             "customers": int(row[1]),
             "stake": float(row[2]),
             "new": new.get(row[0], 0) if has_plays else None,
         }
-        for row in sorted(rows, key=lambda row: (-row[2], row[0]))
+        for row in rows
     ]
+    return _with_money(connection, run_id, counted)
+
+
+def _with_money(
+    connection: sa.Connection, run_id: int, plays: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return plays with what is expected to be lost with their active customers, and what may
+    return of their lapsed ones, the most money first.
+    """
+    c = scores.c
+    of_active = sa.case((c.state == "active", c.value_at_risk))
+    query = (
+        sa.select(c.play, sa.func.sum(of_active), sa.func.sum(c.win_back))
+        .where(c.run_id == run_id, c.play.is_not(None))
+        .group_by(c.play)
+    )
+    money = {row[0]: (row[1], row[2]) for row in connection.execute(query)}
+    result: list[dict[str, Any]] = []
+    for play in plays:
+        at_risk, may_return = money.get(play["play"], (None, None))
+        result.append({**play, "value_at_risk": at_risk, "may_return": may_return})
+    return sorted(
+        result,
+        key=lambda part: (
+            -((part["value_at_risk"] or 0.0) + (part["may_return"] or 0.0)),
+            part["play"],
+        ),
+    )
 
 
 def _changed(connection: sa.Connection, run_id: int, before_id: int) -> dict[str, int]:

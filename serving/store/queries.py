@@ -38,6 +38,7 @@ SORTS = (
     "spend",
     "loss_per_week",
     "window_closes",
+    "days_overdue",
     "stage",
     "customer_id",
 )

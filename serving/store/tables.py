@@ -1,4 +1,4 @@
-"""The tables of published scores, in a store of version 6; those of plans are in
+"""The tables of published scores, in a store of version 7; those of plans are in
 :mod:`stagecast.serving.store.plan_tables`, and :mod:`stagecast.serving.store.opening` opens it.
 
     runs --< scores      the columns by which lists are filtered and ordered
@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from stagecast.features.clock import to_utc
 
-VERSION = 6
+VERSION = 7
 
 
 class Instant(sa.TypeDecorator[datetime]):
@@ -101,6 +101,7 @@ scores = sa.Table(
     sa.Column("method", sa.String),
     sa.Column("loss_per_week", sa.Float),
     sa.Column("window_closes", sa.String(10)),
+    sa.Column("days_overdue", sa.Float),
     # SQLite stores the rows in the order of the primary key, without a separate index
     sqlite_with_rowid=False,
 )

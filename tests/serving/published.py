@@ -118,6 +118,9 @@ def a_score(
         "value_gone": None if state == "prospect" else float(np.round(clv / 3, 0)),
         "churn": "inactivity",
     }
+    if orders >= 3 and recency is not None:
+        gap = round((400.0 - recency) / (orders - 1), 1)
+        row |= {"usual_gap_days": gap, "days_overdue": max(recency - gap, 0.0)}
     draws = rng.dirichlet(np.ones(8))
     row |= {f"p_stage_{name}": float(p) for name, p in zip(STAGES, draws, strict=True)}
     return row | columns

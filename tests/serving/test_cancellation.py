@@ -117,6 +117,12 @@ def test_a_request_is_scored_by_its_contract(home: Path, events: pd.DataFrame) -
         p = [actual[who]["churn_probability"] for who in active_ids]
         np.testing.assert_allclose(p, scores.loc[active_ids, "churn_probability"], rtol=1e-9)
         assert {item["churn"] for item in actual.values()} == {"cancellation"}
+        # the silence of a member means nothing, and the list leaves the column out
+        assert {item["usual_gap_days"] for item in actual.values()} == {None}
+        assert {item["days_overdue"] for item in actual.values()} == {None}
+        page = api.get("/customers", headers={"accept": "text/html"})
+        assert "sort=-churn_probability" in page.text
+        assert "days_overdue" not in page.text.split("<thead>")[1].split("</thead>")[0]
         model = api.get("/v1/model").json()
         assert (model["churn"], model["method"]) == ("cancellation", "blend")
         page = api.get(f"/customers/{active_ids[0]}", headers={"accept": "text/html"})

@@ -36,7 +36,7 @@ class ReasonsOfOne:
         self._families = buyer_families(models)
         self._places = [family_index(self._families, name) for name in churn.effect_columns]
         read = {name for family in self._families for name in (family.feature, family.own_past)}
-        self.columns = tuple(sorted({*read, "orders"} - {""}))
+        self.columns = tuple(sorted({*read, "orders", "frequency"} - {""}))
         stages = models.scheme.stages
         self._stages = [(np.array([s.id]), np.array([s.title["en"]])) for s in stages]
 

@@ -231,8 +231,9 @@ def _comparisons(
     average = usual.medians[AVERAGE]
     if family.own_past:
         # before a first order there are no orders, which says nothing of the customer
-        days = 2 * family.window_days
-        if not days or columns["T_days"][row] >= days:
+        days, gaps = 2 * family.window_days, family.least_gaps
+        is_known = not days or columns["T_days"][row] >= days
+        if is_known and (not gaps or columns["frequency"][row] >= gaps):
             yield OWN, float(columns[family.own_past][row])
     if group in usual.medians and group != AVERAGE:
         yield STAGE, usual.medians[group][family.feature]

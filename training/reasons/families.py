@@ -11,6 +11,7 @@ import numpy as np
 from stagecast.features.arrays import Array
 from stagecast.features.catalog.own import OwnFeatures
 from stagecast.training.learners.pool import Pool
+from stagecast.training.usual_gap import LEAST_GAPS
 
 SEASON = "season"
 """The family that is shown without numbers."""
@@ -33,6 +34,8 @@ class Family:
         empty.
     own_past
         Feature of the customer's own past that the shown one is compared with; empty: none.
+    least_gaps
+        Gaps between purchase days that the own past needs; with fewer, nothing is usual of it.
     window_days
         Days before the as_of in which the feature counts, and before which it counts its own past;
         0: it has no window.
@@ -43,6 +46,7 @@ class Family:
     raises: int = 0
     meaning: str = ""
     own_past: str = ""
+    least_gaps: int = 0
     window_days: int = 0
 
     def has(self, column: str) -> bool:
@@ -65,7 +69,7 @@ FAMILIES = (
     Family("T_days", ("T_days", "tenure")),
     Family("orders", ("orders", "frequency", "order_rate"), -1),
     # the length of the silence relative to what is usual, with the columns of the customer base
-    Family("recency_days", ("",), 1, own_past="gap_mean"),
+    Family("recency_days", ("",), 1, own_past="gap_mean", least_gaps=LEAST_GAPS),
 )
 
 

@@ -75,13 +75,14 @@ def home_page(request: Request, store: StoreDep, state: StateDep) -> HTMLRespons
 
 
 def _plays(run: Run, counted: Sequence[dict[str, Any]], language: str) -> list[dict[str, Any]]:
-    """Return the plays with customers, those with the largest stake first, with their titles."""
+    """Return the plays with customers, those with the most money first, with their titles."""
     titles = plays_of(run.scheme, language)
     contact = {play["id"]: play.get("contact", True) for play in run.scheme.get("plays", ())}
     return [
         {
             **part,
             "title": titles[part["play"]],
+            "money": (part["value_at_risk"] or 0.0) + (part["may_return"] or 0.0),
             "contact": contact[part["play"]],
             "link": list_of_play(run.scheme, part["play"]),
         }
@@ -91,12 +92,12 @@ def _plays(run: Run, counted: Sequence[dict[str, Any]], language: str) -> list[d
 
 
 def _first(plays: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-    """Return the play that today is for: of those with new customers, the largest stake; else of
-    all that ask for a contact.
+    """Return the play that today is for: of those with new customers, the one with most
+    to lose or to bring back; else of all that ask for a contact.
     """
-    # a log without amounts has no stake: the play with most customers is the first then
-    has_money = any(play["stake"] for play in plays)
-    asking = [play for play in plays if play["contact"] and (play["stake"] or not has_money)]
+    # a log without amounts has no money: the play with most customers is the first then
+    has_money = any(play["money"] for play in plays)
+    asking = [play for play in plays if play["contact"] and (play["money"] or not has_money)]
     if not has_money:
         asking.sort(key=lambda play: -play["customers"])
     fresh = [play for play in asking if play["new"]]

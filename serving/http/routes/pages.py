@@ -19,6 +19,7 @@ from stagecast.serving.http.list_columns import LIST_COLUMNS, MONEY, STAKE, usua
 from stagecast.serving.http.list_links import chips, file_link, head, parameters_of, plan_link
 from stagecast.serving.http.lists import BANDS, STATES, ListQuery
 from stagecast.serving.http.page_texts import (
+    has_rhythm,
     has_stake,
     list_of_play,
     plays_of,
@@ -58,6 +59,9 @@ def customers_page(
         )
     has_money, stake_is_known = store.has_money(run), has_stake(store, run)
     shown = query if stake_is_known else _without_stake(query, has_money)
+    if not query.column and not has_rhythm(store, run):
+        others = [name for name in shown.columns if name != "days_overdue"]
+        shown = shown.model_copy(update={"column": others})
     filters, order = query.filters(run), shown.order
     titles = titles_of(run.scheme, display.language)
     plays = plays_of(run.scheme, display.language)

@@ -27,6 +27,7 @@ from stagecast.serving.http.problems import ProblemError
 from stagecast.serving.http.state import StateDep, StoreDep
 from stagecast.serving.reports.rendering import render
 from stagecast.serving.settled.ledger import entries
+from stagecast.serving.store.comparisons import stored_comparisons
 from stagecast.serving.store.store import Run, Store
 from stagecast.serving.targeting.learned.terms import with_default_effects
 from stagecast.serving.targeting.plan.audience import check_audience
@@ -154,6 +155,7 @@ def results_page(request: Request, store: StoreDep) -> HTMLResponse:
         read=read,
         together=None if together is None else together.to_json(),
         settled=ledger[::-1],
+        comparisons=stored_comparisons(store.engine),
     )
 
 

@@ -1,4 +1,4 @@
-"""What the closed plans brought together."""
+"""What the closed plans brought together, and what changed at a date."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from starlette.responses import Response
 from stagecast.serving.http.openapi import json_response, problem_responses
 from stagecast.serving.http.problems import ProblemError
 from stagecast.serving.http.state import StoreDep
+from stagecast.serving.store.comparisons import stored_comparisons
 from stagecast.serving.targeting.plan.pooled_results import pooled_results
 
 router = APIRouter(prefix="/v1", tags=["plans"])
@@ -30,4 +31,18 @@ def results(store: StoreDep) -> Response:
             "NAME EVENTS",
         )
     body = msgspec.json.encode(together.to_json())
+    return Response(body, media_type="application/json")
+
+
+@router.get(
+    "/results/before-after",
+    summary="What changed at a date: sales, repeat orders, cost and stages before and after",
+    responses=json_response("BeforeAfterList"),
+)
+def list_comparisons(store: StoreDep) -> Response:
+    """Return the comparisons that `stagecast report --before-after DATE --publish` wrote, the
+    latest date first. They compare two periods and are no experiment: whatever else changed at the
+    date is in them.
+    """
+    body = msgspec.json.encode({"comparisons": stored_comparisons(store.engine)})
     return Response(body, media_type="application/json")

@@ -39,14 +39,16 @@ def list_totals(
 
 @router.get(
     "/views",
-    summary="The plays of the scheme with their customers and what is at stake",
+    summary="The plays of the scheme with their customers and their money",
     responses={**json_response("ViewList"), **problem_responses(304, 404)},
 )
 def list_views(request: Request, store: StoreDep, run: PinnedRunDep) -> Response:
-    """List the plays that customers of the current run have, those with the largest stake first.
+    """List the plays that customers of the current run have, those with the most money first.
 
-    `GET /v1/customers?play=ID` lists the customers of one; `stake` is their value at risk and value
-    gone together, `new` those who had another play, or none, in the run before.
+    `GET /v1/customers?play=ID` lists the customers of one. `value_at_risk` is what is expected to
+    be lost with the active among them, `win_back` what may return of the lapsed: their value gone
+    times the chance to return. `stake` is value at risk and value gone of all of them, of which
+    most is gone for good. `new` are those who had another play, or none, in the run before.
     """
 
     def answer() -> dict[str, Any]:
@@ -84,7 +86,8 @@ def views(store: Store, run: Run) -> list[dict[str, Any]]:
             "id": part["play"],
             "title": known[part["play"]]["title"],
             "contact": known[part["play"]].get("contact", True),
-            **{name: part[name] for name in ("customers", "stake", "new")},
+            **{name: part[name] for name in ("customers", "value_at_risk", "stake", "new")},
+            "win_back": part["may_return"],
         }
         for part in store.overview(run)["plays"]
         if part["play"] in known

@@ -12,6 +12,39 @@ if (form) {
   });
 }
 
+// A text in the form that its number asks for, both as the language of the page writes them.
+const forms = new Intl.PluralRules(document.documentElement.lang);
+const counted = (texts, n) =>
+  (texts[forms.select(n)] || texts.other).replace("{n}", n.toLocaleString(document.documentElement.dataset.locale));
+
+// While the filters change: how many customers would pass them. What does not go through says
+// nothing, since the list itself will say why.
+const passing = form && form.querySelector("output.count");
+if (passing) {
+  let waiting, asked;
+  const ask = async () => {
+    asked?.abort();
+    asked = new AbortController();
+    const filters = new URLSearchParams();
+    for (const [name, value] of new FormData(form))
+      if (value !== "" && name !== "column" && name !== "sort") filters.append(name, value);
+    try {
+      const answer = await fetch("/v1/totals?" + filters, { signal: asked.signal });
+      passing.textContent = answer.ok ? counted(passing.dataset, (await answer.json()).customers) : "–";
+    } catch (error) {
+      if (error.name !== "AbortError") passing.textContent = "–";
+    }
+  };
+  form.addEventListener("input", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(ask, 250);
+  });
+  // Back from the next page the fields may differ from the list below.
+  addEventListener("pageshow", (event) => {
+    if (event.persisted) ask();
+  });
+}
+
 // "/" leads to the search field, as elsewhere.
 const search = document.querySelector("form.search input");
 addEventListener("keydown", (event) => {
@@ -28,12 +61,10 @@ if (drawer && matchMedia("(max-width: 760px)").matches) drawer.open = false;
 // How many customers of the list are chosen, in the form that the number asks for.
 const chosen = document.querySelector("form.chosen");
 if (chosen) {
-  const forms = new Intl.PluralRules(document.documentElement.lang);
   const button = chosen.querySelector("button");
   const count = () => {
     const n = document.querySelectorAll('input[form="chosen"]:checked').length;
-    const text = chosen.dataset[forms.select(n)] || chosen.dataset.other;
-    chosen.querySelector("output").textContent = n ? text.replace("{n}", n.toLocaleString(document.documentElement.dataset.locale)) : chosen.dataset.none;
+    chosen.querySelector("output").textContent = n ? counted(chosen.dataset, n) : chosen.dataset.none;
     chosen.classList.toggle("some", n > 0);
     button.disabled = n === 0;
   };

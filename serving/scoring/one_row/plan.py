@@ -11,6 +11,7 @@ import numpy as np
 
 from stagecast.features.attributes import CHANNEL, Texts, request_attribute_texts
 from stagecast.features.clock import day_number, from_microseconds
+from stagecast.features.one_customer.numbers import maximum
 from stagecast.features.one_customer.of_catalog import EvaluatorOfOne
 from stagecast.features.one_customer.past import Past
 from stagecast.features.one_customer.stages import StagesOfOne, StandingOfOne
@@ -23,15 +24,17 @@ from stagecast.serving.scoring.one_row.columns import (
     percentile_of_one,
 )
 from stagecast.serving.scoring.one_row.reasons import ReasonsOfScore
+from stagecast.serving.scoring.rhythm_columns import has_rhythm
 from stagecast.serving.scoring.without_amounts import MONEY_COLUMNS, has_amounts_of
 from stagecast.training.bundle import Bundle
 from stagecast.training.one_row.predict import ModelsOfOne, usable_base
 from stagecast.training.one_row.predictions import PredictionsOfOne
 from stagecast.training.one_row.waiting import waiting_of_one
+from stagecast.training.usual_gap import LEAST_GAPS
 
 _DAY_ZERO = date(1970, 1, 1)
 _NULL = math.nan
-_FACTS = ("recency_days", "tenure_days", "frequency", "orders", "monetary", "spend")
+_FACTS = ("recency_days", "tenure_days", "frequency", "orders", "monetary", "spend", "gap_mean")
 _BANDS = ("low", "medium", "high")
 
 
@@ -77,6 +80,7 @@ class OneRow:
         self._plays = PlaysOfOne(scheme, reference.play_bounds)
         self._with_money = models.value.mean_spend is not None
         self._reasons = ReasonsOfScore(bundle)
+        self._has_rhythm = has_rhythm(models)
         self._constants = {
             "horizon_days": config.horizon_days,
             "model_version": bundle.model_version,
@@ -149,6 +153,7 @@ class OneRow:
             **self._value(past.as_of, predicted),
             **self._wait(past.as_of, predicted, state),
             **self._facts(features, has_amounts=has_amounts and self._with_money),
+            **self._rhythm(features),
         }
         if with_reasons and is_buyer:
             explanation = self._models.reasons.explanation(predicted, standing.stage)
@@ -247,6 +252,13 @@ class OneRow:
             "rfm": rfm,
             "rfm_segment": segment,
         }
+
+    def _rhythm(self, features: Mapping[str, float]) -> dict[str, float]:
+        gap = _NULL
+        if self._has_rhythm and features["frequency"] >= LEAST_GAPS:
+            gap = features.get("gap_mean", _NULL)
+        overdue = maximum(features["recency_days"] - gap, 0.0)
+        return {"usual_gap_days": gap, "days_overdue": overdue}
 
     def _object(self, columns: Mapping[str, Any], p_stage: list[float]) -> dict[str, Any]:
         """Return the columns as :func:`stagecast.serving.scoring.score_objects.score_objects`."""

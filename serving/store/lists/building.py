@@ -236,6 +236,21 @@ def drop_all(connection: sa.Connection) -> None:
         drop_in(connection, run_id)
 
 
+def drop_with_fewer_orders(connection: sa.Connection) -> None:
+    """Remove the lists that an earlier version built without an order of this one.
+
+    They are built anew from the scores, which have the column by then.
+    """
+    inspector = sa.inspect(connection)
+    existing = set(inspector.get_table_names())
+    for run_id in connection.scalars(sa.select(run_lists.c.run_id)).all():
+        name = list_name(run_id)
+        if name in existing:
+            columns = {column["name"] for column in inspector.get_columns(name)}
+            if not columns.issuperset(RANKED):
+                drop_in(connection, run_id)
+
+
 def build_missing(engine: sa.Engine) -> None:
     """Build the lists that the newest published runs do not have, the current one first."""
     with engine.connect() as connection:

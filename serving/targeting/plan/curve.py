@@ -30,9 +30,13 @@ class Point:
     leavers
         Expected number of them who would not order without a contact.
     at_stake
-        Value at risk and value gone of the customers.
+        Value at risk and value gone of the customers, most of which is gone for good.
     stayers, paid_to_stayers
         Expected number of them who would order anyway, and offers paid to these.
+    value_at_risk
+        What is expected to be lost with the active among them.
+    may_return
+        What may return of the lapsed among them: value gone times the chance to return.
     """
 
     contacts: int
@@ -43,6 +47,8 @@ class Point:
     at_stake: float
     stayers: float
     paid_to_stayers: float
+    value_at_risk: float
+    may_return: float
 
 
 def point(customers: Candidates, money: Economics, rows: NDArray[np.int64]) -> Point:
@@ -57,7 +63,19 @@ def point(customers: Candidates, money: Economics, rows: NDArray[np.int64]) -> P
         at_stake=float(stake.sum()),
         stayers=float(money.p_order[rows].sum()),
         paid_to_stayers=float(money.paid_anyway[rows].sum()),
+        value_at_risk=float(_at_risk(customers)[rows].sum()),
+        may_return=float(_may_return(customers)[rows].sum()),
     )
+
+
+def _at_risk(customers: Candidates) -> Array:
+    active = customers.state == "active"
+    return np.where(active, np.nan_to_num(customers.value_at_risk), 0.0)
+
+
+def _may_return(customers: Candidates) -> Array:
+    returning = np.nan_to_num(customers.value_gone * (1.0 - customers.p_inactive))
+    return np.where(customers.lapsed, returning, 0.0)
 
 
 @dataclass(frozen=True)
@@ -90,6 +108,8 @@ def gain_curve(customers: Candidates, money: Economics) -> Curve:
         stake,
         money.p_order,
         money.paid_anyway,
+        _at_risk(customers),
+        _may_return(customers),
     )
     sums = [np.r_[0.0, np.cumsum(values[order])] for values in columns]
     points = {int(cut): Point(int(cut), *(float(total[cut]) for total in sums)) for cut in cuts}

@@ -17,6 +17,8 @@ import pytest
 from stagecast.features.requests import CustomerEvents, Event
 from stagecast.features.stages.scheme_files import known_schemes, load_scheme
 from stagecast.serving.scoring.scorer import load_scorer
+from stagecast.serving.store.comparisons import stored_comparisons
+from stagecast.serving.store.store import Store
 from tests.serving.calling import Stagecast
 from tests.training.made import day, simulated_rows
 
@@ -251,6 +253,29 @@ def test_a_report_has_its_page_and_its_tables(stagecast: Stagecast, shop: Path, 
     assert stagecast("report", shop / "shop.csv", "--out", "out").code == 2
     assert stagecast("report", shop / "shop.csv", "--out", "out", "--force").code == 0
     assert not Path("out/flows/before_after.json").exists()
+
+
+@pytest.mark.slow
+def test_a_comparison_that_is_published_is_what_the_store_holds(
+    stagecast: Stagecast, shop: Path
+) -> None:
+    def report(*more: str) -> str:
+        command = ("report", shop / "shop.csv", "--out", "out", "--force")
+        result = stagecast(*command, "--publish", "--store", "kept.db", *more)
+        assert result.code == 0, result.err
+        return result.out
+
+    assert "Results" not in report()
+    assert not Path("kept.db").exists()  # there was nothing to publish
+    assert "the comparison is on the page Results" in report("--before-after", "2021-01-01")
+    told = json.loads(report("--before-after", "2021-02-01", "--json"))
+    assert told["published"] is True
+    store = Store.open("sqlite:///kept.db")
+    stored = stored_comparisons(store.engine)
+    store.close()
+    assert [each["date"] for each in stored] == ["2021-02-01", "2021-01-01"]
+    written = json.loads(Path("out/flows/before_after.json").read_text("utf-8"))
+    assert {name: stored[0][name] for name in written} == written == told["before_after"]
 
 
 @pytest.mark.slow

@@ -186,6 +186,7 @@ def test_a_client_that_is_made_from_the_document_can_call_every_operation(
     call("list_changes", since=1, limit=5)
     call("list_channels", 404)
     call("get_results", 404)
+    call("list_comparisons")
     call("model_shadow", 404)
     view = {"name": "the dear", "parameters": {"sort": "-clv"}}
     view_id = call("create_saved_view", 201, view).json()["id"]

@@ -75,9 +75,9 @@ def likely_return(scores: Iterable[Score]) -> float | None:
     return math.fsum(parts) if parts else None
 
 
-def stake(scores: Iterable[Score]) -> float:
-    """Return value at risk and value gone together."""
-    return math.fsum((s["value_at_risk"] or 0.0) + (s["value_gone"] or 0.0) for s in scores)
+def lost(scores: Iterable[Score]) -> float | None:
+    """Return what is expected to be lost with the active, in money."""
+    return summed([s for s in scores if s["state"] == "active"], "value_at_risk")
 
 
 def _moneys(*values: float | None) -> set[str]:
@@ -114,13 +114,16 @@ def expected(value: float) -> str:
 
 
 def plays(scores: Sequence[Score]) -> set[str]:
-    """Return the counts and stakes of the plays."""
+    """Return the counts of the plays, what is expected to be lost with the active of each, and what
+    may return of its lapsed.
+    """
     by_play: dict[str, list[Score]] = {}
     for score in scores:
         if score.get("play"):
             by_play.setdefault(score["play"], []).append(score)
     return {number(len(part)) for part in by_play.values()} | _moneys(
-        *(stake(part) for part in by_play.values())
+        *(lost(part) for part in by_play.values()),
+        *(likely_return(part) for part in by_play.values()),
     )
 
 
@@ -175,7 +178,16 @@ def row(score: Score) -> set[str]:
             parts.add(share(score[name]))
     if score["recency_days"] is not None:
         parts.add(f"{score['recency_days']:,.0f}")
-    return parts | reasons(score)
+    return parts | overdue(score) | reasons(score)
+
+
+def overdue(score: Score) -> set[str]:
+    """Return the usual gap and the days overdue in whole days, which add up to the silence."""
+    gap, silence = score.get("usual_gap_days"), score["recency_days"]
+    if gap is None or silence is None:
+        return set()
+    whole = max(round(gap), 1)
+    return {f"{whole:,}", f"{max(round(silence) - whole, 0):,}"}
 
 
 def reasons(score: Score) -> set[str]:
@@ -286,7 +298,7 @@ def plan(members: Sequence[Score], horizon_days: int, contact_cost: float) -> se
         f"{leavers:,.0f}",
         f"{len(members) - leavers:,.0f}",
         number(horizon_days),
-        *_moneys(gross, cost, gross - cost, stake(members)),
+        *_moneys(gross, cost, gross - cost, lost(members), likely_return(members)),
     }
 
 

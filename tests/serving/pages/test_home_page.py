@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from stagecast.serving.scoring import score_schema
 from stagecast.serving.store.store import Store
+from stagecast.serving.store.tables import runs
 from tests.serving import published
 from tests.serving.web import Client
 
@@ -57,7 +58,7 @@ def test_the_totals_are_those_of_the_scores(web: Client, store: Store) -> None:
     gone = sum(row["value_gone"] for row in lapsed)
     assert f"{len(active):,} active customers" in page
     assert f"{round(leavers):,} of them are expected to leave" in page
-    assert f"{at_risk:,.0f} is at risk of being lost with them" in page
+    assert f"{at_risk:,.0f} is expected to be lost as active customers leave" in page
     assert f"{may_return:,.0f} may return from those who left, of {gone:,.0f} gone" in page
     assert "There is no earlier run to compare with" in page
 
@@ -127,20 +128,36 @@ def test_plays_that_ask_for_a_contact_stand_above_those_that_do_not(
     assert "no contact" in page[alone:].split("</tr>")[0]
 
 
-def test_the_first_sentence_names_the_play_with_most_at_stake_and_leads_to_its_plan(
+def money_of_plays(made: list[dict[str, Any]]) -> dict[str, tuple[float, float]]:
+    """Return play -> what is expected to be lost with the active, and what may return."""
+    money: dict[str, tuple[float, float]] = {}
+    for row in made:
+        lost, back = money.get(row["play"], (0.0, 0.0))
+        if row["state"] == "active":
+            lost += row["value_at_risk"] or 0.0
+        elif row["state"] == "lapsed":
+            back += (row["value_gone"] or 0.0) * row["p_return"]
+        money[row["play"]] = (lost, back)
+    return money
+
+
+def money_said(lost: float, back: float) -> str:
+    """Return the two amounts in words, as the page says them."""
+    said = [f"{lost:,.0f} expected to be lost"] if lost else []
+    return " and ".join([*said, *([f"{back:,.0f} that may return"] if back else [])])
+
+
+def test_the_first_sentence_names_the_play_with_most_money_and_leads_to_its_plan(
     web: Client, store: Store
 ) -> None:
     made = rows(1)
     published.publish(store, table(made))
-    stake: Counter[str] = Counter()
-    number: Counter[str] = Counter()
-    for row in made:
-        if row["play"] in ("loyal_going_quiet", "worth_winning_back"):
-            stake[row["play"]] += (row["value_at_risk"] or 0) + (row["value_gone"] or 0)
-            number[row["play"]] += 1
-    play, most = stake.most_common(1)[0]
+    number = Counter(row["play"] for row in made)
+    asking = ("loyal_going_quiet", "worth_winning_back")
+    money = {play: both for play, both in money_of_plays(made).items() if play in asking}
+    play = max(money, key=lambda name: sum(money[name]))
     title = next(part.title["en"] for part in published.retail().plays if part.id == play)
-    sentence = f"{number[play]} customers have the play “{title}”, with {most:,.0f} at stake"
+    sentence = f"{number[play]} customers have the play “{title}”, with {money_said(*money[play])}:"
     assert sentence in text(web)
     page = web.get("/").text
     assert f'href="/plans/new?play={play}"' in page
@@ -200,7 +217,57 @@ def test_without_money_the_play_of_most_customers_is_named(web: Client, store: S
     published.publish(store, table(made))
     page = text(web)
     assert re.search(r"\d+ customers have the play “[^”]+”: plan for them\.", page), page
-    assert "at stake: plan for them" not in page
+    assert "expected to be lost: plan" not in page
+    assert "may return: plan" not in page
+
+
+def test_what_is_gone_for_good_puts_no_play_first(web: Client, store: Store) -> None:
+    """Of a million that is gone, with one chance in a hundred to return, 10,000 may return."""
+    made = rows(1)
+    loyal = lapsed = 0
+    for row in made:
+        if row["state"] == "active":
+            row.update(play="loyal_going_quiet", value_at_risk=1_000.0, value_gone=7.0)
+            loyal += 1
+        elif row["state"] == "lapsed":
+            row.update(play="worth_winning_back", value_gone=20_000.0, p_return=0.01)
+            row["value_at_risk"] = 3.0
+            lapsed += 1
+        else:
+            row["play"] = None
+    published.publish(store, table(made))
+    page = text(web)
+    assert loyal * 1_000 > lapsed * 200 > 0
+    assert loyal * 1_000 < lapsed * 20_000
+    said = f"{loyal} customers have the play “Loyal, may leave”, with {loyal},000 expected"
+    assert said in page, page[:700]
+    of_play = {view["id"]: view for view in web.get("/v1/views").json()["views"]}
+    won = of_play["worth_winning_back"]
+    assert (won["value_at_risk"], won["win_back"]) == (None, pytest.approx(lapsed * 200.0))
+    kept = of_play["loyal_going_quiet"]
+    assert (kept["value_at_risk"], kept["win_back"]) == (pytest.approx(loyal * 1_000.0), None)
+    assert [*of_play][:2] == ["loyal_going_quiet", "worth_winning_back"]
+
+
+def test_an_overview_of_an_earlier_version_gets_the_money_of_its_plays(
+    web: Client, store: Store
+) -> None:
+    made = rows(1)
+    run_id = published.publish(store, table(made))
+    run = store.current_run()
+    assert run is not None
+    overview = store.overview(run)
+    expected = overview["plays"]
+    earlier = [
+        {name: part[name] for name in ("play", "customers", "stake", "new")}
+        for part in sorted(expected, key=lambda part: -part["stake"])
+    ]
+    with store.engine.begin() as connection:
+        body = {**overview, "plays": earlier, "changed": {"jumped": 4}}
+        connection.execute(runs.update().where(runs.c.id == run_id).values(overview=body))
+    again = store.overview(run)
+    assert again["plays"] == expected
+    assert again["changed"] == {"jumped": 4}, "the rest stays as it was worked out"
 
 
 def test_who_is_new_to_a_play_had_another_or_no_score_before(web: Client, store: Store) -> None:

@@ -94,6 +94,10 @@ def test_views_and_totals_are_sums_of_the_scores(web, store):
     page = text(web, "/customers?play=loyal_going_quiet&band=high")
     assert f"Loyal, may leave {len(mine)}" in page
     assert "Churn risk: high" in page
+    lost = sum(row["value_at_risk"] or 0 for row in mine if row["state"] == "active")
+    assert view["value_at_risk"] == pytest.approx(lost)
+    back = sum(row["value_gone"] * row["p_return"] for row in mine if row["state"] == "lapsed")
+    assert view["win_back"] == pytest.approx(back)
 
 
 def test_a_list_as_a_file_has_the_columns_of_the_page_in_words(web, store):
@@ -138,6 +142,9 @@ def test_the_usual_gap_is_that_of_the_reasons_and_not_of_a_first_order() -> None
     own = {"code": "recency_days.own", "usual": 31.0}
     mean = {"code": "gap_mean.stage", "feature": "gap_mean", "value": 31.0, "usual": 50.0}
     assert usual_gap({"reasons": [own]}) == usual_gap({"reasons": [mean]}) == 31.0
+    # the score says it, and then the reasons are not asked
+    assert usual_gap({"usual_gap_days": 9.0, "reasons": [own]}) == 9.0
+    assert usual_gap({"usual_gap_days": None, "reasons": [own]}) is None
     # the rule of the stage leans on the shop's gap, which is not the customer's own
     rule = "overdue_ratio 2.00 is above 1.70 (at_risk_ratio)"
     assert usual_gap({"stage_rule": rule, "recency_days": 100.0, "frequency": 3}) is None

@@ -58,7 +58,7 @@ def test_once_the_cost_is_known_home_shows_it(web: Client, store: Store) -> None
     published.publish(store, published.scores(40))
     page = text(web.get("/").text)
     assert NOT_KNOWN not in page
-    assert "is at risk of being lost with them" in page
+    assert "is expected to be lost as active customers leave" in page
 
 
 def test_the_list_begins_with_the_riskiest(web: Client, store: Store) -> None:

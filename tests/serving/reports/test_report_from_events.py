@@ -170,7 +170,7 @@ def test_figures_of_the_report_are_those_of_scores_and_events(
     leavers = active.churn_probability.sum()
     for tile in (
         f"{len(active)} active customers {leavers:,.0f} of them are expected to leave "
-        f"{active.value_at_risk.sum():,.0f} is at risk of being lost with them",
+        f"{active.value_at_risk.sum():,.0f} is expected to be lost as active customers leave",
         f"{(lapsed.value_gone * lapsed.p_return).sum():,.0f} may return",
         f"of {lapsed.value_gone.sum():,.0f} gone",
         f"{scores.expected_spend.sum():,.0f} spend expected in the next {HORIZON_DAYS} days",

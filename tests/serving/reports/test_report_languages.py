@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from stagecast.features.stages.scheme_files import scheme_to_json
 from stagecast.serving.commands.options import report_language
 from stagecast.serving.languages.display import LANGUAGES, Display, Language
 from stagecast.serving.languages.sentences import in_language
@@ -58,8 +59,10 @@ def summary_of_a_shop():
         "rejected_by_reason": {"missing_customer": 4, "missing_time": 2},
         "warnings": [],
     }
+    scheme = replace(made_summary().scheme, plays=tuple(scheme_to_json(published.retail())["play"]))
     return made_summary(
         title="stagecast report",
+        scheme=scheme,
         model_version="4f0c2",
         method_note=inactivity.WORDING.methods["blend"],
         evaluation=replace(evaluation, spend=spend),

@@ -8,8 +8,33 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-VERSIONS = (1, 2, 3, 4, 5)
+VERSIONS = (1, 2, 3, 4, 5, 6)
 _RANKED = "(run_id, {column} DESC, customer_id, stage, state, churn_band)"
+_SUMMED = ("churn_probability", "value_at_risk", "value_gone", "win_back", "clv", "spend")
+_LISTED = {
+    **dict.fromkeys(
+        (
+            "value_at_risk",
+            "value_gone",
+            "win_back",
+            "churn_probability",
+            "churn_percentile",
+            "p_inactive",
+            "clv",
+            "expected_spend",
+            "expected_orders",
+            "recency_days",
+            "tenure_days",
+            "spend",
+            "loss_per_week",
+        ),
+        "FLOAT",
+    ),
+    "next_order_date": "VARCHAR(10)",
+    "window_closes": "VARCHAR(10)",
+    "orders": "BIGINT",
+}
+"""Column of a list of version 6 -> its type."""
 
 STEPS: dict[int, tuple[str, ...]] = {
     1: (
@@ -71,6 +96,30 @@ STEPS: dict[int, tuple[str, ...]] = {
         "CREATE TABLE erasure_notes (id VARCHAR(32) NOT NULL, customer_hash VARCHAR(64) NOT NULL, "
         "erased_at {instant} NOT NULL, PRIMARY KEY (id))",
     ),
+    6: (
+        *(
+            f"DROP INDEX scores_by_{name}"
+            for name in ("customer", "risk", "probability", "clv", "stage", "win_back")
+        ),
+        "CREATE TABLE run_lists (run_id INTEGER NOT NULL, begun_at {instant} NOT NULL, "
+        "built_at {instant}, PRIMARY KEY (run_id))",
+        "CREATE TABLE segments (run_id INTEGER NOT NULL, stage VARCHAR NOT NULL, "
+        "state VARCHAR NOT NULL, churn_band VARCHAR NOT NULL, play VARCHAR NOT NULL, "
+        "segment INTEGER NOT NULL, customers BIGINT NOT NULL, "
+        + ", ".join(f"{name}_sum FLOAT NOT NULL, {name}_count BIGINT NOT NULL" for name in _SUMMED)
+        + ", PRIMARY KEY (run_id, stage, state, churn_band, play)) {end}",
+        "CREATE TABLE stage_flows (run_id INTEGER NOT NULL, earlier_run_id INTEGER NOT NULL, "
+        "from_stage VARCHAR NOT NULL, to_stage VARCHAR NOT NULL, customers BIGINT NOT NULL, "
+        "PRIMARY KEY (run_id, earlier_run_id, from_stage, to_stage)) {end}",
+        *(
+            f"CREATE TABLE list_{run} (position INTEGER NOT NULL, "
+            "customer_id {id} NOT NULL, segment INTEGER NOT NULL, "
+            + ", ".join(f"{name} {kind}" for name, kind in _LISTED.items())
+            + ", PRIMARY KEY (position))"
+            for run in (1, 2)
+        ),
+    ),
+    7: ("ALTER TABLE scores ADD COLUMN days_overdue FLOAT",),
 }
 """Version -> what it added to the version before."""
 _WORDS = {
@@ -132,7 +181,7 @@ def make_earlier(url: str, version: int, source: sa.Engine) -> None:
 def columns_since(version: int) -> dict[str, list[str]]:
     """Return table -> columns that later versions than this added to it."""
     later: dict[str, list[str]] = {}
-    for step in range(version + 1, VERSIONS[-1] + 1):
+    for step in range(version + 1, max(STEPS) + 1):
         for statement in STEPS[step]:
             if statement.startswith("ALTER"):
                 words = statement.split()
