@@ -282,6 +282,7 @@ EVALUATION = {
     "learners.boosted",
     "learners.btyd.betageometric",
     "learners.btyd.closed_forms",
+    "learners.btyd.densities",
     "learners.btyd.distinct",
     "learners.btyd.gammagamma",
     "learners.btyd.histories",

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import duckdb
 
+from stagecast.features.intake.time_signs import may_read
 from stagecast.features.intake.values import ISO_PATTERNS
 from stagecast.features.intake.zone_names import abbreviation_hint, named_zone_time
 from stagecast.features.intake.zones import FIRST_YEAR, LAST_YEAR
@@ -73,7 +74,7 @@ def time_hint(con: duckdb.DuckDBPyConnection, values: Sequence[str]) -> str | No
     return (
         _hint_for(con, texts)
         or abbreviation_hint(texts, lambda times: _certain_format(con, times))
-        or _hint_for(con, texts[:1])
+        or (_hint_for(con, texts[:1]) if len(texts) > 1 else None)
         or _no_form_hint(texts[0])
     )
 
@@ -191,6 +192,8 @@ def _best_format(
 
 def _readable(con: duckdb.DuckDBPyConnection, form: str, texts: Sequence[str]) -> list[bool]:
     """Return of each text whether the format reads a year that a log may have."""
+    if not any(may_read(form, text) for text in texts):
+        return [False] * len(texts)  # most formats, each of which would be a query
     parsed, values = "CAST(try_strptime(text, ?) AS TIMESTAMP)", [form]
     if "%Z" in form:
         parsed, values = named_zone_time("text", form), []

@@ -20,7 +20,8 @@ from stagecast.features.arrays import Array
 from stagecast.training.columns import buyer_columns
 from stagecast.training.inactivity.recipes import RFM
 from stagecast.training.learners import boosting, glm
-from stagecast.training.learners.btyd.fit import FitError, fit
+from stagecast.training.learners.btyd.fit import FitError
+from stagecast.training.learners.btyd.repeated import fit
 from stagecast.training.learners.customer_base import log_odds
 from stagecast.training.learners.design import Recipe
 from stagecast.training.panel import Frame, Panel, stack, thinned

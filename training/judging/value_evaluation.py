@@ -26,7 +26,8 @@ from stagecast.training.judging.evaluation_result import (
 from stagecast.training.judging.grade import grade_value
 from stagecast.training.judging.past_value import value_intervals
 from stagecast.training.learners import metrics
-from stagecast.training.learners.btyd.fit import FitError, fit
+from stagecast.training.learners.btyd.fit import FitError
+from stagecast.training.learners.btyd.repeated import fit
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.models import Models, Predictions
 from stagecast.training.panel import Panel, build

@@ -317,7 +317,8 @@ def fit_customer_base(
     stagecast.training.learners.btyd.fit.FitError
         Too few customers or repeat buyers for any of the models.
     """
-    from stagecast.training.learners.btyd.fit import FitError, fit, fit_gamma_gamma
+    from stagecast.training.learners.btyd.fit import FitError
+    from stagecast.training.learners.btyd.repeated import fit, fit_gamma_gamma
 
     sample = slice(
         None,
@@ -355,7 +356,8 @@ def _with_regularity(
     random: Model, x: Array, t_x: Array, T: Array, gaps: LogGaps, start: Model | None
 ) -> Model:
     """Return the model with regular gaps where they are beyond chance, else the model itself."""
-    from stagecast.training.learners.btyd.fit import FitError, fit
+    from stagecast.training.learners.btyd.fit import FitError
+    from stagecast.training.learners.btyd.repeated import fit
     from stagecast.training.learners.btyd.rhythm import choose_regularity
 
     chosen = choose_regularity(random, x, t_x, T, gaps, start)

@@ -10,8 +10,9 @@ from scipy.special import softmax
 
 from stagecast.features.arrays import Array
 from stagecast.training.learners.btyd import Model
-from stagecast.training.learners.btyd.fit import FitError, fit
+from stagecast.training.learners.btyd.fit import FitError
 from stagecast.training.learners.btyd.gaps import LogGaps
+from stagecast.training.learners.btyd.repeated import fit
 from stagecast.training.learners.btyd.rhythm import choose_regularity
 from stagecast.training.learners.customer_base import MODELS, CustomerBase
 from stagecast.training.learners.leaving import LEAST_WEIGHT, Leaving, timed

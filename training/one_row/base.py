@@ -15,11 +15,11 @@ from stagecast.features.one_customer.numbers import expit, exprel, on_numbers
 from stagecast.training.learners.btyd import Model, betageometric, paretonbd
 from stagecast.training.learners.btyd.closed_forms import (
     DAYS_PER_YEAR,
-    FIRST_COIN,
     NODES,
     PARAMETERS,
     WEIGHTS,
 )
+from stagecast.training.learners.btyd.densities import FIRST_COIN
 from stagecast.training.one_row.predictions import Outlook
 
 _STEPS = 1.0 + NODES

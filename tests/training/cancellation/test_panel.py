@@ -438,7 +438,7 @@ def test_who_had_left_but_was_recorded_late_is_not_asked_about() -> None:
 
 def test_a_cancellation_alone_tells_of_a_contract_before_the_log(tmp_path: Path) -> None:
     rows = [*subscriptions(80), ("former", day(300), "cancel", None)]
-    done = trained(rows, tmp_path / "model", AS_OF, CONFIG)
+    done = trained(rows, tmp_path / "model", AS_OF, replace(CONFIG, max_dates=1))
     score = done.scores().to_pandas().set_index("customer_id").loc["former"]
     assert score["state"] == "lapsed"
     assert score["p_return"] == pytest.approx(1 - score["p_inactive"])

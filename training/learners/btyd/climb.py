@@ -70,8 +70,14 @@ def climb(
     low, high = np.array(bounds).T
     theta = np.clip(start, low, high)
 
+    slopes: dict[bytes, Array] = {}
+
     def slope(point: Array) -> Array:
-        return _slope(loss, point)
+        # asked for twice where an optimisation begins and where it ends
+        at = point.tobytes()
+        if at not in slopes:
+            slopes[at] = _slope(loss, point)
+        return slopes[at].copy()
 
     def flat(point: Array) -> bool:
         # a slope that points out of the bounds does not count

@@ -24,6 +24,7 @@ from stagecast.training.learners.btyd import (
     regular_pareto,
     renewals,
 )
+from stagecast.training.learners.btyd.densities import FIRST_COIN, log_likelihood
 from stagecast.training.learners.btyd.histories import (
     as_floats,
     check_rate,
@@ -41,7 +42,6 @@ PARAMETERS: Final[dict[str, tuple[str, str, str, str]]] = {
 }
 """The models, each with the names of its parameters in the order of ``Model.params``."""
 
-FIRST_COIN: Final = {"bg_nbd": 0, "mbg_nbd": 1}
 NODES, WEIGHTS = (v for v in np.polynomial.legendre.leggauss(12))
 # Orders of regular customers cost more; their steps in time are smoothed by the integral.
 _FEW_NODES, _FEW_WEIGHTS = (v for v in np.polynomial.legendre.leggauss(6))
@@ -130,15 +130,10 @@ class Model:
             below.
         """
         x, t_x, T = checked_history(x, t_x, T)
-        if self.regularity > 1:
-            formulas = regular_pareto if self.name == "pareto_nbd" else regular
-            density = as_floats(formulas.log_likelihood(self.params, self.regularity, x, t_x, T))
-            if log_gaps is None:
-                return density
-            return density + regular.log_gap_term(self.regularity, x, as_floats(log_gaps))
-        if self.name == "pareto_nbd":
-            return paretonbd.log_likelihood(self.params, x, t_x, T)
-        return betageometric.log_likelihood(self.params, FIRST_COIN[self.name], x, t_x, T)
+        density = log_likelihood(self.name, self.params, self.regularity, x, t_x, T)
+        if self.regularity == 1 or log_gaps is None:
+            return density
+        return density + regular.log_gap_term(self.regularity, x, as_floats(log_gaps))
 
     def p_alive(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Array:
         """Return P(still active at T | history).

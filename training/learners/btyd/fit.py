@@ -22,6 +22,7 @@ from stagecast.features.arrays import Array
 from stagecast.features.errors import NotEnoughDataError, UsageError, did_you_mean
 from stagecast.training.learners.btyd.climb import climb, newton
 from stagecast.training.learners.btyd.closed_forms import PARAMETERS, Model
+from stagecast.training.learners.btyd.densities import log_likelihood
 from stagecast.training.learners.btyd.distinct import packed
 from stagecast.training.learners.btyd.gammagamma import GammaGamma, log_density
 from stagecast.training.learners.btyd.histories import checked_history
@@ -128,9 +129,7 @@ def fit(
         return r, alpha, third, fourth
 
     def mean_loss(theta: Array) -> float:
-        log_likelihoods = Model(name, params(theta), 0.0, 1, regularity).log_likelihood_of(
-            x, t_x, T
-        )
+        log_likelihoods = log_likelihood(name, params(theta), regularity, x, t_x, T)
         return -float(counts @ log_likelihoods) / customers
 
     if start is not None:
@@ -140,8 +139,8 @@ def fit(
 
             def sample_loss(theta: Array) -> float:
                 step = len(x) // SAMPLE_CUSTOMERS
-                log_likelihoods = Model(name, params(theta), 0.0, 1, regularity).log_likelihood_of(
-                    x[::step], t_x[::step], T[::step]
+                log_likelihoods = log_likelihood(
+                    name, params(theta), regularity, x[::step], t_x[::step], T[::step]
                 )
                 return -float(counts[::step] @ log_likelihoods) / float(counts[::step].sum())
 

@@ -17,8 +17,9 @@ from scipy.special import digamma
 
 from stagecast.features.arrays import Array
 from stagecast.training.learners.btyd.closed_forms import Model
-from stagecast.training.learners.btyd.fit import FitError, fit
+from stagecast.training.learners.btyd.fit import FitError
 from stagecast.training.learners.btyd.gaps import LogGaps
+from stagecast.training.learners.btyd.repeated import fit
 
 GRID: Final = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48)
 # Log-likelihood, and Vuong's statistic, that a regular model must have above random gaps.
