@@ -117,7 +117,9 @@ def fit_reactivation(
         _returned(frame, *_models(bases[frame.back], leaving), purchases, config)
         for frame in frames
     ]
-    return learned(Returned(*(np.concatenate(values) for values in zip(*parts, strict=True))))
+    return reactivation_of(
+        Returned(*(np.concatenate(values) for values in zip(*parts, strict=True)))
+    )
 
 
 def _models(
@@ -223,7 +225,7 @@ def chance_of_having_left(is_customer: Array, p_purchase: Array, bought: Array) 
     return np.asarray(left / np.maximum(customers + left, _SMALLEST))
 
 
-def learned(returned: Returned) -> Reactivation:
+def reactivation_of(returned: Returned) -> Reactivation:
     """Return the level and the power of the orders of who is back.
 
     The quasi-Poisson posterior mode, with a normal prior of the log of the level and of the power
@@ -242,7 +244,7 @@ def learned(returned: Returned) -> Reactivation:
 
     def mean(values: Array) -> Array:
         back = returned.as_before * np.exp(values[0] + (values[1] - 1.0) * relative)
-        return (1.0 - p_left) * returned.if_customer + p_left * back
+        return np.asarray((1.0 - p_left) * returned.if_customer + p_left * back)
 
     def deviance(values: Array) -> float:
         expected = np.maximum(mean(values), _SMALLEST)
@@ -252,7 +254,7 @@ def learned(returned: Returned) -> Reactivation:
         def loss(values: Array) -> float:
             log_level, power = values
             prior = (log_level / LEVEL_SPREAD) ** 2 + ((1.0 - power) / POWER_SPREAD) ** 2
-            return independent * deviance(values) / dispersion + prior / 2.0
+            return float(independent * deviance(values) / dispersion + prior / 2.0)
 
         bounds = [(-3.0, 3.0), (0.0, 1.0)]
         return np.asarray(minimize(loss, np.array([0.0, 1.0]), method="L-BFGS-B", bounds=bounds).x)
