@@ -27,14 +27,15 @@ from scipy.special import expit, logit
 
 from stagecast.features.arrays import Array
 from stagecast.training.config import TrainConfig
-from stagecast.training.learners.customer_base import CustomerBase
-from stagecast.training.learners.leaving import Leaving
+from stagecast.training.learners.customer_base import CustomerBase, distinct_histories
+from stagecast.training.learners.leaving import Leaving, weighted
 from stagecast.training.panel import Frame, thinned
 from stagecast.training.value.reactivation import Reactivation
 from stagecast.training.value.spans import Purchases
 
 MAX_DATES: Final = 3
-MAX_ROWS: Final = 50_000
+MAX_ROWS, MAX_REGULAR_ROWS = 50_000, 5_000
+"""About how many rows teach; the second with models of regular gaps, which take longer."""
 FEWEST_CUSTOMERS: Final = 60
 FEWEST_BACK: Final = 10.0
 """Least number of customers who had left and came back, as expected, that teach."""
@@ -112,10 +113,13 @@ def fit_reactivation(
     if not usable:
         return Reactivation()
     spread = np.unique(np.linspace(0, len(usable) - 1, MAX_DATES).round().astype(int))
-    frames = thinned([usable[place] for place in spread], MAX_ROWS)
+    chosen = [usable[place] for place in spread]
+    models = [_models(bases[frame.back], leaving) for frame in chosen]
+    is_regular = any(m.regularity > 1 for base, _ in models for m in base.models)
+    frames = thinned(chosen, MAX_REGULAR_ROWS if is_regular else MAX_ROWS)
     parts = [
-        _returned(frame, *_models(bases[frame.back], leaving), purchases, config)
-        for frame in frames
+        _returned(frame, *of_date, purchases, config)
+        for frame, of_date in zip(frames, models, strict=True)
     ]
     return reactivation_of(
         Returned(*(np.concatenate(values) for values in zip(*parts, strict=True)))
@@ -151,7 +155,8 @@ def _returned(
         if gone_weights is None
         else Leaving(gone_weights).regained_orders(base, span, history, 0.0, alive)
     )
-    is_customer = base.columns(history, window)["btyd_alive"]
+    _, position = distinct_histories(history)
+    is_customer = weighted(alive, base.weights)[position]
     first, orders = _first_and_next(frame, purchases, window, span)
     bought = np.isfinite(first)
     p_left = chance_of_having_left(is_customer, 1.0 - base.none_within(window, history), bought)

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from stagecast.features.arrays import Array
 from stagecast.features.record import PurchaseDays
 from stagecast.training.config import TrainConfig
-from stagecast.training.learners.customer_base import CustomerBase, fit_customer_base
+from stagecast.training.learners.btyd import Model
+from stagecast.training.learners.customer_base import fit_customer_base
+from stagecast.training.learners.leaving import Leaving
 from stagecast.training.panel import Frame
 from stagecast.training.value.fit_reactivation import chance_of_having_left, fit_reactivation
 from stagecast.training.value.reactivation import Reactivation, reactivated_orders
@@ -71,22 +73,27 @@ def frame_of(days: PurchaseDays, back: int) -> Frame:
     return Frame(as_of, back, buyers, columns, stage, nothing, nothing, stage, stage)
 
 
-def learned_of(days: PurchaseDays) -> tuple[Reactivation, dict[int, CustomerBase]]:
-    frames = [frame_of(days, back) for back in BACKS]
+def learned_of(
+    days: PurchaseDays, backs: tuple[int, ...] = BACKS, *leaving: Leaving | None
+) -> list[Reactivation]:
+    """Return what the dates teach with each of several models of leaving, or the base alone."""
+    frames = [frame_of(days, back) for back in backs]
     bases = {frame.back: fit_customer_base(frame.columns) for frame in frames}
     purchases = Purchases(days, AS_OF)
-    return fit_reactivation(frames, bases, None, purchases, TrainConfig()), bases
+    return [
+        fit_reactivation(frames, bases, own, purchases, TrainConfig()) for own in leaving or (None,)
+    ]
 
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_where_customers_leave_for_good_nothing_is_learned(seed: int) -> None:
-    reactivation, _ = learned_of(drawn(seed, 0.0))
+    (reactivation,) = learned_of(drawn(seed, 0.0))
     assert reactivation.is_none
 
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_who_is_back_at_a_rate_of_all_is_expected_to_buy_at_it(seed: int) -> None:
-    reactivation, _ = learned_of(drawn(seed, 0.5))
+    (reactivation,) = learned_of(drawn(seed, 0.5))
     rates = np.array([0.01, RATE_BACK, 0.1, 0.2])
     back = reactivation.orders(rates * 365.0, 365.0) / 365.0
     assert (np.diff(back) >= 0).all()
@@ -96,6 +103,19 @@ def test_who_is_back_at_a_rate_of_all_is_expected_to_buy_at_it(seed: int) -> Non
     error, of_before = np.log(back[2:] / RATE_BACK), np.log(rates[2:] / RATE_BACK)
     assert (error > -0.4).all()
     assert (error < 0.75 * of_before).all()
+
+
+def test_dates_less_than_two_horizons_back_teach_nothing() -> None:
+    (reactivation,) = learned_of(drawn(1, 0.5), (150,))
+    assert reactivation.is_none
+
+
+def test_models_of_regular_gaps_say_who_had_left_in_place_of_the_customer_base() -> None:
+    regular = Model("pareto_nbd", (2.0, 20.0, 2.0, 250.0), 0.0, CUSTOMERS, 2)
+    leaving = Leaving((1.0,), (regular,), (1.0,))
+    by_regular, by_base = learned_of(drawn(1, 0.5), (365,), leaving, None)
+    assert by_regular.power < 0.6
+    assert by_regular != by_base
 
 
 def test_the_chance_of_having_left_is_that_of_bayes_and_0_within_chance() -> None:
