@@ -340,6 +340,7 @@ EVALUATION = {
     "value.kept",
     "value.model",
     "value.money",
+    "value.reactivation",
     "waiting.price",
 }
 """What a running server may load of ``stagecast.training``: evaluation, and nothing that fits."""

@@ -39,7 +39,7 @@ from stagecast.training.one_row.base_of_arrays import (
 )
 from stagecast.training.one_row.predictions import BaseOutlook, MoneyOfOne
 from stagecast.training.one_row.trees import factor_of_one
-from stagecast.training.value import ahead, base_share
+from stagecast.training.value import ahead, base_share, reactivation
 from stagecast.training.value import model as value_model
 from stagecast.training.value.kept import parts_of_buyers, still_customer
 from stagecast.training.value.model import ValueModel, discounted_days
@@ -51,6 +51,7 @@ _repeat_if_any = on_numbers(value_model.repeat_if_any)
 _mixed_if_any = on_numbers(base_share.mixed_if_any)
 _own_rate = on_numbers(ahead.own_rate)
 _rest_within_own_rate = on_numbers(ahead.rest_within_own_rate)
+_reactivated_orders = on_numbers(reactivation.reactivated_orders)
 _SMALLEST = 1e-9
 _LEAST_CHANCE = 1e-300
 _NULL = math.nan
@@ -170,6 +171,7 @@ class ValueOfOne:
             end: float(far - near) for end, (near, far) in zip(self.base.place, of_end, strict=True)
         }
         self.to_end = (1.0 + config.annual_discount) ** (days / 365.0)
+        self.span = float(discounted_days(np.array([float(days)]), config.annual_discount)[0])
 
     def money(self, columns: Columns, said: BaseOutlook, p_inactive: float) -> MoneyOfOne:
         """Return the orders and money of a buyer, see
@@ -208,7 +210,7 @@ class ValueOfOne:
             alive,
             outlook.orders_if_alive,
             outlook.kept_orders,
-            outlook.regained_orders,
+            self._reactivated(outlook.regained_orders),
             earned,
         )
         by_year, residual = self._by_year(until, earned, clv, parts.clv)
@@ -226,6 +228,16 @@ class ValueOfOne:
             parts.at_risk,
             parts.gone,
         )
+
+    def _reactivated(self, as_before: float) -> float:
+        """Return the orders of a customer who is back, see
+        :class:`stagecast.training.value.reactivation.Reactivation`.
+        """
+        own = self.model.reactivation
+        if own.is_none:
+            return as_before
+        usual_orders = own.usual_rate * self.span
+        return float(_reactivated_orders(as_before, usual_orders, own.level, own.power))
 
     def _leaving(self, columns: Columns, said: BaseOutlook) -> _LeavingOfOne:
         """Return what leaving does to the orders, see :mod:`stagecast.training.value.money`."""

@@ -32,6 +32,7 @@ from stagecast.training.value.fit_base_share import (
     sampled,
     with_base_share,
 )
+from stagecast.training.value.fit_reactivation import fit_reactivation
 from stagecast.training.value.model import ValueModel, repeat_if_any, spend_so_far
 from stagecast.training.value.own_regressors import with_own_regressors
 from stagecast.training.value.rest import fit_rest
@@ -102,6 +103,10 @@ def fit_value(teaching: Teaching, config: TrainConfig) -> ValueModel:
     base = teaching.bases.get(0)
     if teaching.has_amounts and base is not None:
         model = replace(model, leaving=_fit_leaving(base, teaching))
+        reactivation = fit_reactivation(
+            teaching.dates, teaching.bases, model.leaving, teaching.purchases, config
+        )
+        model = replace(model, reactivation=reactivation)
     dates = _with_purchases(teaching.dates)
     if not dates:
         return model

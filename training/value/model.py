@@ -30,6 +30,7 @@ from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.factor import Factor, OwnShare
 from stagecast.training.learners.leaving import Leaving
 from stagecast.training.value.base_share import BaseShare
+from stagecast.training.value.reactivation import Reactivation
 
 MAX_VALUE_DAYS: Final = 3650
 """Value later than this many days after the as_of is not counted."""
@@ -65,6 +66,8 @@ class ValueModel:
     rest_season
         Factor, 1 or more, by which a known season lifts the months after the horizon above a
         customer's own rate.
+    reactivation
+        How often customers who had left buy once they are back; as before, in bundles of before.
     """
 
     mean_spend: float | None
@@ -76,6 +79,7 @@ class ValueModel:
     leaving: Leaving | None = None
     base_share: BaseShare = field(default_factory=BaseShare)
     rest_season: float = 1.0
+    reactivation: Reactivation = field(default_factory=Reactivation)
 
     @property
     def trees(self) -> dict[str, Boosted]:
@@ -132,6 +136,7 @@ class ValueModel:
             **({} if self.leaving is None else {"leaving": self.leaving.to_json()}),
             **({} if self.base_share.share == 0 else {"base_share": self.base_share.to_json()}),
             "rest_season": self.rest_season,
+            **({} if self.reactivation.is_none else {"reactivation": self.reactivation.to_json()}),
         }
 
     @classmethod
@@ -159,6 +164,9 @@ class ValueModel:
             leaving=Leaving.from_json(data["leaving"]) if data.get("leaving") else None,
             base_share=BaseShare.from_json(data.get("base_share", {"share": 0.0, "level": 1.0})),
             rest_season=float(data.get("rest_season", 1.0)),
+            reactivation=Reactivation.from_json(data["reactivation"])
+            if data.get("reactivation")
+            else Reactivation(),
         )
 
 

@@ -120,6 +120,8 @@ def money_of_buyers(
     p_none = p_inactive * np.exp(-np.maximum(orders - near, 0.0) / np.maximum(if_any, 1.0))
     if base is not None:
         outlook = _outlook_of_leaving(model, base, config, columns, ahead)
+        span = float(discounted_days(np.array([float(days)]), config.annual_discount)[0])
+        regained = model.reactivation.orders(outlook.regained_orders, span)
         without_season = expit(log_odds(p_inactive) - season_log_odds)
         alive = still_customer(without_season, outlook.none, outlook.alive)
         # the silent are gone, or buy in the rest of the value horizon at their own rate
@@ -127,9 +129,7 @@ def money_of_buyers(
         kept_orders = outlook.kept_orders
         later = kept_orders * max(0.0, 1.0 - horizon / days)
         p_none = gone + (p_inactive - gone) * np.exp(-later)
-        parts = parts_of_buyers(
-            clv, alive, outlook.orders_if_alive, kept_orders, outlook.regained_orders, earned
-        )
+        parts = parts_of_buyers(clv, alive, outlook.orders_if_alive, kept_orders, regained, earned)
         if contracts is not None and p_cancel is not None and contracts.open.any():
             # with an open contract a customer is one, and stays one until it is cancelled
             going_on = parts_of_contracts(

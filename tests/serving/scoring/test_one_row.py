@@ -26,6 +26,7 @@ from stagecast.training.learners.leaving import Leaving
 from stagecast.training.learners.season_of_purchases import Season
 from stagecast.training.one_row.next_order import halved
 from stagecast.training.value.base_share import BaseShare
+from stagecast.training.value.reactivation import Reactivation
 from tests.serving.scoring.test_one_score import DAYS, customers, day, scorer
 
 __all__ = ["scorer"]
@@ -140,6 +141,22 @@ def test_a_share_of_the_customer_base_has_the_same_bytes(scorer: Scorer) -> None
     asked = customers(20, seed=12)
     assert compared(mixing, asked)["left to arrays"] == 0
     assert not np.allclose(*said_by(alone, mixing, asked), rtol=0.01, equal_nan=True)
+
+
+def test_orders_of_who_is_back_have_the_same_bytes(scorer: Scorer) -> None:
+    models = scorer.bundle.models
+    as_before, by_rate = (
+        Scorer(
+            replace(scorer.bundle, models=replace(models, value=replace(models.value, **changed)))
+        )
+        for changed in ({}, {"reactivation": Reactivation(0.7, 0.4, 0.011)})
+    )
+    asked = customers(20, seed=14)
+    assert compared(by_rate, asked)["left to arrays"] == 0
+    of_before, of_rate = said_by(as_before, by_rate, asked, "value_gone")
+    assert (of_rate < 0.8 * of_before).any()
+    for column in ("clv", "value_at_risk"):
+        np.testing.assert_array_equal(*said_by(as_before, by_rate, asked, column))
 
 
 def test_the_rest_within_the_own_rate_has_the_same_bytes(scorer: Scorer) -> None:
