@@ -30,6 +30,7 @@ from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.next_order import LATEST_ORDER_DAYS, median_days_to_order
 from stagecast.training.next_stage.model import NextStageModel, stages_at_end
 from stagecast.training.reference.reference import Reference
+from stagecast.training.value.after_contract import after_contract, is_over
 from stagecast.training.value.intervals import Intervals, Outlook
 from stagecast.training.value.model import ValueModel
 from stagecast.training.value.money import Money, money_of_buyers, money_of_prospects
@@ -317,19 +318,21 @@ def _predict(models: Models, snapshot: Snapshot, threads: int) -> Predictions:
         p_inactive[buyers] = models.churn.probability(columns, threads)
         given_purchase[buyers] = models.next_stage.given_purchase(columns, stage[buyers], threads)
         own_contracts = None if contracts is None else contracts.of(buyers)
-        money.put(
-            buyers,
-            money_of_buyers(
-                models.value,
-                models.base,
-                models.config,
-                columns,
-                p_inactive[buyers],
-                models.churn.season_log_odds,
-                threads,
-                p_cancel=p_cancel[buyers],
-                contracts=own_contracts,
-            ),
+        earned = money_of_buyers(
+            models.value,
+            models.base,
+            models.config,
+            columns,
+            p_inactive[buyers],
+            models.churn.season_log_odds,
+            threads,
+            p_cancel=p_cancel[buyers],
+            contracts=own_contracts,
+        )
+        over, share = is_over(own_contracts, len(buyers)), models.value.after_contract
+        money.put(buyers, after_contract(earned, over, share))
+        p_inactive[buyers] = np.where(
+            over, 1.0 - (1.0 - p_inactive[buyers]) * share, p_inactive[buyers]
         )
         days_to_order[buyers] = median_days_to_order(
             models.base, models.churn.rule, horizon, columns, p_inactive[buyers]

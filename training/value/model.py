@@ -65,6 +65,10 @@ class ValueModel:
     rest_season
         Factor, 1 or more, by which a known season lifts the months after the horizon above a
         customer's own rate.
+    after_contract
+        Share of the purchases expected of buyers whose contract is over that came at past dates, at
+        most 1; see :mod:`stagecast.training.value.after_contract`. 1 where churn is not
+        cancellation, and in bundles of before.
     """
 
     mean_spend: float | None
@@ -76,6 +80,7 @@ class ValueModel:
     leaving: Leaving | None = None
     base_share: BaseShare = field(default_factory=BaseShare)
     rest_season: float = 1.0
+    after_contract: float = 1.0
 
     @property
     def trees(self) -> dict[str, Boosted]:
@@ -132,6 +137,7 @@ class ValueModel:
             **({} if self.leaving is None else {"leaving": self.leaving.to_json()}),
             **({} if self.base_share.share == 0 else {"base_share": self.base_share.to_json()}),
             "rest_season": self.rest_season,
+            **({} if self.after_contract == 1 else {"after_contract": self.after_contract}),
         }
 
     @classmethod
@@ -159,6 +165,7 @@ class ValueModel:
             leaving=Leaving.from_json(data["leaving"]) if data.get("leaving") else None,
             base_share=BaseShare.from_json(data.get("base_share", {"share": 0.0, "level": 1.0})),
             rest_season=float(data.get("rest_season", 1.0)),
+            after_contract=float(data.get("after_contract", 1.0)),
         )
 
 
