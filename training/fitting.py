@@ -31,6 +31,7 @@ from stagecast.training.next_stage.fitting import fit_next_stage
 from stagecast.training.next_stage.rules import after_another_order
 from stagecast.training.panel import Panel, sampling_step, seasons_of, thinned
 from stagecast.training.reference.reference import EMPTY, learn_reference
+from stagecast.training.value.fit_after_contract import learned_share
 from stagecast.training.value.fit_base_share import sampled
 from stagecast.training.value.fitting import Teaching, fit_value
 from stagecast.training.value.spans import Purchases
@@ -90,6 +91,9 @@ def fit_models(
         ),
         config,
     )
+    if panel.contracts is not None:
+        share = learned_share(panel.contracts.spells, all_dates, churn.probability)
+        value = replace(value, after_contract=share)
     models = Models(
         config=config,
         scheme=panel.scheme,

@@ -27,21 +27,16 @@ from stagecast.training.inactivity.model import ChurnModel
 from stagecast.training.leads.conversion import LeadConversion
 from stagecast.training.learners.boosted import cores
 from stagecast.training.learners.customer_base import CustomerBase
+from stagecast.training.next_order import LATEST_ORDER_DAYS, median_days_to_order
 from stagecast.training.next_stage.model import NextStageModel, stages_at_end
 from stagecast.training.reference.reference import Reference
+from stagecast.training.value.after_contract import after_contract, is_over
 from stagecast.training.value.intervals import Intervals, Outlook
 from stagecast.training.value.model import ValueModel
 from stagecast.training.value.money import Money, money_of_buyers, money_of_prospects
 
 # Rows that one core predicts at a time.
 ROWS_AT_ONCE = 65_536
-# Where the median day of the next order is later than this, none is predicted.
-LATEST_ORDER_DAYS = 1825.0
-# The median is known to that range divided by two so many times, a few seconds.
-HALVINGS = 24
-# A probability that stays at one half, as where nothing is known, gives no date.
-LOG_HALF = float(np.log(0.5)) - 1e-9
-LEAST_NONE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -323,21 +318,25 @@ def _predict(models: Models, snapshot: Snapshot, threads: int) -> Predictions:
         p_inactive[buyers] = models.churn.probability(columns, threads)
         given_purchase[buyers] = models.next_stage.given_purchase(columns, stage[buyers], threads)
         own_contracts = None if contracts is None else contracts.of(buyers)
-        money.put(
-            buyers,
-            money_of_buyers(
-                models.value,
-                models.base,
-                models.config,
-                columns,
-                p_inactive[buyers],
-                models.churn.season_log_odds,
-                threads,
-                p_cancel=p_cancel[buyers],
-                contracts=own_contracts,
-            ),
+        earned = money_of_buyers(
+            models.value,
+            models.base,
+            models.config,
+            columns,
+            p_inactive[buyers],
+            models.churn.season_log_odds,
+            threads,
+            p_cancel=p_cancel[buyers],
+            contracts=own_contracts,
         )
-        days_to_order[buyers] = _days_to_order(models, columns, p_inactive[buyers])
+        over, share = is_over(own_contracts, len(buyers)), models.value.after_contract
+        money.put(buyers, after_contract(earned, over, share))
+        p_inactive[buyers] = np.where(
+            over, 1.0 - (1.0 - p_inactive[buyers]) * share, p_inactive[buyers]
+        )
+        days_to_order[buyers] = median_days_to_order(
+            models.base, models.churn.rule, horizon, columns, p_inactive[buyers]
+        )
         if models.base is not None:
             p_alive[buyers] = columns["btyd_alive"]
     if len(prospects) and models.has_purchases:
@@ -408,50 +407,3 @@ def _stage_by_contract(scheme: Scheme, standing: Standing, p_cancel: Array) -> A
     if len(rows):
         np.add.at(result, (rows, scheme.assign(over)), p_cancel)
     return result
-
-
-def _days_to_order(models: Models, columns: Mapping[str, Array], p_inactive: Array) -> Array:
-    """Return the median days until the next order; NaN where it is later than five years.
-
-    P(no order within t) is that of the customer base, raised to the power that makes it equal the
-    blended probability at the horizon. The date therefore moves on while the customer is silent.
-    """
-    horizon = models.config.horizon_days
-    log_at_horizon = np.log(np.clip(p_inactive, 1e-9, 1 - 1e-9))
-
-    def none_within(days: Array) -> Array:
-        if models.base is None:
-            return models.churn.rule.probability(columns["recency_days"], days)
-        x, t_x, T = columns["frequency"], columns["t_x_days"], columns["T_days"]
-        return models.base.models[0].p_none(days, x, t_x, T)
-
-    power = log_at_horizon / np.log(
-        np.clip(none_within(np.full(len(p_inactive), float(horizon))), 1e-9, 1 - 1e-9)
-    )
-    if (days := _closed_form_days(models, columns, power)) is not None:
-        return days
-    low, high = np.zeros(len(p_inactive)), np.full(len(p_inactive), LATEST_ORDER_DAYS)
-
-    def still_none(days: Array) -> NDArray[np.bool_]:
-        return np.asarray(power * np.log(np.clip(none_within(days), LEAST_NONE, 1.0)) > LOG_HALF)
-
-    never = still_none(high)
-    for _ in range(HALVINGS):
-        middle = 0.5 * (low + high)
-        later = still_none(middle)
-        low, high = np.where(later, middle, low), np.where(later, high, middle)
-    return np.where(never, np.nan, 0.5 * (low + high))
-
-
-def _closed_form_days(models: Models, columns: Mapping[str, Array], power: Array) -> Array | None:
-    """Return what the bisection returns; None where the customer base has no closed form."""
-    if models.base is None:
-        return None
-    x, t_x, T = columns["frequency"], columns["t_x_days"], columns["T_days"]
-    p_none = np.exp(LOG_HALF / power)
-    days = models.base.models[0].days_until(p_none, x, t_x, T)
-    if days is None:
-        return None
-    cell = LATEST_ORDER_DAYS / 2.0**HALVINGS
-    is_known = (days < LATEST_ORDER_DAYS) & (p_none > LEAST_NONE)
-    return np.where(is_known, (np.floor(np.where(is_known, days, 0.0) / cell) + 0.5) * cell, np.nan)

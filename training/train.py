@@ -34,7 +34,7 @@ from stagecast.training.fitting import MAX_ROWS, fit_models
 from stagecast.training.judging.evaluate import evaluate, observed_outcomes
 from stagecast.training.judging.evaluation_result import Evaluation
 from stagecast.training.judging.past_value import spend_at, spend_intervals, value_intervals
-from stagecast.training.judging.ranking import Ranking, ranking
+from stagecast.training.judging.ranking import Ranking, nobody_leaves, ranking
 from stagecast.training.judging.readiness.short_horizon import short_horizon_notes
 from stagecast.training.judging.value_evaluation import evaluate_value
 from stagecast.training.learners.customer_base import CustomerBase
@@ -47,9 +47,6 @@ from stagecast.training.value.own_regressors import regressor_notes
 from stagecast.training.value.spans import Purchases
 
 Progress = Callable[[str], object]
-
-# Share of the customer value; where less of it is at risk, a note says that hardly anybody leaves.
-NOBODY_LEAVES = 0.002
 
 
 @dataclass(frozen=True)
@@ -291,8 +288,10 @@ def _notes(
             "Without a customer-base model the value at risk is not known: customers are ranked by "
             "the churn probability times the spend of a year."
         )
-    clv, at_risk = np.nansum(predicted.clv), np.nansum(predicted.value_at_risk)
-    if models.base is not None and at_risk < NOBODY_LEAVES * clv:
+    is_active = kind_of(models.config.churn).states(models, panel.now) == "active"
+    clv = np.nansum(predicted.clv[is_active])
+    at_risk = np.nansum(predicted.value_at_risk[is_active])
+    if models.base is not None and nobody_leaves(at_risk, clv):
         notes.append(
             "As far as this log shows, customers buy rarely rather than leave for good: the value "
             f"at risk is {at_risk / clv:.1%} of the customer value. Rank them by clv, or by the "

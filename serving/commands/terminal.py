@@ -131,10 +131,14 @@ def risk_lines(scores: pa.Table, days: int, currency: str | None = None) -> list
     stake = stake_known(scores)
     titles = {
         Stake.VALUE_AT_RISK: f"the most value at risk in the next {days} days",
+        Stake.RISK_OF_VALUE: (
+            f"the most at stake (the churn probability times the value of the next {days} days)"
+        ),
         Stake.SPEND_OF_YEAR: "the most at stake (the churn probability times the spend of a year)",
         Stake.PROBABILITY: "the highest churn probability",
     }
-    column = {Stake.VALUE_AT_RISK: ["at risk"], Stake.SPEND_OF_YEAR: ["at stake"]}.get(stake, [])
+    at_stake = {Stake.RISK_OF_VALUE: ["at stake"], Stake.SPEND_OF_YEAR: ["at stake"]}
+    column = {Stake.VALUE_AT_RISK: ["at risk"], **at_stake}.get(stake, [])
     rows = [["customer", "stage", "churn", *column, "reasons"]]
     for row in most_at_risk(scores, TOP):
         money = [in_currency(f"{row['at_stake']:,.0f}", currency)] if column else []

@@ -8,6 +8,7 @@ from stagecast.serving.http.access import OPEN_PATHS, ROUTE_SCOPES
 from stagecast.serving.http.openapi import problem_responses
 
 _REFUSALS = {
+    400: "The header Host is malformed, or the request is no HTTP",
     401: "No API key was sent, or one that is not valid",
     403: "The key does not have the scope of this operation",
     421: "The server does not answer for the host that the request names",
@@ -15,6 +16,8 @@ _REFUSALS = {
     "Retry-After says in how many seconds to try again",
     503: "No model is loaded, the store cannot be read, or too many requests are being handled",
 }
+_TOO_LONG = {"description": "The request line and the headers are longer than 64 KB; no body"}
+_UNREADABLE = {"schema": {"type": "string", "description": "from the reader of HTTP itself"}}
 _RETRY = {
     "Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer", "minimum": 1}}
 }
@@ -47,4 +50,9 @@ def declare_access(document: dict[str, Any]) -> dict[str, Any]:
                 if status in (429, 503):
                     response["headers"] = _RETRY
                 operation["responses"].setdefault(str(status), response)
+            responses = operation["responses"]
+            responses.setdefault("431", _TOO_LONG)
+            responses["400"] = responses["400"] | {
+                "content": responses["400"]["content"] | {"text/plain": _UNREADABLE}
+            }
     return document

@@ -19,7 +19,7 @@ from stagecast.training.card import Blend, Card
 from stagecast.training.churn_kinds import kind_of
 from stagecast.training.config import Churn
 from stagecast.training.judging.evaluation_result import Evaluation
-from stagecast.training.judging.ranking import Ranking
+from stagecast.training.judging.ranking import Ranking, nobody_leaves
 from stagecast.training.reference.rfm import RfmScales
 from stagecast.training.train import Training
 
@@ -190,16 +190,23 @@ class Stake(Enum):
     """What the active customers of a run are ranked by."""
 
     VALUE_AT_RISK = "value_at_risk"
+    RISK_OF_VALUE = "risk_of_value"
+    """Churn probability times clv, where the value at risk is next to nothing of the clv."""
     SPEND_OF_YEAR = "spend_of_year"
-    """Churn probability times the spend of a year, where the first is not known, or 0 for all."""
+    """Churn probability times the spend of a year, where the value at risk is not known."""
     PROBABILITY = "probability"
     """Churn probability, where no amount can rank them."""
 
 
 def stake_known(scores: pa.Table) -> Stake:
     """Return what the active customers can be ranked by: of what is above 0 for any of them."""
-    if _is_above_zero(_active(scores, numbers(scores, "value_at_risk"))):
-        return Stake.VALUE_AT_RISK
+    at_risk = _active(scores, numbers(scores, "value_at_risk"))
+    if not np.isnan(at_risk).all():
+        clv = _active(scores, numbers(scores, "clv"))
+        if _is_above_zero(at_risk) and not nobody_leaves(np.nansum(at_risk), np.nansum(clv)):
+            return Stake.VALUE_AT_RISK
+        if _is_above_zero(_risk_of_value(scores)):
+            return Stake.RISK_OF_VALUE
     if _is_above_zero(_spend_of_year(scores)):
         return Stake.SPEND_OF_YEAR
     return Stake.PROBABILITY
@@ -238,11 +245,13 @@ def first_by(scores: pa.Table, at_stake: Array, count: int) -> list[dict[str, An
 def stakes(scores: pa.Table) -> Array:
     """Return what the active customers are ranked by, NaN for others; see :func:`stake_known`.
 
-    Value at risk and the spend of a year are money, the churn probability is not.
+    All but the churn probability are money.
     """
     stake = stake_known(scores)
     if stake is Stake.VALUE_AT_RISK:
         return _active(scores, numbers(scores, "value_at_risk"))
+    if stake is Stake.RISK_OF_VALUE:
+        return _risk_of_value(scores)
     if stake is Stake.SPEND_OF_YEAR:
         return _spend_of_year(scores)
     return _active(scores, numbers(scores, "churn_probability"))
@@ -250,6 +259,10 @@ def stakes(scores: pa.Table) -> Array:
 
 def _active(scores: pa.Table, values: Array) -> Array:
     return np.where(scores["state"].to_numpy(zero_copy_only=False) == "active", values, np.nan)
+
+
+def _risk_of_value(scores: pa.Table) -> Array:
+    return _active(scores, numbers(scores, "churn_probability") * numbers(scores, "clv"))
 
 
 def _spend_of_year(scores: pa.Table) -> Array:

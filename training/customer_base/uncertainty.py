@@ -42,7 +42,8 @@ def covariance_of_logs(
     Returns
     -------
     array
-        NaN where the log-likelihood is not curved downwards, as on a bound of a parameter.
+        NaN where the log-likelihood is not curved downwards beyond rounding, as on a bound of a
+        parameter, or where only a combination of parameters is determined.
 
     Notes
     -----
@@ -72,7 +73,12 @@ def covariance_of_logs(
                 + total(centre - steps[i] - steps[j])
             )
             hessian[i, j] = hessian[j, i] = corners / (4.0 * _STEP**2)
-    if not np.isfinite(hessian).all() or np.linalg.eigvalsh(-hessian)[0] <= 0:
+    if not np.isfinite(hessian).all():
+        return np.full((n, n), np.nan)
+    curvature = np.linalg.eigvalsh(-hessian)
+    # a curvature within the rounding of the differences, or of the matrix, is none
+    rounding = np.finfo(float).eps * max(abs(total(centre)) / _STEP**2, n * curvature[-1])
+    if curvature[0] <= rounding:
         return np.full((n, n), np.nan)
     inverse = np.linalg.inv(-hessian)
     if kind == "hessian":

@@ -21,8 +21,12 @@ from stagecast.training.value.spans import Purchases
 DATES = 4
 # About how many rows of all dates that they may be learned at.
 MAX_ROWS = 100_000
-# Largest power that the ends of an interval over the expectation are raised to.
-MAX_WIDENING = 3.0
+# Largest power that the ends of an interval over the expectation are raised to. Of regular payers
+# the horizon holds one payment, or none, and shows nothing of how long they stay: with a power of 2
+# the ranges of a year covered .81 and .92 of two simulated logs (170 and 120 payers), with 3 .98
+# and .97. Of random buyers it shows more than a longer span will: in five simulated logs of 45 to
+# 60 customers 1.5 covered .95 (.87 to 1.00), and 3 made ranges of up to seven times the value.
+MAX_WIDENING, MAX_WIDENING_OF_RANDOM = 3.0, 1.5
 
 
 def money_at(panel: Panel, models: Models, frame: Frame, days: int | None = None) -> Money:
@@ -103,7 +107,9 @@ def value_intervals(
     if models.value.mean_spend is None or not frames:
         near = models.spend_interval
         share = config.horizon_days / days
-        return None if near is None else replace(near, widening=_widening(share))
+        return (
+            None if near is None else replace(near, widening=_widening(share, _is_regular(panel)))
+        )
     frames = thinned(frames, MAX_ROWS)
     errors = errors_of_bases(frames, panel.bases, purchases, span, config)
     drift = drift_of(errors, 1.0 + (frames[-1].back - frames[0].back) / span, trained)
@@ -122,7 +128,7 @@ def value_intervals(
         outcomes.append(outcome)
     share = min(1.0, span / days)
     intervals = conformal(joined(outlooks), np.concatenate(outcomes), drift)
-    return replace(intervals, widening=_widening(share))
+    return replace(intervals, widening=_widening(share, _is_regular(panel)))
 
 
 def _spread(frames: Sequence[Frame]) -> list[Frame]:
@@ -131,6 +137,16 @@ def _spread(frames: Sequence[Frame]) -> list[Frame]:
     return [frames[k] for k in chosen]
 
 
-def _widening(share: float) -> float:
-    """Return the widening of intervals that were learned over a share of their span."""
-    return float(np.clip(share**-0.5, 1.0, MAX_WIDENING))
+def _is_regular(panel: Panel) -> bool:
+    """Return whether the gaps between purchases are regular, as far as the customer base knows."""
+    return panel.base is not None and any(m.regularity > 1 for m in panel.base.models)
+
+
+def _widening(share: float, is_regular: bool) -> float:
+    """Return the widening of intervals that were learned over a share of their span.
+
+    >>> _widening(0.16, True), _widening(0.16, False), _widening(1.0, True)
+    (2.5, 1.5, 1.0)
+    """
+    most = MAX_WIDENING if is_regular else MAX_WIDENING_OF_RANDOM
+    return float(np.clip(share**-0.5, 1.0, most))

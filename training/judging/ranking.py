@@ -22,6 +22,9 @@ a quarter."""
 SMALL = 0.25
 """Standard deviation of the log odds below which a ranking has to be better than a lottery on the
 later period."""
+NOBODY_LEAVES = 0.002
+"""Share of the clv below which the value at risk ranks nobody: as far as the log shows, customers
+buy rarely, and do not leave for good."""
 BEYOND_CHANCE = 1.96
 """Standard errors from the AUC of a lottery."""
 
@@ -43,6 +46,20 @@ class Ranking:
     told_apart: bool
     spread: float | None
     sentence: str | None
+
+
+def nobody_leaves(value_at_risk: float, clv: float) -> bool:
+    """Return whether the value at risk is so small a part of the clv that it ranks nobody.
+
+    Parameters
+    ----------
+    value_at_risk, clv
+        Sums over the same customers, in money.
+
+    >>> nobody_leaves(1.0, 84_000.0), nobody_leaves(9_000.0, 84_000.0)
+    (True, False)
+    """
+    return value_at_risk < NOBODY_LEAVES * clv
 
 
 def ranking(risk: Array, evaluation: Evaluation | None) -> Ranking:

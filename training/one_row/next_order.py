@@ -1,7 +1,6 @@
-"""The median days to the next order of one buyer, see :mod:`stagecast.training.models`.
+"""The median days to the next order of one buyer, see :mod:`stagecast.training.next_order`.
 
-P(no order within t) of the customer base is raised to the power that makes it equal the pooled
-probability at the horizon; the median is a cell of 2^-24 of five years.
+The median is a cell of 2^-24 of five years.
 """
 
 from __future__ import annotations
@@ -15,10 +14,16 @@ from numpy.typing import NDArray
 from stagecast.features.arrays import Array
 from stagecast.features.one_customer.numbers import clip, exp, expm1, log, log1p
 from stagecast.training.learners.btyd import Model
-from stagecast.training.models import HALVINGS, LATEST_ORDER_DAYS, LEAST_NONE, LOG_HALF
+from stagecast.training.next_order import (
+    CELL_DAYS,
+    HALVINGS,
+    LATEST_ORDER_DAYS,
+    LEAST_NONE,
+    LOG_HALF,
+    log_none_within,
+)
 from stagecast.training.one_row.predictions import BaseOutlook
 
-_CELL = LATEST_ORDER_DAYS / 2.0**HALVINGS
 # Halvings that are looked at in one call of the model.
 _AT_ONCE = 5
 
@@ -52,7 +57,7 @@ def _closed_form(model: Model, horizon_days: float) -> NextOrder:
             p_none_at_horizon, alive = float(p_horizon[0]), float(alive_row[0])
         else:
             p_none_at_horizon, alive = said.first.p_none, said.first.alive
-        power = _power(p_inactive, p_none_at_horizon)
+        power = _log(p_inactive) / _log(p_none_at_horizon)
         p_none = exp(LOG_HALF / power)
         bought = (1.0 - p_none) / alive
         if not bought < 1.0:
@@ -61,7 +66,7 @@ def _closed_form(model: Model, horizon_days: float) -> NextOrder:
         days = (alpha + T) * expm1(-log_silent / (r + x))
         if not (days < LATEST_ORDER_DAYS and p_none > LEAST_NONE):
             return math.nan
-        return (math.floor(days / _CELL) + 0.5) * _CELL
+        return (math.floor(days / CELL_DAYS) + 0.5) * CELL_DAYS
 
     return days_to_order
 
@@ -69,11 +74,13 @@ def _closed_form(model: Model, horizon_days: float) -> NextOrder:
 def _bisected(model: Model, horizon_days: float) -> NextOrder:
     def days_to_order(said: BaseOutlook, p_inactive: float) -> float:
         history = _rows(*said.history)
-        power = _power(p_inactive, float(model.p_none(horizon_days, *history)[0]))
+        log_pooled = _log(p_inactive)
+        log_at_horizon = _log(float(model.p_none(horizon_days, *history)[0]))
 
         def still_none(days: Array) -> NDArray[np.bool_]:
-            p_none = np.clip(model.p_none(days, *history), LEAST_NONE, 1.0)
-            return np.asarray(power * np.log(p_none) > LOG_HALF)
+            log_none = np.log(np.clip(model.p_none(days, *history), LEAST_NONE, 1.0))
+            horizon = horizon_days if model.regularity > 1 else None
+            return log_none_within(days, log_none, log_at_horizon, log_pooled, horizon) > LOG_HALF
 
         return halved(still_none)
 
@@ -98,17 +105,17 @@ def halved(still_none: Callable[[Array], NDArray[np.bool_]]) -> float:
         halvings = min(left, _AT_ONCE)
         left -= halvings
         middles = low + (np.arange(1, 1 << halvings) << left)
-        is_later = still_none(np.asarray(middles * _CELL, dtype=np.float64)).tolist()
+        is_later = still_none(np.asarray(middles * CELL_DAYS, dtype=np.float64)).tolist()
         place = 0
         for step in reversed(range(halvings)):
             if is_later[place + (1 << step) - 1]:
                 place += 1 << step
         low += place << left
-    return (low + 0.5) * _CELL
+    return (low + 0.5) * CELL_DAYS
 
 
-def _power(p_inactive: float, p_none: float) -> float:
-    return log(clip(p_inactive, 1e-9, 1 - 1e-9)) / log(clip(p_none, 1e-9, 1 - 1e-9))
+def _log(p_none: float) -> float:
+    return log(clip(p_none, 1e-9, 1 - 1e-9))
 
 
 def _rows(*values: float) -> list[Array]:

@@ -68,6 +68,10 @@ class ValueModel:
         customer's own rate.
     reactivation
         How often customers who had left buy once they are back; as before, in bundles of before.
+    after_contract
+        Share of the purchases expected of buyers whose contract is over that came at past dates, at
+        most 1; see :mod:`stagecast.training.value.after_contract`. 1 where churn is not
+        cancellation, and in bundles of before.
     """
 
     mean_spend: float | None
@@ -80,6 +84,7 @@ class ValueModel:
     base_share: BaseShare = field(default_factory=BaseShare)
     rest_season: float = 1.0
     reactivation: Reactivation = field(default_factory=Reactivation)
+    after_contract: float = 1.0
 
     @property
     def trees(self) -> dict[str, Boosted]:
@@ -137,6 +142,7 @@ class ValueModel:
             **({} if self.base_share.share == 0 else {"base_share": self.base_share.to_json()}),
             "rest_season": self.rest_season,
             **({} if self.reactivation.is_none else {"reactivation": self.reactivation.to_json()}),
+            **({} if self.after_contract == 1 else {"after_contract": self.after_contract}),
         }
 
     @classmethod
@@ -167,6 +173,7 @@ class ValueModel:
             reactivation=Reactivation.from_json(data["reactivation"])
             if data.get("reactivation")
             else Reactivation(),
+            after_contract=float(data.get("after_contract", 1.0)),
         )
 
 

@@ -13,8 +13,10 @@ may bring back falls about half as fast with silence as the customer base says (
 of the pool have seen such silences), which makes a loss worked out like this three times too high.
 
 P(no purchase) of the customer base is raised to the power with which it equals the pooled
-probability at the horizon, as for the day of the next order. ``closes_in_days`` is the first day
-from which P(purchase in the horizon | silence so far) stays below a limit.
+probability at the horizon, as for the day of the next order; where purchases are regular it is
+taken as it is, since a power that is right for what falls due within the horizon is none for what
+falls due later. ``closes_in_days`` is the first day from which P(purchase in the horizon | silence
+so far) stays below a limit.
 
 Silence tells nothing of open contracts, and nothing is known of the silence of prospects.
 """
@@ -96,7 +98,12 @@ def price_of_waiting(
     history, position = _distinct(columns)
     x, t_x, T = history
     log_none = np.log(_clipped(model.p_none(float(horizon_days), x, t_x, T)))[position]
-    power = np.log(_clipped(p_inactive)) / log_none
+    if model.regularity > 1:
+        # where no order falls due within the horizon, both are close to 1, and their ratio says
+        # nothing of the days on which one does
+        power = np.ones(len(p_inactive))
+    else:
+        power = np.log(_clipped(p_inactive)) / log_none
     at = T + np.array([0.0, WEEK_DAYS])[:, None]  # today, and after a week of silence
     log_silent = np.log(_clipped(model.p_none(WEEK_DAYS, x, t_x, T)))[position]
     alive = model.p_alive(x, t_x, at)

@@ -31,6 +31,7 @@ from stagecast.features.describe.quality.daily import (
     Calendar,
     FarDay,
     count_customer_days,
+    last_recorded_day,
     split_far_days,
 )
 from stagecast.features.describe.quality.findings import OddDay
@@ -193,7 +194,8 @@ def describe(con: duckdb.DuckDBPyConnection, currency: str | None = None) -> Qua
             days=len(calendar),
             events_per_day=calendar.median_events,
             empty_days=calendar.empty_share,
-            gaps=find_gaps(calendar),
+            # beyond it the log has not come yet, but for what is known in advance
+            gaps=find_gaps(calendar.until(last_recorded_day(cursor))),
             odd_days=find_odd_days(
                 calendar, far_days, [] if times.all_midnight else busy_instants(cursor)
             ),

@@ -89,6 +89,11 @@ class Calendar:
             for position in (of_month, of_week)
         )
 
+    def until(self, day: int) -> Calendar:
+        """Return the days up to a day number, included; at least the first day."""
+        days = max(day - self.first + 1, 1)
+        return Calendar(self.first, self.events[:days], self.customers[:days], self.largest[:days])
+
     @property
     def median_events(self) -> float:
         """Median of events per day."""
@@ -123,6 +128,20 @@ def count_customer_days(con: duckdb.DuckDBPyConnection) -> int:
         FROM {events_of(con)} GROUP BY ALL"""
     )
     return int(con.execute("SELECT count(*) FROM customer_days").fetchall()[0][0])
+
+
+def last_recorded_day(con: duckdb.DuckDBPyConnection) -> int:
+    """Return the number of the last day (of the shop) on which an event was recorded.
+
+    An event without ``recorded_at`` was recorded when it happened. Later days hold only what was
+    known in advance, such as ends of contracts that are cancelled already.
+    """
+    row = con.execute(
+        """SELECT max(CAST(coalesce(recorded_at, "timestamp") AS DATE) - DATE '1970-01-01')
+        FROM """
+        + events_of(con)
+    ).fetchall()[0]
+    return int(row[0])
 
 
 def split_far_days(con: duckdb.DuckDBPyConnection) -> tuple[Calendar, list[FarDay]]:

@@ -634,10 +634,8 @@ def test_without_amounts_money_is_left_out_and_the_reason_given(scores):
     assert_no_leftovers(page)
 
 
-@pytest.mark.parametrize("at_risk", [None, "zero"])
-def test_where_no_value_is_at_risk_the_list_says_what_it_is_ranked_by(scores, at_risk):
-    values = None if at_risk is None else np.zeros(len(scores))
-    bare = replaced(scores, value_at_risk=values)
+def test_where_the_value_at_risk_is_not_known_the_list_says_what_it_is_ranked_by(scores):
+    bare = replaced(scores, value_at_risk=None)
     page = read(bare)
     assert "the chance that they order nothing in the next 90 days, times their spend" in page.text
     assert "Risk × spend of a year" in page.text
@@ -645,6 +643,22 @@ def test_where_no_value_is_at_risk_the_list_says_what_it_is_ranked_by(scores, at
     assert "90% range" not in page.text
     tenure = np.maximum(bare["tenure_days"].to_numpy(), 30)
     stake = np.nan_to_num(bare["churn_probability"].to_numpy() * bare["spend"].to_numpy() / tenure)
+    shown = [word for word in page.words if re.fullmatch(r"0\d{4}", word)]
+    assert shown[:3] == [bare["customer_id"][int(row)].as_py() for row in np.argsort(-stake)[:3]]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.0001])
+def test_where_nobody_leaves_the_list_is_ranked_by_risk_times_value(scores, share):
+    clv = scores["clv"].to_numpy()
+    # the value at risk, if any, would rank customers the other way round
+    bare = replaced(scores, value_at_risk=share * (clv.max() - clv))
+    page = read(bare)
+    assert "order nothing in the next 90 days, times the value expected within" in page.text
+    assert "Risk × value" in page.text
+    assert "most value at risk" not in page.text
+    assert "hold 80%" not in page.text
+    assert "90% range" in page.text
+    stake = np.nan_to_num(bare["churn_probability"].to_numpy() * clv)
     shown = [word for word in page.words if re.fullmatch(r"0\d{4}", word)]
     assert shown[:3] == [bare["customer_id"][int(row)].as_py() for row in np.argsort(-stake)[:3]]
 

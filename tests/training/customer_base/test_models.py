@@ -14,6 +14,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
+from stagecast.features.arrays import Array
 from stagecast.features.catalog.standard import standard
 from stagecast.features.errors import DataRefusedError, NotEnoughDataError, UsageError
 from stagecast.training.customer_base import (
@@ -93,6 +94,19 @@ def test_the_covariance_is_the_closed_form_of_exponential_times(kind: Any) -> No
 def test_a_parameter_that_the_data_do_not_determine_has_no_interval() -> None:
     flat = covariance_of_logs(lambda v: np.full(9, 1.0 / v[0]), np.ones(2), np.ones(9))
     assert np.isnan(flat).all()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_parameters_that_only_a_combination_determines_have_no_covariance(seed: int) -> None:
+    # as of equal amounts, or of a rhythm without any variation: the likelihood is flat along a line
+    random = np.random.default_rng(seed)
+    direction, offset = random.uniform(0.2, 3.0, 3), float(random.uniform(1e3, 1e5))
+
+    def log_likelihood(v: Array) -> Array:
+        return np.full(50, -offset - float(direction @ np.log(v)) ** 2)
+
+    assert np.isnan(covariance_of_logs(log_likelihood, np.ones(3), np.ones(50))).all()
+    assert np.isnan(covariance_of_logs(log_likelihood, np.ones(3), np.ones(50), "sandwich")).all()
 
 
 def test_lifetime_value_is_purchases_times_spend_discounted_day_by_day() -> None:

@@ -95,6 +95,19 @@ def test_a_yearly_buyer_who_has_just_bought_has_an_open_window() -> None:
     assert priced(yearly, x, t_x, T).closes_in_days[0] > 200.0
 
 
+@pytest.mark.parametrize("p_none", [0.97, 0.99, 0.9999])
+def test_the_window_of_a_yearly_payer_closes_after_the_payment_is_due(p_none: float) -> None:
+    # of those who pay again in 110, 200 and 300 days, the pool says that they pay nothing now
+    yearly = Model("mbg_nbd", (480.0, 3650.0, 25.0, 75.0), 0.0, 1_000, 48)
+    due = np.array([110.0, 200.0, 300.0])
+    columns = {"frequency": np.full(3, 2.0), "t_x_days": np.full(3, 730.0), "T_days": 1095.0 - due}
+    pooled = np.full(3, p_none)
+    days = price_of_waiting(
+        yearly, columns, pooled, np.ones(3), horizon_days=90, value_days=365
+    ).closes_in_days
+    assert ((days > due + 60) & (days < due + 180)).all()
+
+
 def test_a_moved_pooled_chance_moves_the_day() -> None:
     columns = {"frequency": np.ones(2), "t_x_days": np.full(2, 30.0), "T_days": np.full(2, 60.0)}
     waiting = price_of_waiting(

@@ -205,3 +205,15 @@ def test_any_calendar_is_described_without_a_warning(counts: list[int], lines: i
     calendar = Calendar(0, customers * lines, customers, np.sign(customers) * lines)
     find_gaps(calendar)
     assert len(find_odd_days(calendar, [], [])) <= 10
+
+
+def test_days_that_hold_only_what_is_known_in_advance_are_no_gap() -> None:
+    # contracts that are cancelled already end two to four weeks after the last day of the log
+    ahead = pd.DataFrame({"customer_id": [f"ends{n}" for n in range(60)], "event": "cancel"})
+    ahead["timestamp"] = [day(500 + 15 + n % 10) for n in range(60)]
+    ahead["recorded_at"] = [day(490 + n % 8) for n in range(60)]
+    log = pd.concat([CLEAN.assign(recorded_at=CLEAN["timestamp"]), ahead])
+    assert described(log).gaps == ()
+    # a silence of the log itself is one still, and so is one before events without a record
+    assert len(described(log[~on(log, 200, 202)]).gaps) == 1
+    assert len(described(log.assign(recorded_at=pd.NaT)).gaps) == 1
