@@ -307,7 +307,6 @@ EVALUATION = {
     "member_settings.settings",
     "learners.tree_text",
     "models",
-    "next_order",
     "next_stage.model",
     "one_row.base",
     "one_row.base_of_arrays",
@@ -343,6 +342,7 @@ EVALUATION = {
     "value.model",
     "value.money",
     "value.reactivation",
+    "waiting.next_order",
     "waiting.price",
 }
 """What a running server may load of ``stagecast.training``: evaluation, and nothing that fits."""

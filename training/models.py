@@ -27,13 +27,13 @@ from stagecast.training.inactivity.model import ChurnModel
 from stagecast.training.leads.conversion import LeadConversion
 from stagecast.training.learners.boosted import cores
 from stagecast.training.learners.customer_base import CustomerBase
-from stagecast.training.next_order import LATEST_ORDER_DAYS, median_days_to_order
 from stagecast.training.next_stage.model import NextStageModel, stages_at_end
 from stagecast.training.reference.reference import Reference
 from stagecast.training.value.after_contract import after_contract, is_over
 from stagecast.training.value.intervals import Intervals, Outlook
 from stagecast.training.value.model import ValueModel
 from stagecast.training.value.money import Money, money_of_buyers, money_of_prospects
+from stagecast.training.waiting.next_order import LATEST_ORDER_DAYS, median_days_to_order
 
 # Rows that one core predicts at a time.
 ROWS_AT_ONCE = 65_536

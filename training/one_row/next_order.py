@@ -1,4 +1,4 @@
-"""The median days to the next order of one buyer, see :mod:`stagecast.training.next_order`.
+"""The median days to the next order of one buyer, see :mod:`stagecast.training.waiting.next_order`.
 
 The median is a cell of 2^-24 of five years.
 """
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from stagecast.features.arrays import Array
 from stagecast.features.one_customer.numbers import clip, exp, expm1, log, log1p
 from stagecast.training.learners.btyd import Model
-from stagecast.training.next_order import (
+from stagecast.training.one_row.predictions import BaseOutlook
+from stagecast.training.waiting.next_order import (
     CELL_DAYS,
     HALVINGS,
     LATEST_ORDER_DAYS,
@@ -22,7 +23,6 @@ from stagecast.training.next_order import (
     LOG_HALF,
     log_none_within,
 )
-from stagecast.training.one_row.predictions import BaseOutlook
 
 # Halvings that are looked at in one call of the model.
 _AT_ONCE = 5

@@ -15,10 +15,10 @@ from stagecast.features.attributes import Texts
 from stagecast.features.one_customer.numbers import clip, log
 from stagecast.features.one_customer.stages import StandingOfOne
 from stagecast.training.models import Models
-from stagecast.training.next_order import LATEST_ORDER_DAYS
 from stagecast.training.one_row.predictions import MoneyOfOne, PredictionsOfOne
 from stagecast.training.one_row.trees import Columns
 from stagecast.training.value.money import AfterFirst
+from stagecast.training.waiting.next_order import LATEST_ORDER_DAYS
 
 _AGE = "tenure_days"
 

@@ -7,9 +7,9 @@ import pytest
 
 from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.customer_base import CustomerBase
-from stagecast.training.next_order import median_days_to_order
 from stagecast.training.one_row.next_order import next_order_of_one
 from stagecast.training.one_row.predictions import BaseOutlook
+from stagecast.training.waiting.next_order import median_days_to_order
 from tests.training.made import Trained
 
 
