@@ -2,7 +2,7 @@
 
     past dates with 60 buyers, 10 of either outcome -> customer base + regression on RFM, pooled
     fewer                                           -> the customer base alone
-    either                                          -> brought to the level of the last horizon
+    either  -> brought to the level of the last horizon, or of the same season in past years
 
 Trees and splines need more (:mod:`stagecast.training.inactivity.fitting`).
 """
@@ -20,7 +20,7 @@ from stagecast.training.inactivity.unseen import Unseen
 from stagecast.training.learners import blend
 from stagecast.training.learners.pool import CustomerBaseOdds, Member, Pool, pooled
 from stagecast.training.member_settings import MemberSettings
-from stagecast.training.panel import Frame, Panel
+from stagecast.training.panel import Frame, Panel, seasons_of
 
 FEWEST_CUSTOMERS, FEWEST_OF_EACH = 60, 10
 """Least number of buyers at a past date, and of those who stayed and who left, for a regression."""
@@ -117,10 +117,35 @@ def _fit(dates: Sequence[Frame]) -> dict[str, Member]:
 
 
 def _at_last_level(panel: Panel, model: ChurnModel) -> ChurnModel:
-    """Return the model at the level of the last horizon, as far as its customers tell it."""
+    """Return the model at the level of the last horizon, as far as its customers tell it.
+
+    Where the level of the same season in past years is another one beyond chance, it is followed as
+    far as that.
+    """
     newest = panel.dates[0] if panel.dates else None
     if newest is None or newest.back != model.horizon_days or not len(newest):
         return model
-    margin = Pool(model.members, model.weights).margin(newest.columns)
-    shift = blend.level_shift(margin, newest.inactive)
-    return model.at_level(blend.shrunk_level(shift, newest.inactive))
+    pool = Pool(model.members, model.weights)
+
+    def shift_of(frame: Frame) -> float:
+        return blend.level_shift(pool.margin(frame.columns), frame.inactive)
+
+    level = blend.shrunk_level(shift_of(newest), newest.inactive)
+    seasons = [
+        frame
+        for frame in seasons_of(panel.dates, panel.history_days)
+        if len(frame) and frame.back >= newest.back + model.horizon_days
+    ]
+    if not seasons:
+        return model.at_level(level)
+    shifts = [shift_of(frame) for frame in seasons]
+    information = [blend.information_of(frame.inactive) for frame in seasons]
+    of_season = float(np.average(shifts, weights=information))
+    variance = 1.0 / sum(information) + 1.0 / blend.information_of(newest.inactive)
+    belief = blend.beyond_chance(of_season - shift_of(newest), variance)
+    shrunk = [
+        blend.shrunk_level(shift, frame.inactive)
+        for shift, frame in zip(shifts, seasons, strict=True)
+    ]
+    carried = blend.carried_share(blend.CARRIED, shrunk) * float(np.mean(shrunk))
+    return model.at_level((1.0 - belief) * level + belief * carried)

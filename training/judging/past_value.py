@@ -42,9 +42,11 @@ def money_at(panel: Panel, models: Models, frame: Frame, days: int | None = None
         Value horizon; None for that of the models.
     """
     config = models.config if days is None else replace(models.config, value_horizon_days=days)
+    base = panel.bases.get(frame.back)
     return money_of_buyers(
         models.value,
-        panel.bases.get(frame.back),
+        # the factor of the spend per order corrects the model of spend of the as_of
+        None if base is None else base.with_spend_of(models.base),
         config,
         frame.columns,
         models.churn.probability(frame.columns),

@@ -20,6 +20,8 @@ CARRIED, NOISE = 0.6, 0.15
 # Spread of the shift of a season among logs, in logs or log odds, and the number of years that the
 # prior variance between years weighs as much as.
 SEASON_SPREAD, PRIOR_YEARS = 0.5, 2.0
+# Standard errors within which a difference of levels is chance.
+CHANCE = 2.0
 # Spread, in log odds, by which the level of a customer base differs from that of the last horizon,
 # before there is an outcome.
 LEVEL_SPREAD = 0.7
@@ -216,6 +218,35 @@ def shrunk_level(shift: float, outcomes: NDArray[np.bool_]) -> float:
     >>> round(shrunk_level(1.0, half), 2), round(shrunk_level(1.0, half[:8]), 2)
     (0.96, 0.49)
     """
-    share = (float(outcomes.sum()) + 0.5) / (len(outcomes) + 1.0)
-    information = len(outcomes) * share * (1.0 - share)
+    information = information_of(outcomes)
     return shift * information / (information + 1.0 / LEVEL_SPREAD**2)
+
+
+def information_of(outcomes: NDArray[np.bool_]) -> float:
+    """Return the inverse of the variance of the level of outcomes, in log odds.
+
+    >>> round(information_of(np.arange(200) % 2 == 0), 2)
+    50.0
+    """
+    share = (float(outcomes.sum()) + 0.5) / (len(outcomes) + 1.0)
+    return len(outcomes) * share * (1.0 - share)
+
+
+def beyond_chance(difference: float, variance: float) -> float:
+    """Return how far a difference is believed, 0 to 1: not at all within ``CHANCE`` of its errors.
+
+    Parameters
+    ----------
+    difference
+        In logs or log odds.
+    variance
+        Its sampling variance, above 0.
+
+    Notes
+    -----
+    The non-negative garrote of Breiman (1995), Technometrics 37(4).
+
+    >>> beyond_chance(0.1, 0.01), round(beyond_chance(0.5, 0.01), 6)
+    (0.0, 0.84)
+    """
+    return max(0.0, 1.0 - CHANCE**2 * variance / difference**2) if difference else 0.0

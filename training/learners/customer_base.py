@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,6 +57,10 @@ class CustomerBase:
     def __post_init__(self) -> None:
         if not self.weights and self.models:
             object.__setattr__(self, "weights", (1.0 / len(self.models),) * len(self.models))
+
+    def with_spend_of(self, other: CustomerBase | None) -> CustomerBase:
+        """Return the models of purchases with the model of spend of another date, or none."""
+        return replace(self, spend=None if other is None else other.spend)
 
     def columns(self, features: Mapping[str, Array], horizon_days: int) -> dict[str, Array]:
         """Return the predictions of the models for buyers, shape (n_buyers,) each.

@@ -133,11 +133,12 @@ def _mixed(model: ValueModel, before: ValueModel, teaching: Teaching) -> ValueMo
         return model
     rows = sampled(len(unseen.frame))
     frame = unseen.frame.of(rows)
-    base = teaching.bases.get(frame.back)
+    base, newest = teaching.bases.get(frame.back), teaching.bases.get(0)
+    base = None if base is None else base.with_spend_of(newest)
     customers = Customers.of(before, base, frame.columns, unseen.p_inactive[rows])
     came = frame.orders if model.mean_spend is None else np.maximum(frame.spend, 0.0)
     share = learned_share(customers, came)
-    return with_base_share(model, teaching.bases.get(0), share, columns, p_inactive)
+    return with_base_share(model, newest, share, columns, p_inactive)
 
 
 def _fit_leaving(base: CustomerBase, teaching: Teaching) -> Leaving | None:
@@ -236,12 +237,14 @@ def _fit_spend(
     Also the one that stood before the newest date, see :func:`fit_factor_and_before`.
     """
     mean_spend, p_paid = model.mean_spend or 0.0, model.p_paid
+    # the factor corrects one model of spend, that of the as_of: the levels of dates with a model of
+    # their own each differ by how far each model is off, and not by the prices
+    newest = teaching.bases.get(0)
 
     def rows_of_dates(frames: Sequence[Frame]) -> Rows:
         expected, outcome, orders = [], [], []
         for frame, rows in zip(frames, _those_who_bought(frames), strict=True):
-            base = teaching.bases.get(frame.back)
-            so_far = spend_so_far(frame.columns, base, mean_spend, p_paid)[rows]
+            so_far = spend_so_far(frame.columns, newest, mean_spend, p_paid)[rows]
             per_order = frame.spend[rows] / frame.orders[rows]
             expected.append(so_far)
             outcome.append(np.clip(per_order, so_far / MAX_SURPRISE, so_far * MAX_SURPRISE))

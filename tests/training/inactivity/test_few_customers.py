@@ -31,8 +31,8 @@ RULE = GapRule((10.0,), (0.5,), (2.0,))
 
 
 def panel_of(*dates: Frame) -> Panel:
-    """Return what the fitting reads of a panel: its past dates."""
-    return cast(Panel, SimpleNamespace(dates=dates))
+    """Return what the fitting reads of a panel: its past dates, and how long the log is."""
+    return cast(Panel, SimpleNamespace(dates=dates, history_days=1_200.0))
 
 
 def past_date(
@@ -154,3 +154,28 @@ def test_json_and_back_gives_the_same_bytes(truth: str) -> None:
 def test_the_json_of_a_model_of_many_customers_has_no_key_of_few() -> None:
     model = ChurnModel("rule", HORIZON, {}, 0.0, RULE, {})
     assert not {"few_customers", "share", "recency"} & set(model.to_json())
+
+
+def level_after(newest: float, *seasons: float, customers: int = 400) -> float:
+    """Return the level of a log whose customer base is so far off, now and in past seasons."""
+    dates = [past_date(customers, 1, truth="base", base=newest)]
+    dates += [
+        past_date(customers, 1 + k, truth="base", base=off, back=365 * k)
+        for k, off in enumerate(seasons, start=1)
+    ]
+    return fit_few(panel_of(*dates), RULE, HORIZON, 1)[0].level
+
+
+def test_a_season_that_differs_from_the_last_horizon_beyond_chance_sets_the_level() -> None:
+    # the customer base expects too few purchases in the season, and too many after it
+    assert level_after(-0.8) == pytest.approx(0.8, abs=0.25)
+    assert -0.9 < level_after(-0.8, 0.8, 0.8) < -0.35
+    assert -0.9 < level_after(-0.8, 0.8, 0.8, 0.8) < level_after(-0.8, 0.8) < 0.0
+
+
+def test_a_season_within_chance_of_the_last_horizon_leaves_its_level() -> None:
+    alone = level_after(0.3)
+    assert level_after(0.3, 0.35) == pytest.approx(alone, abs=0.05)
+    assert level_after(0.3, -0.2, customers=70) == pytest.approx(
+        level_after(0.3, customers=70), abs=0.3
+    )
