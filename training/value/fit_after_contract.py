@@ -34,15 +34,15 @@ def learned_share(
     p_inactive
         Columns of buyers -> P(no purchase in the horizon), shape (rows,) each.
     """
-    came = expected = PRIOR
+    observed = expected = PRIOR
     for frame in dates:
         rows = np.flatnonzero(_over_at(spells, frame))
         if not len(rows):
             continue
         frame = frame.of(rows)
-        came += float((~frame.inactive).sum())
+        observed += float((~frame.inactive).sum())
         expected += float((1.0 - p_inactive(frame.columns)).sum())
-    return min(came / expected, 1.0)
+    return min(observed / expected, 1.0)
 
 
 def _over_at(spells: Spells, frame: Frame) -> NDArray[np.bool_]:
