@@ -1,6 +1,6 @@
 """Requests made from the OpenAPI document against a real server: ``python -m bench.generated``.
 
-    stagecast serve, with a model, a run and a plan
+    stagecast serve, with a model and a run
     schemathesis    -> examples, the edges of every parameter, random requests that fit the
                        document or break it, sequences of requests
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from stagecast.features.arrays import Array
 from stagecast.training.config import TrainConfig
-from stagecast.training.learners.blend import SEASON_SPREAD, carried_share
+from stagecast.training.learners.blend import SEASON_SPREAD, beyond_chance, carried_share
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.factor import Factor
 from stagecast.training.learners.fit_factor import Rows, fit_factor, shrunk_level
@@ -30,8 +30,6 @@ from stagecast.training.value.spans import Purchases
 FEWEST_CUSTOMERS: Final = 60
 # Share of the level of one past year, in logs, that is carried over; of several years more.
 CARRIED: Final = 0.75
-# Standard errors from the level of the other dates within which that of the season is chance.
-CHANCE: Final = 2.0
 # About how many rows teach.
 MAX_ROWS: Final = 50_000
 
@@ -171,9 +169,9 @@ def _past(
 def _belief_in_season(of_years: Sequence[_Date], past: Sequence[_Date], horizon_days: int) -> float:
     """Return how far the level of the season of past years is believed, 0 to 1.
 
-    It is believed as far as it differs from that of the other dates by more than chance: not at all
-    within ``CHANCE`` standard errors (the non-negative garrote of Breiman 1995), nor where there is
-    no other date to compare it with.
+    It is believed as far as it differs from that of the other dates beyond chance, see
+    :func:`~stagecast.training.learners.blend.beyond_chance`, and not at all where there is no other
+    date to compare it with.
     """
     others = [
         date
@@ -184,9 +182,7 @@ def _belief_in_season(of_years: Sequence[_Date], past: Sequence[_Date], horizon_
         return 0.0
     logs, variances = zip(*(_level(group) for group in (of_years, others)), strict=True)
     difference, variance = logs[0] - logs[1], sum(variances)
-    if not np.isfinite(difference) or difference == 0.0:
-        return 0.0
-    return float(max(0.0, 1.0 - CHANCE**2 * variance / difference**2))
+    return float(beyond_chance(difference, variance)) if np.isfinite(difference) else 0.0
 
 
 def _level(past: Sequence[_Date]) -> tuple[float, float]:
