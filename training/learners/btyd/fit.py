@@ -320,9 +320,15 @@ def _silenced(category: type[Warning]) -> Iterator[None]:
         yield
 
 
-# Its Nelder-Mead takes minutes on a young log, where leaving cannot be distinguished from waiting;
-# our own optimisation continues from where it stops.
-_OPTIONS: dict[str, dict[str, Any]] = {"pareto_nbd": {"maxiter": 200}}
+# A rough start is enough: a step of our own optimisation costs a tenth of one of lifetimes, whose
+# Nelder-Mead takes minutes on a young log, where leaving cannot be distinguished from waiting. The
+# tolerance is that of its slopes, or of the parameters in the simplex of Nelder-Mead.
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "bg_nbd": {"tol": 0.1},
+    "mbg_nbd": {"tol": 0.1},
+    "pareto_nbd": {"tol": 0.1, "maxiter": 20},
+    "gamma_gamma": {"tol": 0.1},
+}
 
 
 def _lifetimes_optimum(
@@ -336,7 +342,7 @@ def _lifetimes_optimum(
         # It overflows on the way for heavy buyers (RuntimeWarning); our own optimisation decides
         # whether its result is an optimum.
         with _silenced(RuntimeWarning):
-            fitter.fit(x, t_x, T, weights=counts, initial_params=initial, **_OPTIONS.get(name, {}))
+            fitter.fit(x, t_x, T, weights=counts, initial_params=initial, **_OPTIONS[name])
     except (ValueError, ArithmeticError, np.linalg.LinAlgError):
         return None  # its ConvergenceError is a ValueError
     return _usable(fitter)
@@ -347,7 +353,7 @@ def _lifetimes_spend(theta: Array, x: Array, money: Array, counts: Array) -> Arr
     fitter = _fitters()["gamma_gamma"]()
     try:
         with _silenced(RuntimeWarning):  # as above
-            fitter.fit(x, money, weights=counts, initial_params=theta)
+            fitter.fit(x, money, weights=counts, initial_params=theta, **_OPTIONS["gamma_gamma"])
     except (ValueError, ArithmeticError, np.linalg.LinAlgError):
         return None
     return _usable(fitter)
