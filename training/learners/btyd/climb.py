@@ -1,4 +1,4 @@
-"""Minimisation over a handful of parameters, with gradients by finite differences."""
+"""Minimisation over a handful of parameters, by functions that return their slopes, too."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from stagecast.features.arrays import Array
 # remaining gain is then below 1e-4 over 10,000 customers.
 FLAT = 1e-5
 
+Loss = Callable[[Array], tuple[float, Array]]
+"""A function of parameters, shape (n_parameters,): its value, and its slope in each of them."""
+
 
 def newton(
-    loss: Callable[[Array], float],
-    approximate_loss: Callable[[Array], float],
-    start: Array,
-    bounds: list[tuple[float, float]],
+    loss: Loss, approximate_loss: Loss, start: Array, bounds: list[tuple[float, float]]
 ) -> Array:
     """Return the point after a few Newton steps from ``start``.
 
     Parameters
     ----------
     loss
-        Function to minimise; gives the gradients.
+        Function to minimise.
     approximate_loss
         A cheaper function with about the same curvature.
     start
@@ -36,61 +36,55 @@ def newton(
     low, high = np.array(bounds).T
     curvature = np.array(
         [
-            _slope(approximate_loss, start + step) - _slope(approximate_loss, start - step)
+            approximate_loss(start + step)[1] - approximate_loss(start - step)[1]
             for step in 1e-3 * np.eye(len(start))
         ]
     )
     curvature = (curvature + curvature.T) / (2 * 2e-3)
     if not np.isfinite(curvature).all() or np.linalg.eigvalsh(curvature)[0] <= 0:
         return start
-    theta, best_loss = start, loss(start)
+    theta, (best_loss, gradient) = start, loss(start)
     for _ in range(6):
-        gradient = _slope(loss, theta)
         if np.abs(gradient).max() < FLAT:
             break
         candidate = np.clip(
             theta - np.clip(np.linalg.solve(curvature, gradient), -0.5, 0.5), low, high
         )
-        candidate_loss = loss(candidate)
+        candidate_loss, candidate_gradient = loss(candidate)
         if not candidate_loss < best_loss:
             break
-        theta, best_loss = candidate, candidate_loss
+        theta, best_loss, gradient = candidate, candidate_loss, candidate_gradient
     return theta
 
 
-def _slope(loss: Callable[[Array], float], theta: Array) -> Array:
-    steps = 1e-5 * np.eye(len(theta))
-    return np.array([(loss(theta + step) - loss(theta - step)) / 2e-5 for step in steps])
-
-
-def climb(
-    loss: Callable[[Array], float], start: Array, bounds: list[tuple[float, float]]
-) -> Array | None:
+def climb(loss: Loss, start: Array, bounds: list[tuple[float, float]]) -> Array | None:
     """Return the minimum near ``start`` within the bounds; None where the slope stays above 0."""
     low, high = np.array(bounds).T
     theta = np.clip(start, low, high)
 
-    slopes: dict[bytes, Array] = {}
+    evaluated: dict[bytes, tuple[float, Array]] = {}
 
-    def slope(point: Array) -> Array:
+    def value_and_slope(point: Array) -> tuple[float, Array]:
         # asked for twice where an optimisation begins and where it ends
         at = point.tobytes()
-        if at not in slopes:
-            slopes[at] = _slope(loss, point)
-        return slopes[at].copy()
+        if at not in evaluated:
+            evaluated[at] = loss(point)
+        value, slope = evaluated[at]
+        return value, slope.copy()
 
     def flat(point: Array) -> bool:
         # a slope that points out of the bounds does not count
-        return bool(np.abs(np.clip(point - slope(point), low, high) - point).max() < FLAT)
+        slope = value_and_slope(point)[1]
+        return bool(np.abs(np.clip(point - slope, low, high) - point).max() < FLAT)
 
     if flat(theta):
         return np.asarray(theta, dtype=np.float64)
     # L-BFGS-B may stop early on a ridge; a restart discards its wrong estimate of the curvature
     for _ in range(3):
         theta = minimize(
-            loss,
+            value_and_slope,
             theta,
-            jac=slope,
+            jac=True,
             method="L-BFGS-B",
             bounds=bounds,
             options={"ftol": 1e-14, "gtol": 1e-7, "maxiter": 300},
