@@ -9,9 +9,10 @@ from scipy.optimize import minimize
 
 from stagecast.features.arrays import Array
 
-# Largest slope of the mean log-likelihood, per unit of log-parameter, that counts as zero: the
-# remaining gain is then below 1e-4 over 10,000 customers.
+# Largest slope of the mean log-likelihood, per unit of log-parameter, that counts as zero, and the
+# gain that may remain where the curvature is known: 1e-4 over 10,000 customers.
 FLAT = 1e-5
+LEAST_GAIN = 1e-8
 
 Loss = Callable[[Array], tuple[float, Array]]
 """A function of parameters, shape (n_parameters,): its value, and its slope in each of them."""
@@ -58,7 +59,12 @@ def newton(
 
 
 def climb(loss: Loss, start: Array, bounds: list[tuple[float, float]]) -> Array | None:
-    """Return the minimum near ``start`` within the bounds; None where the slope stays above 0."""
+    """Return the minimum near ``start`` within the bounds; None where there is more to gain.
+
+    A minimum is a point at which the slope counts as zero. Where the curvature is large, as of the
+    parameters of regular gaps, the last digit of the loss hides a slope above that; then it is one
+    from which a Newton step would gain next to nothing.
+    """
     low, high = np.array(bounds).T
     theta = np.clip(start, low, high)
 
@@ -91,4 +97,27 @@ def climb(loss: Loss, start: Array, bounds: list[tuple[float, float]]) -> Array 
         ).x
         if flat(theta):
             return np.asarray(theta, dtype=np.float64)
-    return None
+    gain = _gain_left(loss, np.asarray(theta, dtype=np.float64), low, high)
+    return np.asarray(theta, dtype=np.float64) if gain < LEAST_GAIN else None
+
+
+def _gain_left(loss: Loss, point: Array, low: Array, high: Array) -> float:
+    """Return what a Newton step within the bounds would gain; infinite where it is no minimum."""
+    slope = loss(point)[1]
+    free = ((point > low) | (slope < 0)) & ((point < high) | (slope > 0))
+    if not np.isfinite(slope).all():
+        return np.inf
+    if not free.any():
+        return 0.0
+    steps = 1e-4 * np.eye(len(point))[free]
+    curvature = np.array([loss(point + step)[1] - loss(point - step)[1] for step in steps])
+    curvature = curvature[:, free] / 2e-4
+    curvature = (curvature + curvature.T) / 2
+    if not np.isfinite(curvature).all():
+        return np.inf
+    curvatures, directions = np.linalg.eigh(curvature)
+    slopes = directions.T @ slope[free]
+    steep = np.abs(slopes) >= FLAT  # along a ridge the slope is as flat as the curvature
+    if (curvatures[steep] <= 0).any():
+        return np.inf
+    return float((slopes[steep] ** 2 / curvatures[steep]).sum()) / 2
