@@ -21,6 +21,7 @@ from stagecast.serving.store import monitor_tables as monitor_tables
 from stagecast.serving.store import plan_tables as plan_tables
 from stagecast.serving.store import purge_tables as purge_tables
 from stagecast.serving.store import saved_views as saved_views
+from stagecast.serving.store import timelines as timelines
 from stagecast.serving.store import webhook_tables as webhook_tables
 from stagecast.serving.store.lists import building
 from stagecast.serving.store.lists.tables import derived

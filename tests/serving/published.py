@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -146,6 +146,6 @@ def open_store(folder: Path) -> Store:
     return Store.open(f"sqlite:///{folder / 'stagecast.db'}")
 
 
-def publish(store: Store, scored: pa.Table) -> int:
-    """Publish scores made here."""
-    return store.publish(scored, model_path="model", scheme=retail())
+def publish(store: Store, scored: pa.Table, past: Iterable[Sequence[tuple[str, str]]] = ()) -> int:
+    """Publish scores made here, with events of the customers if there are any."""
+    return store.publish(scored, model_path="model", scheme=retail(), past=past)
