@@ -126,7 +126,8 @@ class PlanPreview(Arguments):
     plays: list[str] = Field(default=[], max_length=50)
     churn_bands: list[str] = Field(default=[], max_length=3)
     min_value: float | None = Field(
-        default=None, description="least value at risk and gone together, in money"
+        default=None,
+        description="least value at risk, or, of the lapsed, of what may return, in money",
     )
     budget: float | None = Field(default=None, ge=0, description="in money of the shop")
     contacts: int | None = Field(default=None, ge=1, description="most customers to contact")
