@@ -21,7 +21,7 @@ AS_DATA = (
 COLUMNS = (
     *("customer_id", "state", "stage", "stage_since", "churn_probability", "churn_band"),
     *("p_return", "p_convert", "value_at_risk", "value_gone", "clv", "next_order_date"),
-    *("play", "reasons", "low_data"),
+    *("usual_gap_days", "days_overdue", "play", "reasons", "low_data"),
 )
 """What a row of the list has of a score; the rest is that of the tool that explains a customer."""
 
