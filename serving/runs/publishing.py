@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from stagecast.serving.runs.channels import Standings, channels_if_any
+from stagecast.serving.runs.names import store_names
 from stagecast.serving.runs.timelines import last_events
 from stagecast.serving.settings import Settings
 from stagecast.serving.settled.settle import settle_due
@@ -36,10 +37,10 @@ def publish(
     """Write scores to the store, and make them the current ones.
 
     The last events of each customer, the card of the model and the counts of the data report are
-    stored with them. Then the contacts
-    that the log knows of are stored, and the earlier runs whose horizon is over at the as_of
-    are settled. Where the log has channels, the table of them is stored, too; webhooks
-    tell who moved, where an address is set.
+    stored with them. Then the names of the table of customers and the contacts that the log knows
+    of are stored, and the earlier runs whose horizon is over at the as_of are settled. Where the
+    log has channels, the table of them is stored, too; webhooks tell who moved, where an address is
+    set.
 
     Parameters
     ----------
@@ -71,6 +72,7 @@ def publish(
         store_evidence(store.engine, run_id, {"card": bundle.card, "data": report})
         with store.engine.begin() as connection:
             add_moves(connection, datetime.now(UTC))
+        store_names(store.engine, log, as_of)
         store_contacts(store.engine, log, as_of)
         settle_due(store.engine, log, as_of)
         margin = bundle.models.config.margin

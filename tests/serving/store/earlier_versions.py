@@ -124,6 +124,8 @@ STEPS: dict[int, tuple[str, ...]] = {
         "CREATE TABLE timelines (run_id INTEGER NOT NULL, customer_id {id} NOT NULL, "
         "events TEXT NOT NULL, PRIMARY KEY (run_id, customer_id), "
         "FOREIGN KEY (run_id) REFERENCES runs (id)) {end}",
+        "ALTER TABLE profiles ADD COLUMN name_key {id}",
+        "CREATE INDEX profiles_by_name ON profiles (name_key, customer_id)",
     ),
 }
 """Version -> what it added to the version before."""
