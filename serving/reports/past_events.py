@@ -92,7 +92,7 @@ def story_rows(
         day = day_on(clock, entry["at"])
         if events and (
             entry["kind"] == "last_order"
-            or (entry["kind"] == "contact" and entry["what"] == "log" and day >= min(days))
+            or (entry["kind"] == "contact" and entry["what"] == "log")
             or (entry["kind"] == "first_event" and day in days)
         ):
             continue

@@ -110,8 +110,9 @@ def test_it_is_said_in_the_language_of_the_page(web, store, language, words) -> 
 def test_contacts_of_the_log_stand_there_once_and_those_of_uploads_too(web, store) -> None:
     publish(store)
     with store.engine.begin() as connection:
-        for source, day in (("log", 20), ("upload", 25)):
-            at = datetime(1997, 11, day, 9, tzinfo=UTC)
+        # one that the log told of is older than the events that are stored
+        for source, month, day in (("log", 3, 1), ("log", 11, 20), ("upload", 11, 25)):
+            at = datetime(1997, month, day, 9, tzinfo=UTC)
             values = {"customer_id": NAME, "contacted_at": at, "source": source}
             connection.execute(contacts.insert().values(**values))
     rows = table_rows(web.get(f"/customers/{NAME}").text)
