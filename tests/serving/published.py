@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -176,6 +176,6 @@ def published_store(
     return open_store(folder)
 
 
-def publish(store: Store, scored: pa.Table) -> int:
-    """Publish scores made here."""
-    return store.publish(scored, model_path="model", scheme=retail())
+def publish(store: Store, scored: pa.Table, past: Iterable[Sequence[tuple[str, str]]] = ()) -> int:
+    """Publish scores made here, with events of the customers if there are any."""
+    return store.publish(scored, model_path="model", scheme=retail(), past=past)
