@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Integers
-from stagecast.features.attributes import CHANNEL, MISSING, Texts
+from stagecast.features.attributes import CHANNEL, MISSING, NAME, Texts
 from stagecast.features.clock import microseconds
 from stagecast.features.errors import UsageError, did_you_mean
 from stagecast.features.shop.events import KNOWN, events_of
@@ -137,6 +137,11 @@ def _texts(table: DailyTable, by: str) -> Texts:
         raise UsageError(
             f"--by {by}: there is no such column; choose channel or one of "
             f"{', '.join(kinds) or 'none'}.{did_you_mean(by, [CHANNEL, *kinds])}"
+        )
+    if by.casefold() == NAME:
+        raise UsageError(
+            f"--by {by}: it is the name of a customer, which is kept nowhere but beside their "
+            "scores; choose channel or another column"
         )
     if kinds[by] == "number":
         raise UsageError(

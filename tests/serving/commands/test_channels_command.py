@@ -49,8 +49,11 @@ def shop(tmp_path: Path) -> Path:
     days = "1997-01-01,1997-04-30"
     spend = f"channel,from,to,cost\nmail,{days},800\nsearch,{days},1200\n"
     (tmp_path / "spend.csv").write_text(spend, "utf-8")
-    countries = [f"c{k:04d},{'NL' if k % 2 else 'BE'}\n" for k in range(CUSTOMERS)]
-    (tmp_path / "people.csv").write_text("customer_id,country\n" + "".join(countries), "utf-8")
+    rows = [
+        f"c{k:04d},{'NL' if k % 2 else 'BE'},{'Ada' if k % 3 else 'Kurt'}\n"
+        for k in range(CUSTOMERS)
+    ]
+    (tmp_path / "people.csv").write_text("customer_id,country,Name\n" + "".join(rows), "utf-8")
     return tmp_path
 
 
@@ -122,6 +125,7 @@ def test_customers_are_grouped_by_any_attribute(shop: Path, stagecast: Stagecast
     [
         (["--by", "country"], "name it with --customers"),
         (["--customers", "people.csv", "--by", "contry"], "Did you mean 'country'"),
+        (["--customers", "people.csv", "--by", "Name"], "it is the name of a customer"),
         (["--spend", "none.csv"], "there is no file 'none.csv'"),
         (
             ["--by", "country", "--customers", "people.csv", "--spend", "spend.csv"],
