@@ -30,10 +30,10 @@ WHOM: dict[str, tuple[Terms, dict[str, Any]]] = {
     ),
     "some of them": (
         Terms(
-            Audience(stages=("loyal", "at_risk"), bands=("high",), min_value=20.0),
+            Audience(stages=("loyal", "at_risk"), bands=("high",), min_value=5.0),
             rules=Rules(min_gain=0.5),
         ),
-        {"stage": ["loyal", "at_risk"], "band": "high", "min_value": 20.0, "min_gain": 0.5},
+        {"stage": ["loyal", "at_risk"], "band": "high", "min_value": 5.0, "min_gain": 0.5},
     ),
     "those who are named": (
         Terms(Audience(ids=("c0001", "c0002", *published.HOSTILE_IDS)), standing=True, holdout=0.5),
