@@ -63,13 +63,18 @@ FEWEST_OF_EACH = 100
 """Least number of periods with an order, and without one."""
 TREES = 200
 HAZARD: Mapping[str, Any] = {"num_leaves": 12, "learning_rate": 0.05, "feature_fraction": 0.6}
+# Of the trees of the rolled-out log odds, which have no noise to learn. Twice the trees and rows
+# leave the same gain within .01 % of the log loss (CDNOW) to .06 % (yearly gifts).
+TREES_ROLLED_OUT = 100
 ROLLED_OUT: Mapping[str, Any] = {
     "num_leaves": 16,
-    "learning_rate": 0.1,
+    "learning_rate": 0.15,
     "feature_fraction": 1.0,
+    "bagging_fraction": 1.0,
     "lambda_l2": 1.0,
+    "min_data_in_leaf": 10,
 }
-SAMPLE_NOW, SAMPLE_PAST = 6_000, 12_000
+SAMPLE_NOW, SAMPLE_PAST = 3_000, 6_000
 """About how many customers of today, and rows of the past, the log odds are learned from."""
 
 
@@ -272,10 +277,8 @@ def rolled_out(hazard: Hazard, periods: Periods, as_of_day: float, seed: int) ->
         target,
         np.ones(len(target)),
         "regression",
-        trees=TREES,
+        trees=TREES_ROLLED_OUT,
         seed=seed,
-        min_data_in_leaf=10,
-        bagging_fraction=1.0,
         **ROLLED_OUT,
     )
 
