@@ -21,6 +21,11 @@ CHANNEL = "channel"
 """Name of the category that holds the channel of a customer's first event."""
 
 
+NAME = "name"
+"""Column of the table of customers with their names, which are personal: no model learns from it.
+"""
+
+
 MISSING = ""
 """Category of customers without a value.
 
@@ -41,14 +46,19 @@ def check_known_at_start(kinds: Mapping[str, str], names: Sequence[str]) -> None
     Raises
     ------
     UsageError
-        A column is not in the table, or has the reserved name ``channel``. The message names the
-        column and what to try.
+        A column is not in the table, or has a reserved name, ``channel`` or ``name``. The message
+        names the column and what to try.
     """
     for name in names:
         if name not in kinds:
             raise UsageError(
                 f"customers: known_at_start names '{name}', which is no column of the table; "
                 f"it has {', '.join(kinds) or 'none'}.{did_you_mean(name, kinds)}"
+            )
+        if name.casefold() == NAME:
+            raise UsageError(
+                f"customers: known_at_start names '{name}', which is the name of a customer: no "
+                "model learns from it; leave it out, or give another column another name"
             )
         if name == CHANNEL:
             raise UsageError(

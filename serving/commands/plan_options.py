@@ -123,7 +123,10 @@ def _whom() -> list[Callable[[F], F]]:
         _names("--band", "Only low, medium or high churn; also several."),
         _names("--state", "Only prospect, active or lapsed customers; also several."),
         click.option(
-            "--min-value", type=float, metavar="MONEY", help="Least value at risk and gone."
+            "--min-value",
+            type=float,
+            metavar="MONEY",
+            help="Least value at risk, or, of the lapsed, of what may return.",
         ),
         click.option("--ids", metavar="ID,ID", help="Only these customers."),
         click.option(

@@ -14,6 +14,7 @@ from fastapi.routing import APIRoute
 from stagecast.serving.http.bodies import JOB_CUSTOMERS_MAX, LookupBody, ScoreBody
 from stagecast.serving.http.channel_schemas import channel_schemas
 from stagecast.serving.http.examples import EXAMPLE_SCORE, example_request
+from stagecast.serving.http.past_event_schemas import past_event_schemas
 from stagecast.serving.http.plan_schemas import BODIES, EXAMPLES, plan_schemas
 from stagecast.serving.http.run_schemas import run_schemas
 from stagecast.serving.http.schema_parts import object_schema
@@ -327,6 +328,7 @@ def _response_schemas() -> dict[str, Any]:
                 ),
                 "usual_gap_days": number,
                 "timeline": _array(object_schema(entry, "An instant of the past, or one expected")),
+                **past_event_schemas(),
             },
             (
                 "The last published score, what changed since the score before, all scores so far, "

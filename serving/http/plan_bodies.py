@@ -28,7 +28,10 @@ class AudienceBody(msgspec.Struct, forbid_unknown_fields=True):
     bands: _Names = []
     states: _Names = []
     min_value: Annotated[
-        float | None, msgspec.Meta(description="least value at risk and gone together, in money")
+        float | None,
+        msgspec.Meta(
+            description="least value at risk, or, of the lapsed, of what may return, in money"
+        ),
     ] = None
     customer_ids: Annotated[list[_Id], msgspec.Meta(max_length=IDS_MAX)] | None = None
 

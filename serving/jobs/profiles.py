@@ -14,6 +14,7 @@ from stagecast.features.clock import parse_instant, to_utc
 from stagecast.features.errors import DataRefusedError, UsageError
 from stagecast.serving.jobs.plans import open_store
 from stagecast.serving.quoting import quote
+from stagecast.serving.store.names import name_key
 from stagecast.serving.store.plan_tables import contacts, profiles
 from stagecast.serving.targeting.plan.uploads import ID, check_distinct, flag, read_upload
 
@@ -74,6 +75,7 @@ def _profile(row: dict[str, Any], file: Path, now: datetime) -> dict[str, Any]:
         "customer_id": row[ID],
         **{name: str(row[name]) if row.get(name) not in (None, "") else None for name in _TEXTS},
         **{name: flag(row, name, file) for name in _FLAGS},
+        "name_key": name_key(str(row["name"])) if row.get("name") not in (None, "") else None,
         "email_sha256": email_digest(str(email)) if email else None,
         "attributes": {
             name: str(value)

@@ -21,7 +21,7 @@ AS_DATA = (
 COLUMNS = (
     *("customer_id", "state", "stage", "stage_since", "churn_probability", "churn_band"),
     *("p_return", "p_convert", "value_at_risk", "value_gone", "clv", "next_order_date"),
-    *("play", "reasons", "low_data"),
+    *("usual_gap_days", "days_overdue", "play", "reasons", "low_data"),
 )
 """What a row of the list has of a score; the rest is that of the tool that explains a customer."""
 
@@ -126,7 +126,8 @@ class PlanPreview(Arguments):
     plays: list[str] = Field(default=[], max_length=50)
     churn_bands: list[str] = Field(default=[], max_length=3)
     min_value: float | None = Field(
-        default=None, description="least value at risk and gone together, in money"
+        default=None,
+        description="least value at risk, or, of the lapsed, of what may return, in money",
     )
     budget: float | None = Field(default=None, ge=0, description="in money of the shop")
     contacts: int | None = Field(default=None, ge=1, description="most customers to contact")

@@ -9,10 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
-
-from stagecast.features.clock import parse_instant
 
 WIDTH, HEIGHT = 300, 110
 LABEL_HEIGHT, LABEL_GAP = 10, 5
@@ -138,58 +135,6 @@ def step_bars(steps: Sequence[Mapping[str, Any]]) -> list[StepBar]:
         way = "whole" if step["kind"] == "base" else way
         bars.append(StepBar(round(100 * low, 2), round(100 * (high - low), 2), way))
     return bars
-
-
-STRIP_WIDTH = 1000
-
-
-@dataclass(frozen=True)
-class Strip:
-    """A timeline as a strip 1000 wide.
-
-    Parameters
-    ----------
-    marks
-        ``(x, kind)`` of each entry.
-    silence
-        x of the last order and of today; None: no order, or it is not known.
-    expected
-        x of today and of the next order; None: none is expected on the strip.
-    """
-
-    marks: tuple[tuple[float, str], ...]
-    silence: tuple[float, float] | None
-    expected: tuple[float, float] | None
-
-
-def strip(entries: Sequence[Mapping[str, Any]]) -> Strip | None:
-    """Return the entries of a timeline on a strip; None where they are all of one instant.
-
-    An order that is expected more than a horizon after the end of the horizon is left out, since it
-    would push everything else together.
-    """
-    times = {entry["kind"]: parse_instant(entry["at"]) for entry in entries}
-    first, today, end = parse_instant(entries[0]["at"]), times["today"], times["horizon"]
-    last = end
-    if "next_order" in times and times["next_order"] <= end + (end - today):
-        last = max(end, times["next_order"])
-    span = (last - first).total_seconds()
-    if span <= 0:
-        return None
-
-    def x(instant: datetime) -> float:
-        return round(STRIP_WIDTH * (instant - first).total_seconds() / span, 1)
-
-    marks = tuple(
-        (x(at), str(entry["kind"]))
-        for entry in entries
-        if (at := parse_instant(entry["at"])) <= last
-    )
-    silence = (x(times["last_order"]), x(today)) if "last_order" in times else None
-    expected = None
-    if "next_order" in times and today < times["next_order"] <= last:
-        expected = (x(today), x(times["next_order"]))
-    return Strip(marks, silence, expected)
 
 
 def _value(figure: Mapping[str, Any] | None) -> float | None:

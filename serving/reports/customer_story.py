@@ -93,8 +93,9 @@ def timeline(
 ) -> list[dict[str, Any]]:
     """Return what is stored of a customer's past and expected of the future, the earliest first.
 
-    The store holds scores and contacts, and no events: of the orders it knows the last. An order
-    that is expected later than within a year is none.
+    Of the orders these are the last alone; single events are
+    :func:`stagecast.serving.reports.past_events.past_events`. An order that is expected later than
+    within a year is none.
 
     Parameters
     ----------

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from stagecast.serving.runs.channels import Standings, channels_if_any
+from stagecast.serving.runs.names import store_names
+from stagecast.serving.runs.timelines import last_events
 from stagecast.serving.settings import Settings
 from stagecast.serving.settled.settle import settle_due
 from stagecast.serving.store.channels import store_channels
@@ -34,10 +36,11 @@ def publish(
 ) -> None:
     """Write scores to the store, and make them the current ones.
 
-    The card of the model and the counts of the data report are stored with them. Then the contacts
-    that the log knows of are stored, and the earlier runs whose horizon is over at the as_of
-    are settled. Where the log has channels, the table of them is stored, too; webhooks
-    tell who moved, where an address is set.
+    The last events of each customer, the card of the model and the counts of the data report are
+    stored with them. Then the names of the table of customers and the contacts that the log knows
+    of are stored, and the earlier runs whose horizon is over at the as_of are settled. Where the
+    log has channels, the table of them is stored, too; webhooks tell who moved, where an address is
+    set.
 
     Parameters
     ----------
@@ -63,11 +66,13 @@ def publish(
             scheme=bundle.models.scheme,
             zone=bundle.clock.zone,
             currency=bundle.money.currency,
+            past=last_events(log, as_of),
         )
         report = data_of_report(log.report.to_json())
         store_evidence(store.engine, run_id, {"card": bundle.card, "data": report})
         with store.engine.begin() as connection:
             add_moves(connection, datetime.now(UTC))
+        store_names(store.engine, log, as_of)
         store_contacts(store.engine, log, as_of)
         settle_due(store.engine, log, as_of)
         margin = bundle.models.config.margin

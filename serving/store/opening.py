@@ -21,9 +21,11 @@ from stagecast.serving.store import monitor_tables as monitor_tables
 from stagecast.serving.store import plan_tables as plan_tables
 from stagecast.serving.store import purge_tables as purge_tables
 from stagecast.serving.store import saved_views as saved_views
+from stagecast.serving.store import timelines as timelines
 from stagecast.serving.store import webhook_tables as webhook_tables
 from stagecast.serving.store.lists import building
 from stagecast.serving.store.lists.tables import derived
+from stagecast.serving.store.names import add_keys
 from stagecast.serving.store.space import move_log
 from stagecast.serving.store.tables import VERSION, metadata, store_version
 
@@ -193,6 +195,7 @@ def _create_tables(connection: sa.Connection) -> None:
             connection.execute(CreateTable(table, if_not_exists=True))
         for index in sorted(table.indexes, key=lambda index: str(index.name)):
             connection.execute(CreateIndex(index, if_not_exists=True))
+    add_keys(connection)
     building.create_tables(connection)
     building.drop_with_fewer_orders(connection)
     _insert_version(connection)

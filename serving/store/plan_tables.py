@@ -119,8 +119,11 @@ profiles = sa.Table(
     sa.Column("country", sa.String),
     sa.Column("attributes", sa.JSON, nullable=False),
     sa.Column("updated_at", Instant, nullable=False),
+    # what the name is searched by
+    sa.Column("name_key", ID),
     sqlite_with_rowid=False,
 )
+sa.Index("profiles_by_name", profiles.c.name_key, profiles.c.customer_id)
 
 contacts = sa.Table(
     "contacts",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,12 +29,14 @@ from stagecast.features.shop.customer_ids import (
 from stagecast.serving.quoting import quote
 from stagecast.serving.scoring import score_schema
 from stagecast.serving.store.forecast import add_up, store_forecast
+from stagecast.serving.store.inserting import insert_rows
 from stagecast.serving.store.lists import building
 from stagecast.serving.store.lists.flows import forget_flows_from, keep_flows
 from stagecast.serving.store.protocols import SchemeLike
 from stagecast.serving.store.rows import store_rows
 from stagecast.serving.store.space import RESERVE_BYTES, check_space, give_back, move_log
 from stagecast.serving.store.tables import SCORE_COLUMNS, documents, runs, scores
+from stagecast.serving.store.timelines import drop_earlier, timelines, write_timelines
 
 CHUNK_ROWS = 20_000
 """Rows of one transaction: fewer write the same pages of the indices more often."""
@@ -42,8 +44,6 @@ PORTION_ROWS = 5_000
 """Rows that are Python objects at once."""
 CACHE_KIB = 32_000
 """What SQLite may have in memory while it inserts."""
-_MARKS = {"qmark": "?", "format": "%s", "pyformat": "%s"}
-"""Style of a driver -> how a parameter by place stands in a statement."""
 _RUN_COLUMNS = ("as_of", "horizon_days", "data_cutoff", "model_version")
 
 
@@ -56,6 +56,7 @@ def publish(
     zone: str | None = None,
     currency: str | None = None,
     progress: Callable[[int], object] | None = None,
+    past: Iterable[Sequence[tuple[str, str]]] = (),
 ) -> int:
     """Write a scoring run and make it the current one.
 
@@ -76,6 +77,9 @@ def publish(
         Code of the currency of their amounts; None: not known.
     progress
         Called after each chunk with its number of rows.
+    past
+        Customers and their last events, in portions, as
+        :mod:`stagecast.serving.store.timelines` stores them; those of earlier runs are deleted.
 
     Returns
     -------
@@ -116,6 +120,9 @@ def publish(
                     expected_on_stage = add_up(expected_on_stage, chunk)
                     if progress is not None:
                         progress(chunk.num_rows)
+                for portion in past:
+                    check_space(engine, 0, RESERVE_BYTES)
+                    write_timelines(connection, run_id, portion)
             building.build(engine, run_id)
             _make_current(engine, run_id, expected_on_stage)
         except BaseException:
@@ -132,6 +139,7 @@ def publish(
     # when they are read
     with contextlib.suppress(sa.exc.OperationalError):
         building.drop_outdated(engine)
+        drop_earlier(engine, run_id)
         keep_flows(engine, run_id)
     return run_id
 
@@ -267,7 +275,7 @@ def _delete_unpublished(engine: sa.Engine) -> None:
         # locks the rows, if the database can: the run must not be published between the deletions
         for run_id in connection.scalars(unpublished.with_for_update()).all():
             building.drop_in(connection, run_id)
-        for table in (documents, scores):
+        for table in (timelines, documents, scores):
             connection.execute(table.delete().where(table.c.run_id.in_(unpublished)))
         connection.execute(runs.delete().where(runs.c.id.in_(unpublished)))
 
@@ -281,7 +289,7 @@ def discard_run(engine: sa.Engine, run_id: int) -> None:
     building.drop(engine, run_id)
     with engine.begin() as connection:
         forget_flows_from(connection, run_id)
-    for table in (documents, scores):
+    for table in (timelines, documents, scores):
         portion = sa.select(table.c.customer_id).where(table.c.run_id == run_id).limit(CHUNK_ROWS)
         # MySQL selects from the table that it deletes from only within another query
         names = sa.select(portion.subquery().c.customer_id)
@@ -333,25 +341,13 @@ def _write(
         with connection.begin():
             for start in range(0, chunk.num_rows, PORTION_ROWS):
                 score_rows, document_rows = store_rows(run_id, chunk.slice(start, PORTION_ROWS))
-                _insert(connection, scores, ("run_id", *SCORE_COLUMNS), score_rows)
-                _insert(connection, documents, ("run_id", "customer_id", "score"), document_rows)
+                insert_rows(connection, scores, ("run_id", *SCORE_COLUMNS), score_rows)
+                insert_rows(
+                    connection, documents, ("run_id", "customer_id", "score"), document_rows
+                )
     except sa.exc.IntegrityError as error:
         customer_ids = chunk["customer_id"].to_pylist()
         raise _integrity_error(connection.engine, run_id, customer_ids, error) from None
-
-
-def _insert(
-    connection: sa.Connection, table: sa.Table, names: Sequence[str], rows: list[tuple[Any, ...]]
-) -> None:
-    """Insert rows whose values are as the database has them, past what SQLAlchemy does for each."""
-    mark = _MARKS.get(connection.dialect.paramstyle)
-    if mark is None:
-        connection.execute(table.insert(), [dict(zip(names, row, strict=True)) for row in rows])
-        return
-    marks = ", ".join([mark] * len(names))
-    connection.exec_driver_sql(
-        f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({marks})", rows
-    )
 
 
 def _integrity_error(

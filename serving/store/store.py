@@ -6,7 +6,7 @@ remain as the history of the customers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -177,6 +177,8 @@ class CustomerRecord:
         Zone whose days the last score counts; None: UTC.
     currency
         Code of the currency of its amounts; None: not known.
+    run
+        Number of the run of the last score.
     """
 
     document: str
@@ -184,6 +186,7 @@ class CustomerRecord:
     previous_document: str | None = None
     zone: str | None = None
     currency: str | None = None
+    run: int | None = None
 
     @property
     def clock(self) -> ShopClock:
@@ -231,6 +234,7 @@ class Store:
         zone: str | None = None,
         currency: str | None = None,
         progress: Callable[[int], object] | None = None,
+        past: Iterable[Sequence[tuple[str, str]]] = (),
     ) -> int:
         """Write a scoring run, make it the current one, and return its id.
 
@@ -244,6 +248,7 @@ class Store:
             zone=zone,
             currency=currency,
             progress=progress,
+            past=past,
         )
         run = self.current_run()
         if run is not None:
@@ -454,7 +459,9 @@ class Store:
                     customer_id
                 )
         history = [replace(PastScore(*row[1:-1]), run=row[0]) for row in rows]
-        return CustomerRecord(document, history, previous_document, last.zone, last.currency)
+        return CustomerRecord(
+            document, history, previous_document, last.zone, last.currency, last_run_id
+        )
 
     def lookup(self, run: Run, customer_ids: Sequence[str]) -> dict[str, str]:
         """Return the scores of customers in a run, by customer id, without those who have none."""

@@ -1,8 +1,9 @@
-"""The tables of published scores, in a store of version 7; those of plans are in
+"""The tables of published scores, in a store of version 8; those of plans are in
 :mod:`stagecast.serving.store.plan_tables`, and :mod:`stagecast.serving.store.opening` opens it.
 
     runs --< scores      the columns by which lists are filtered and ordered
          \\-< documents   the whole score as the JSON object of the API, without sentences
+         \\-< timelines   the last events, of the newest run (serving/store/timelines.py)
 
 Pages of the newest runs are read from their lists (:mod:`stagecast.serving.store.lists`), which
 have the indices; of scores there is the primary key alone, in whose order they are inserted.
@@ -20,7 +21,7 @@ import sqlalchemy as sa
 
 from stagecast.features.clock import to_utc
 
-VERSION = 7
+VERSION = 8
 
 
 class Instant(sa.TypeDecorator[datetime]):

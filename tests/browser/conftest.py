@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import threading
 import time
@@ -31,6 +32,13 @@ SWITCHES = (
 LOYAL = 40
 """Customers of the store who have the play of the loyal who may leave."""
 
+EVENTS = """[2, ["1997-12-20", "rating", 1, 4.0], ["1997-12-12", "purchase", 1, 40.0],
+["1997-11-20", "email_sent", 2, null], ["1997-11-05", "refund", 1, 12.0],
+["1997-11-01", "purchase", 1, 80.0], ["1997-10-20", "<b>visit</b>", 1, null]]"""
+MANY = json.dumps([0, *([f"1997-11-{day:02d}", "purchase", 1, 9.0] for day in range(28, 0, -1))])
+PAST = [("c0001", EVENTS), ("c0002", MANY)]
+"""Events of some customers."""
+
 
 def chromium() -> str | None:
     """Return the path of a Chromium on this machine."""
@@ -49,7 +57,7 @@ def rows() -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     opened = published.open_store(tmp_path_factory.mktemp("browser"))
-    published.publish(opened, published.table(rows()))
+    published.publish(opened, published.table(rows()), [PAST])
     yield opened
     opened.close()
 

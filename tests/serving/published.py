@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from stagecast.features.stages.scheme import Scheme
 from stagecast.features.stages.scheme_files import load_scheme
 from stagecast.serving.scoring import score_schema
 from stagecast.serving.store.store import Store
+from tests.shared import once
 
 AS_OF = datetime(1998, 1, 1, tzinfo=UTC)
 STAGES = ("prospect", "new", "repeat", "loyal", "at_risk", "sleeping", "lost", "reactivated")
@@ -135,6 +139,11 @@ def scores(
     customers: int, *, seed: int = 7, as_of: datetime = AS_OF, extra: Sequence[str] = ()
 ) -> pa.Table:
     """Return the scores of ``c0000``, ``c0001``, ... and of ``extra`` ids."""
+    return _scores(customers, seed, as_of, tuple(extra))
+
+
+@cache
+def _scores(customers: int, seed: int, as_of: datetime, extra: tuple[str, ...]) -> pa.Table:
     rng = np.random.default_rng(seed)
     return table(
         [a_score(name, rng, as_of) for name in [*(f"c{i:04d}" for i in range(customers)), *extra]]
@@ -146,6 +155,27 @@ def open_store(folder: Path) -> Store:
     return Store.open(f"sqlite:///{folder / 'stagecast.db'}")
 
 
-def publish(store: Store, scored: pa.Table) -> int:
-    """Publish scores made here."""
-    return store.publish(scored, model_path="model", scheme=retail())
+def published_store(
+    factory: pytest.TempPathFactory,
+    folder: Path,
+    customers: int = 321,
+    extra: Sequence[str] = HOSTILE_IDS,
+) -> Store:
+    """Return a new store in the folder that holds :func:`scores`: a copy of one that is published
+    once for all tests.
+    """
+
+    def make(home: Path) -> Path:
+        store = open_store(home)
+        publish(store, scores(customers, extra=extra))
+        store.close()
+        return home / "stagecast.db"
+
+    source = once(factory, f"published {customers} and {len(extra)}", make)
+    shutil.copyfile(source, folder / "stagecast.db")
+    return open_store(folder)
+
+
+def publish(store: Store, scored: pa.Table, past: Iterable[Sequence[tuple[str, str]]] = ()) -> int:
+    """Publish scores made here, with events of the customers if there are any."""
+    return store.publish(scored, model_path="model", scheme=retail(), past=past)

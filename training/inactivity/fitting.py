@@ -67,6 +67,27 @@ def training_dates(panel: Panel) -> list[Frame]:
     return dates if panel.base is None else with_shared_columns(dates, panel.base)
 
 
+def season_dates(panel: Panel, dates: Sequence[Frame]) -> list[Frame]:
+    """Return the dates of the same season in past years, newest first, of one, two and three years.
+
+    Nobody, or everybody, may have bought within a horizon of them: a season in which nobody buys is
+    one, though no model can be fitted on it.
+
+    Parameters
+    ----------
+    panel
+        All past dates.
+    dates
+        Those with enough rows to fit members on, with the columns of the members.
+    """
+    columns = list(dates[0].columns)
+    return [
+        replace(frame, columns={name: frame.columns[name] for name in columns})
+        for frame in seasons_of(panel.dates, panel.history_days)
+        if len(frame) >= FEWEST_CUSTOMERS and frame.columns.keys() >= set(columns)
+    ]
+
+
 def every_date(panel: Panel) -> list[Frame]:
     """Return all past dates, newest first, reduced to the columns that customers have now."""
     dates = list(panel.dates)
@@ -179,7 +200,7 @@ def fit_churn_and_unseen(
 
     members = members_of(dates)
     pool = Pool(members, weights)
-    seasons = seasons_of(dates, panel.history_days)
+    seasons = season_dates(panel, dates)
 
     def shift_of(pool: Pool, frame: Frame) -> float:
         return blend.level_shift(pool.margin(frame.columns), frame.inactive)

@@ -359,7 +359,11 @@ def fit_customer_base(
 def _with_regularity(
     random: Model, x: Array, t_x: Array, T: Array, gaps: LogGaps, start: Model | None
 ) -> Model:
-    """Return the model with regular gaps where they are beyond chance, else the model itself."""
+    """Return the model with regular gaps where they are beyond chance, else the model itself.
+
+    Where the fit on all customers has no optimum, that on the customers by which the regularity was
+    chosen takes its place: a model of random gaps would expect other orders by factors.
+    """
     from stagecast.training.learners.btyd.fit import FitError
     from stagecast.training.learners.btyd.repeated import fit
     from stagecast.training.learners.btyd.rhythm import choose_regularity
@@ -370,4 +374,4 @@ def _with_regularity(
     try:
         return fit(random.name, x, t_x, T, start=chosen, regularity=chosen.regularity)
     except FitError:
-        return random
+        return chosen

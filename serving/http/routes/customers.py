@@ -32,6 +32,7 @@ from stagecast.serving.http.score_fields import FieldsQuery, fields_of
 from stagecast.serving.http.state import RunNumber, StateDep, StoreDep, run_of
 from stagecast.serving.languages.display import ENGLISH, Display
 from stagecast.serving.reports.customer_story import risk_steps, timeline, usual_gap
+from stagecast.serving.reports.past_events import past_events
 from stagecast.serving.reports.play_words import play_of
 from stagecast.serving.reports.shop_days import day_on
 from stagecast.serving.store.changes import changes
@@ -39,6 +40,7 @@ from stagecast.serving.store.documents import with_sentences
 from stagecast.serving.store.exports import csv_pieces, ndjson_pieces
 from stagecast.serving.store.purging import erasure
 from stagecast.serving.store.store import CustomerRecord, Run, Store
+from stagecast.serving.store.timelines import past_of_customer
 from stagecast.serving.store.workbook import check_rows, write_workbook
 from stagecast.serving.targeting.plan.of_customer import contacts_of_customer, plans_of_customer
 
@@ -332,7 +334,10 @@ def customer_answer(
     titles = titles_of(scheme, display.language) if scheme else {}
     plans = plans_of_customer(store.engine, customer_id)
     contacts = contacts_of_customer(store.engine, customer_id)
-    past = [{"as_of": each.as_of, "stage": each.stage} for each in record.history]
+    scored = [{"as_of": each.as_of, "stage": each.stage} for each in record.history]
+    past = None
+    if record.run is not None:
+        past = past_of_customer(store.engine, record.run, customer_id)
     return {
         "changes": changes(score, previous, titles, record.currency, display),
         "history": record.history,
@@ -340,7 +345,9 @@ def customer_answer(
         "plans": plans,
         "risk_steps": risk_steps(score),
         "usual_gap_days": usual_gap(score),
-        "timeline": timeline(score, past, contacts, plans),
+        "timeline": timeline(score, scored, contacts, plans),
+        "past_events": past_events(past),
+        "past_days_left_out": None if past is None else past.days_left_out,
     }
 
 

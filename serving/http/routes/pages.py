@@ -35,8 +35,11 @@ from stagecast.serving.http.routes.totals import views
 from stagecast.serving.http.state import StateDep, StoreDep
 from stagecast.serving.languages.scheme_words import translation
 from stagecast.serving.quoting import quote
-from stagecast.serving.reports.curves import step_bars, strip
+from stagecast.serving.reports.curves import step_bars
+from stagecast.serving.reports.past_events import story_rows
 from stagecast.serving.reports.rendering import link, render
+from stagecast.serving.reports.timeline_chart import timeline_chart
+from stagecast.serving.store.names import customers_named, names_of
 from stagecast.serving.store.protocols import ScorerLike
 from stagecast.serving.store.queries import SORTS
 from stagecast.serving.store.saved_views import list_views
@@ -105,6 +108,8 @@ def customers_page(
         plays=plays,
         page=page,
         rows=rows,
+        names_of_rows=names_of(store.engine, [row["customer_id"] for row in rows]),
+        named=customers_named(store.engine, run.id, query.q) if query.q else [],
         alike=any(_not_ranked(score) for score in rows),
         titles=titles,
         stages=_stage_cards(store, run, query, display.language),
@@ -150,16 +155,23 @@ def customer_page(request: Request, customer_id: str, store: StoreDep) -> HTMLRe
     if record.previous_document is not None:
         previous = msgspec.json.decode(record.previous_document)
     answer = customer_answer(store, run, customer_id, record, display)
+    story = story_rows(answer["timeline"], answer["past_events"], record.clock)
     return render(
         "customer.html",
         **{**shop_of(run, request), "clock": record.clock, "currency": record.currency},
         **answer,
         score=score,
+        customer_name=names_of(store.engine, [customer_id]).get(customer_id),
         titles=titles,
         scheme=None if run is None else run.scheme_id,
         has_money=run is None or store.has_money(run),
         before=previous,
-        strip=strip(answer["timeline"]),
+        story=story,
+        chart=timeline_chart(
+            story,
+            left_out=bool(answer["past_days_left_out"]),
+            mirrored=display.direction == "rtl",
+        ),
         bars=list(zip(answer["risk_steps"], step_bars(answer["risk_steps"]), strict=True)),
     )
 

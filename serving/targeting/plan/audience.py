@@ -65,8 +65,7 @@ def passes(customers: Candidates, audience: Audience) -> NDArray[np.bool_]:
         if names:
             mask &= np.isin(values.astype(str), names)
     if audience.min_value is not None:
-        at_risk, gone = np.nan_to_num(customers.value_at_risk), np.nan_to_num(customers.value_gone)
-        mask &= at_risk + gone >= audience.min_value
+        mask &= customers.at_risk + customers.may_return >= audience.min_value
     if audience.ids is not None:
         wanted = frozenset(audience.ids)
         mask &= np.fromiter((id_ in wanted for id_ in customers.customer_id), np.bool_, len(mask))

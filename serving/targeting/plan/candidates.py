@@ -76,6 +76,17 @@ class Candidates:
         return np.asarray(self.state == "lapsed", dtype=np.bool_)
 
     @property
+    def at_risk(self) -> Array:
+        """Value at risk of the active, in money, shape (n,); 0 for the others."""
+        return np.where(self.state == "active", np.nan_to_num(self.value_at_risk), 0.0)
+
+    @property
+    def may_return(self) -> Array:
+        """Value gone of the lapsed times the chance to return, in money, shape (n,); else 0."""
+        returning = np.nan_to_num(self.value_gone * (1.0 - self.p_inactive))
+        return np.where(self.lapsed, returning, 0.0)
+
+    @property
     def has_money(self) -> bool:
         """Whether the scores have money: any customer has a value, or there is no customer."""
         columns = (self.value_at_risk, self.value_gone, self.clv, self.expected_spend)

@@ -63,19 +63,9 @@ def point(customers: Candidates, money: Economics, rows: NDArray[np.int64]) -> P
         at_stake=float(stake.sum()),
         stayers=float(money.p_order[rows].sum()),
         paid_to_stayers=float(money.paid_anyway[rows].sum()),
-        value_at_risk=float(_at_risk(customers)[rows].sum()),
-        may_return=float(_may_return(customers)[rows].sum()),
+        value_at_risk=float(customers.at_risk[rows].sum()),
+        may_return=float(customers.may_return[rows].sum()),
     )
-
-
-def _at_risk(customers: Candidates) -> Array:
-    active = customers.state == "active"
-    return np.where(active, np.nan_to_num(customers.value_at_risk), 0.0)
-
-
-def _may_return(customers: Candidates) -> Array:
-    returning = np.nan_to_num(customers.value_gone * (1.0 - customers.p_inactive))
-    return np.where(customers.lapsed, returning, 0.0)
 
 
 @dataclass(frozen=True)
@@ -108,8 +98,8 @@ def gain_curve(customers: Candidates, money: Economics) -> Curve:
         stake,
         money.p_order,
         money.paid_anyway,
-        _at_risk(customers),
-        _may_return(customers),
+        customers.at_risk,
+        customers.may_return,
     )
     sums = [np.r_[0.0, np.cumsum(values[order])] for values in columns]
     points = {int(cut): Point(int(cut), *(float(total[cut]) for total in sums)) for cut in cuts}

@@ -63,8 +63,13 @@ def read_candidates(connection: sa.Connection, run_id: int, audience: Audience) 
         if values:
             conditions.append(column.in_(values))
     if audience.min_value is not None:
-        stake = sa.func.coalesce(c.value_at_risk, 0.0) + sa.func.coalesce(c.value_gone, 0.0)
-        conditions.append(stake >= audience.min_value)
+        # at_risk and may_return of the candidates
+        movable = sa.case(
+            (c.state == "active", sa.func.coalesce(c.value_at_risk, 0.0)),
+            (c.state == "lapsed", sa.func.coalesce(c.value_gone * (1.0 - c.p_inactive), 0.0)),
+            else_=0.0,
+        )
+        conditions.append(movable >= audience.min_value)
     if audience.ids is not None and len(audience.ids) <= IDS_MAX:
         conditions.append(c.customer_id.in_([id_ for id_ in audience.ids if is_storable(id_)]))
     query = sa.select(*(c[name] for name in COLUMNS)).where(*conditions).order_by(c.customer_id)

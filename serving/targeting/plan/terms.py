@@ -30,7 +30,8 @@ class Audience:
     stages, plays, bands, states
         A customer passes whose stage, play, churn band or state is any of them.
     min_value
-        Minimum of value at risk and value gone together, in money.
+        Minimum of what can be moved, in money: the value at risk of the active, and of the lapsed
+        the value gone times the chance to return.
     ids
         Only these customers; None: all.
     """

@@ -8,8 +8,11 @@ distribution say. Outcomes are therefore drawn a few times for the customers of 
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
+from stagecast.features.arrays import Array
 from stagecast.serving.targeting.trial.expected import Expected
 
 DRAWS, MOST_VALUES = 100, 200_000
@@ -43,10 +46,15 @@ class DrawnLists:
         factor[varies] = random.gamma(1 / square[varies], square[varies])
         self.spend = self.per_buyer * factor
 
-    def moments(self, part: float) -> list[tuple[float, float, float]]:
+    @cached_property
+    def alone(self) -> Array:
+        """The :meth:`moments` if nobody is kept, which every effect is compared with."""
+        return self.moments(0.0)
+
+    def moments(self, part: float) -> Array:
         """Return the second, third and fourth moment in each list if this part is kept.
 
-        They are central moments of the outcome around the score.
+        They are central moments of the outcome around the score, shape (3, n_lists).
 
         Parameters
         ----------
@@ -61,8 +69,7 @@ class DrawnLists:
         scale = max(self.expected.variance(part), 0.0) / (variance.mean() or 1.0)
         third = (square * left).mean(axis=1) * scale**1.5
         fourth = (square**2).mean(axis=1) * scale**2
-        rows = np.column_stack([variance * scale, third, fourth]).tolist()
-        return [(v, t, f) for v, t, f in rows]
+        return np.array([variance * scale, third, fourth])
 
 
 def drawn_lists(expected: Expected, size: int) -> DrawnLists:

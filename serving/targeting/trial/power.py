@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from stagecast.features.arrays import Array
 from stagecast.features.errors import UsageError
 from stagecast.serving.targeting.trial.drawn_tails import LARGEST_DRAWN, drawn_lists
@@ -16,6 +18,8 @@ from stagecast.serving.targeting.trial.tails import excluding_zero
 
 POWER = 0.8
 LARGEST_LIST = 1_000_000_000
+PRECISION = 1e-12
+"""Of the smallest part of the leavers that would be shown."""
 FEWEST_FOR_TAILS = 10
 """Customers of the smaller arm from which skewness and the error of the error are allowed for."""
 
@@ -109,14 +113,13 @@ def power_of(
     critical, shift = critical_value(level, smaller - 2), effect / error
     if smaller < FEWEST_FOR_TAILS:
         return NORMAL.cdf(shift - critical) + NORMAL.cdf(-shift - critical)
-    moments = [(v, *expected.tails(k)) for v, k in zip(variances, (part, 0.0), strict=True)]
-    third, variance = moments[1][1], variances[1]
-    if n >= LARGEST_DRAWN or enough_customers(smaller, 2 * third, variance):
-        return _shown(effect, contacted, held_out, critical, moments[0], moments[1])
-    lists = drawn_lists(expected, n)
-    drawn = zip(lists.moments(part), lists.moments(0.0), strict=True)
-    powers = [_shown(effect, contacted, held_out, critical, *both) for both in drawn]
-    return math.fsum(powers) / len(powers)
+    with_contact, alone = (
+        np.array([[v, *expected.tails(k)]]).T for v, k in zip(variances, (part, 0.0), strict=True)
+    )
+    if n < LARGEST_DRAWN and not enough_customers(smaller, 2 * float(alone[1, 0]), variances[1]):
+        lists = drawn_lists(expected, n)
+        with_contact, alone = lists.moments(part), lists.alone
+    return float(_shown(effect, contacted, held_out, critical, with_contact, alone).mean())
 
 
 def _shown(
@@ -124,33 +127,41 @@ def _shown(
     contacted: int,
     held_out: int,
     critical: float,
-    with_contact: tuple[float, float, float],
-    alone: tuple[float, float, float],
-) -> float:
-    """Return the power for outcomes with these second, third and fourth moments in the arms."""
+    with_contact: Array,
+    alone: Array,
+) -> Array:
+    """Return the power in each list, for outcomes with these second, third and fourth moments in
+    the arms, shape (3, n_lists) each.
+    """
     arms = ((*with_contact, contacted, 1), (*alone, held_out, -1))
-    squared = sum(variance / size for variance, _, _, size, _ in arms)
-    if not squared:  # nobody buys in this list
-        return 0.0
-    skewness = sum(sign * third / size**2 for _, third, _, size, sign in arms) / squared**1.5
+    squared = np.sum([variance / size for variance, _, _, size, _ in arms], axis=0)
+    bought = squared > 0
+    squared = np.where(bought, squared, 1.0)
+    skewness = np.sum([sign * third / size**2 for _, third, _, size, sign in arms], axis=0)
     instability, kurtosis = (
-        sum((fourth - normal * variance**2) / size**3 for variance, _, fourth, size, _ in arms)
+        np.sum(
+            [(fourth - normal * variance**2) / size**3 for variance, _, fourth, size, _ in arms],
+            axis=0,
+        )
         / squared**2
         for normal in (1, 3)
     )
     # the read-out decides by the residuals of both arms together
-    variance, third = (
-        (contacted * mine + held_out * other) / (contacted + held_out)
-        for mine, other in zip(with_contact[:2], alone[:2], strict=True)
-    )
-    return excluding_zero(
-        effect / math.sqrt(squared),
-        skewness,
+    variance, third, _ = (contacted * with_contact + held_out * alone) / (contacted + held_out)
+    smaller = min(contacted, held_out)
+    redrawn = [
+        not enough_customers(smaller, t, v)
+        for t, v in zip(third.tolist(), variance.tolist(), strict=True)
+    ]
+    shown = excluding_zero(
+        effect / np.sqrt(squared),
+        skewness / squared**1.5,
         kurtosis,
         instability,
         critical,
-        redrawn=not enough_customers(min(contacted, held_out), third, variance),
+        redrawn=np.array(redrawn),
     )
+    return np.where(bought, shown, 0.0)  # without a buyer, a list shows nothing
 
 
 def detectable(
@@ -302,7 +313,7 @@ def holdout_cost(net_gain: Array, share: float) -> float:
 
 
 def _smallest(holds: Callable[[float], bool], low: float, high: float) -> float:
-    for _ in range(60):
+    while high - low > PRECISION:
         middle = (low + high) / 2
         low, high = (low, middle) if holds(middle) else (middle, high)
     return high

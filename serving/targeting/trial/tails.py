@@ -20,9 +20,13 @@ and Fisher,
 
 from __future__ import annotations
 
-import math
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
 
-from stagecast.serving.targeting.trial.intervals import NORMAL
+from stagecast.features.arrays import Array
+
+_DENSITY_AT_0 = 1 / np.sqrt(2 * np.pi)
 
 LEAST_VARIANCE = 0.25
 """Least variance of d - c e in units of the true one; below it the expansion does not hold."""
@@ -31,20 +35,20 @@ LARGEST_SKEWNESS, LARGEST_INSTABILITY = 0.6, 0.6
 
 
 def excluding_zero(
-    shift: float,
-    skewness: float,
-    kurtosis: float,
-    instability: float,
+    shift: Array | float,
+    skewness: Array | float,
+    kurtosis: Array | float,
+    instability: Array | float,
     critical: float,
     *,
-    redrawn: bool,
-) -> float:
-    """Return the probability that an interval excludes 0.
+    redrawn: NDArray[np.bool_] | bool,
+) -> Array:
+    """Return the probability that an interval excludes 0, for each list.
 
     Parameters
     ----------
     shift
-        True effect over the standard error.
+        True effect over the standard error, shape (n_lists,) as are those below, or a number.
     skewness, kurtosis
         Of the estimate; the kurtosis in excess of the normal one.
     instability
@@ -56,31 +60,29 @@ def excluding_zero(
 
     Source: Hall (1992), The Bootstrap and Edgeworth Expansion, sections 2.5, 2.6 and 3.10.
 
-    >>> round(excluding_zero(2.8016, 0.0, 0.0, 0.0, 1.96, redrawn=False), 3)
+    >>> float(excluding_zero(2.8016, 0.0, 0.0, 0.0, 1.96, redrawn=False).round(3))
     0.8
     """
-    skewness = math.copysign(min(abs(skewness), LARGEST_SKEWNESS), skewness)
-    instability = min(instability, LARGEST_INSTABILITY)
-    moved = wider = 0.0
-    if redrawn:
-        moved = skewness * (2 * critical**2 + 1) / 6
-        wider = max(_second_order(critical, skewness, kurtosis), 0.0)
+    skewness = np.clip(skewness, -LARGEST_SKEWNESS, LARGEST_SKEWNESS)
+    instability = np.minimum(instability, LARGEST_INSTABILITY)
+    moved = np.where(redrawn, skewness * (2 * critical**2 + 1) / 6, 0.0)
+    wider = np.where(redrawn, np.maximum(_second_order(critical, skewness, kurtosis), 0.0), 0.0)
     above = _above(shift, skewness, instability, critical - moved + wider)
     below = _above(-shift, -skewness, instability, critical + moved + wider)
-    return min(above + below, 1.0)
+    return np.asarray(np.minimum(above + below, 1.0))
 
 
-def _second_order(t: float, skewness: float, kurtosis: float) -> float:
+def _second_order(t: float, skewness: Array, kurtosis: Array | float) -> Array:
     """Return by how much skewness and kurtosis widen both sides of redrawn critical values."""
     slope = t * (2 * t**2 + 1) / 9 - t * (2 * t**2 + 1) ** 2 / 72
     slope += t * (t**4 + 2 * t**2 - 3) / 18
     return slope * skewness**2 - t * (t**2 - 3) * kurtosis / 12
 
 
-def _above(shift: float, skewness: float, instability: float, critical: float) -> float:
+def _above(shift: Array | float, skewness: Array, instability: Array, critical: Array) -> Array:
     """Return the probability that the estimate exceeds the critical value times its error."""
     mean = shift - critical * (1 - instability / 8)
     variance = 1 - critical * skewness + critical**2 * instability / 4
-    x = -mean / math.sqrt(max(variance, LEAST_VARIANCE))
-    tail = NORMAL.cdf(-x) + skewness / 6 * (x**2 - 1) * NORMAL.pdf(x)
-    return min(max(tail, 0.0), 1.0)
+    x = -mean / np.sqrt(np.maximum(variance, LEAST_VARIANCE))
+    tail = ndtr(-x) + skewness / 6 * (x**2 - 1) * np.exp(-(x**2) / 2) * _DENSITY_AT_0
+    return np.asarray(np.clip(tail, 0.0, 1.0))

@@ -22,8 +22,11 @@ import pytest
 from stagecast.features.requests import CustomerEvents, Event
 from stagecast.features.stages.scheme_files import load_scheme
 from stagecast.serving.runs.files import OF_A_RUN
+from stagecast.serving.runs.timelines import MOST_DAYS
 from stagecast.serving.scoring import score_schema
 from stagecast.serving.scoring.scorer import load_scorer
+from stagecast.serving.store.store import Store
+from stagecast.serving.store.timelines import past_of_customer
 from tests.serving.calling import Stagecast
 from tests.training.made import simulated_rows
 from tests.waiting import LIMIT_SECONDS, free_port, lives, wait_for
@@ -115,6 +118,26 @@ def test_a_run_says_what_it_read_how_good_it_is_whom_to_look_at_and_where_next(
         assert words in out
     assert "stagecast serve" in out
     assert "models" in err
+
+
+def test_the_store_has_the_last_events_of_everybody_who_is_scored_and_none_of_later(
+    finished: Path, log_file: Path
+) -> None:
+    scores = pq.read_table(finished / "out" / "scores.parquet")
+    store = Store.open(f"sqlite:///{finished / 'stagecast.db'}")
+    log = pd.read_csv(log_file, parse_dates=["at"])
+    assert (log["at"] >= AS_OF).any()  # of which the store must not know
+    before = log[log["at"] < AS_OF].assign(day=lambda rows: rows["at"].dt.date.astype(str))
+    counts = before.groupby(["who", "day", "what"]).size()
+    for customer_id in scores["customer_id"].to_pylist():
+        past = past_of_customer(store.engine, 1, customer_id)
+        assert past is not None
+        days = sorted(set(counts[customer_id].index.get_level_values("day")), reverse=True)
+        assert sorted({each.day for each in past.events}, reverse=True) == days[:MOST_DAYS]
+        assert past.days_left_out == max(len(days) - MOST_DAYS, 0)
+        for each in past.events:
+            assert counts[customer_id, each.day, each.event] == each.count
+    store.close()
 
 
 def test_scoring_twice_gives_the_same_bytes_and_what_the_run_gave(

@@ -17,11 +17,9 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def shop(stagecast, tmp_path):
+def shop(stagecast, tmp_path, tmp_path_factory):
     """Return the command line beside a store with scores."""
-    store = published.open_store(tmp_path)
-    published.publish(store, published.scores(321, extra=published.HOSTILE_IDS))
-    store.close()
+    published.published_store(tmp_path_factory, tmp_path).close()
     return stagecast
 
 

@@ -139,7 +139,12 @@ def shop(tmp_path_factory, new_store) -> Path:  # noqa: F811
             )
         store = Store.open("sqlite:///stagecast.db")
         for _ in range(2):
-            store.publish(done.scores, model_path="out/model", scheme=done.bundle.models.scheme)
+            store.publish(
+                done.scores,
+                model_path="out/model",
+                scheme=done.bundle.models.scheme,
+                past=[[(name, "[0]") for name in done.scores["customer_id"].to_pylist()]],
+            )
         store.close()
     finally:
         os.chdir(here)
@@ -185,7 +190,7 @@ def test_a_customer_goes_from_every_place_and_everything_else_stays(erase, copie
     assert result.told["left"] == 0
     assert top not in result.out
     gone = [line for line in log if line.startswith(top.encode())]
-    wanted = {"shop.csv": len(gone), "scores.parquet": 1, "report.html": 1, "stagecast.db": 4}
+    wanted = {"shop.csv": len(gone), "scores.parquet": 1, "report.html": 1, "stagecast.db": 5}
     assert result.rows() == wanted
     assert sum(item["kind"] == "mlflow" for item in result.told["places"]) == 1
     assert Path("shop.csv").read_bytes() == b"".join(line for line in log if line not in gone)
@@ -381,7 +386,7 @@ def test_whoever_is_asked_may_say_no(erase, copied, monkeypatch):
     before = everything(copied)
     with pytest.raises(click.Abort):
         erase(LATE, yes=False)
-    assert asked == ["Remove 4 rows from 1 place for good?"]
+    assert asked == ["Remove 5 rows from 1 place for good?"]
     assert everything(copied) == before
 
 

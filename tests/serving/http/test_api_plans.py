@@ -18,9 +18,8 @@ BODY = {"name": "autumn", "costs": {"contact": 0.2}, "contacts": 60, "holdout": 
 
 
 @pytest.fixture
-def store(tmp_path):
-    store = published.open_store(tmp_path)
-    published.publish(store, published.scores(321, extra=published.HOSTILE_IDS))
+def store(tmp_path, tmp_path_factory):
+    store = published.published_store(tmp_path_factory, tmp_path)
     yield store
     store.close()
 

@@ -104,6 +104,7 @@ def test_the_numbers_are_those_of_the_api(store, mode):
     for row, whole in zip(ranked["customers"], listed["customers"], strict=True):
         assert row.items() <= whole.items()
         assert {"customer_id", "churn_probability", "value_at_risk", "reasons"} <= row.keys()
+        assert {"usual_gap_days", "days_overdue"} <= row.keys()
     for result, answer in pairs:
         assert result.structured_content == answer
         assert json.loads(result.content[0].text) == answer

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-VERSIONS = (1, 2, 3, 4, 5, 6)
+VERSIONS = (1, 2, 3, 4, 5, 6, 7)
 _RANKED = "(run_id, {column} DESC, customer_id, stage, state, churn_band)"
 _SUMMED = ("churn_probability", "value_at_risk", "value_gone", "win_back", "clv", "spend")
 _LISTED = {
@@ -120,6 +120,13 @@ STEPS: dict[int, tuple[str, ...]] = {
         ),
     ),
     7: ("ALTER TABLE scores ADD COLUMN days_overdue FLOAT",),
+    8: (
+        "CREATE TABLE timelines (run_id INTEGER NOT NULL, customer_id {id} NOT NULL, "
+        "events TEXT NOT NULL, PRIMARY KEY (run_id, customer_id), "
+        "FOREIGN KEY (run_id) REFERENCES runs (id)) {end}",
+        "ALTER TABLE profiles ADD COLUMN name_key {id}",
+        "CREATE INDEX profiles_by_name ON profiles (name_key, customer_id)",
+    ),
 }
 """Version -> what it added to the version before."""
 _WORDS = {

@@ -44,7 +44,8 @@ def store(request, new_database):  # noqa: F811
     """A store of two runs, the first of them settled."""
     opened = Store.open(new_database(request.param))
     published.publish(opened, published.scores(30, extra=published.HOSTILE_IDS))
-    published.publish(opened, published.scores(20, as_of=LATER))
+    past = [(f"c{i:04d}", '[0,["1998-03-30","purchase",1,9.5]]') for i in range(20)]
+    published.publish(opened, published.scores(20, as_of=LATER), [past])
     save_view(opened.engine, "The dear", [("sort", "-clv")])
     with opened.engine.begin() as connection:
         previous = "0" * 64

@@ -207,6 +207,24 @@ def test_a_log_too_young_to_know_its_season_goes_half_the_way_to_the_customer_ba
     assert both.level == pytest.approx(carried + model.drawn)
 
 
+def test_a_season_in_which_nobody_buys_is_known(shop: Trained) -> None:
+    # no model can be fitted on such a date, so it was left out, and the next one had no season:
+    # of those who give each December, a third were expected to give from February to April
+    panel, rule = shop.training.panel, shop.training.models.churn.rule
+    idle = tuple(
+        replace(frame, orders=np.zeros(len(frame))) if frame.back % 365 == 0 else frame
+        for frame in panel.dates
+    )
+    assert [frame.back for frame in seasons_of(idle, panel.history_days)] == [365]
+    model = fitted(replace(panel, dates=idle), rule)
+    assert model.drawn == 0.0
+    # the shift that leaves less than one customer of the season, of which .6 is expected again
+    assert model.level > 2.0
+    now = buyer_columns(panel.now.features, np.flatnonzero(panel.now.buyers), panel.base, 90)
+    usual = fitted(panel, rule).probability(now)
+    assert (1.0 - model.probability(now)).mean() < 0.3 * (1.0 - usual).mean()
+
+
 def test_what_ties_a_row_to_its_date_is_not_for_the_trees(shop: Trained) -> None:
     trees = shop.training.models.churn.trees
     assert trees is not None

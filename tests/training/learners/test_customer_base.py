@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from stagecast.training.learners.btyd import GammaGamma, Model
 from stagecast.training.learners.btyd.fit import FitError
+from stagecast.training.learners.btyd.gaps import LogGaps
 from stagecast.training.learners.customer_base import (
     CustomerBase,
     fit_customer_base,
@@ -152,3 +153,38 @@ def test_numbers_of_a_customer_do_not_depend_on_the_others() -> None:
         np.testing.assert_array_equal(ahead[:, 0], together[:, row])
         for name, values in BASE.columns(alone, 90).items():
             assert values[0] == columns[name][row], name
+
+
+def monthly_payers(seed: int) -> tuple[dict[str, NDArray[np.float64]], LogGaps]:
+    """Return 400 customers who pay every 30.4 days, give or take .6, until one in 20 stops."""
+    customers, days, gap = 400, 700, 30.4
+    rng = np.random.default_rng(seed)
+    joined = rng.integers(0, days - 31, customers)
+    most = ((days - 1 - joined) // gap).astype(int)
+    payments = 1 + np.minimum(rng.geometric(0.05, customers) - 1, most)
+    customer = np.repeat(np.arange(customers), payments)
+    starts = np.cumsum(payments) - payments
+    number = np.arange(len(customer)) - np.repeat(starts, payments)
+    off = rng.normal(0.0, 0.6, len(customer)) * (number > 0)
+    day = np.minimum((joined[customer] + np.round(number * gap + off)).astype(np.int64), days - 1)
+    first, last = day[number == 0], np.maximum.reduceat(day, starts)
+    history = {
+        "frequency": payments - 1.0,
+        "t_x_days": (last - first) * 1.0,
+        "T_days": days - first * 1.0,
+        "monetary": np.full(customers, 20.0),
+    }
+    return history, LogGaps.of(customer, day, customers)
+
+
+@pytest.mark.parametrize("seed", [2, 6, 8])
+def test_payers_on_a_fixed_rhythm_are_regular_whatever_the_fit_of_one_regularity_ends_in(
+    seed: int,
+) -> None:
+    # a fit of k = 48 that missed its tolerance by a hair made their gaps random: due payments came
+    # out at a twentieth of what came
+    history, gaps = monthly_payers(seed)
+    model = fit_customer_base(history, gaps=gaps).models[0]
+    assert model.regularity >= 24
+    due = np.array([3.0]), np.array([91.0]), np.array([120.0])
+    assert model.expected_orders(30.0, *due)[0] > 0.7

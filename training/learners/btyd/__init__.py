@@ -14,13 +14,14 @@
 ``gammagamma``     ``GammaGamma``: spend per purchase
 ``stored``         strict reading of stored parameters
 ``fit``            fitting; needs lifetimes, so only training code imports it
+``slopes``         log-likelihoods with their slopes, for fits
 ``climb``          the optimiser of the likelihood
 ``distinct``       grouping of equal histories
 =================  =================================================================
 
 Times are in days everywhere. A new model is a module of four functions (``log_odds_dead``,
 ``log_likelihood``, ``none_if_active``, ``orders_if_active``), a row in
-``closed_forms.PARAMETERS``, and a fitter's name in ``fit``.
+``closed_forms.PARAMETERS``, its slopes in ``slopes``, and a fitter's name in ``fit``.
 """
 
 from stagecast.training.learners.btyd.closed_forms import PARAMETERS, Model

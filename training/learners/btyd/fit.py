@@ -20,12 +20,13 @@ from numpy.typing import ArrayLike
 
 from stagecast.features.arrays import Array
 from stagecast.features.errors import NotEnoughDataError, UsageError, did_you_mean
-from stagecast.training.learners.btyd.climb import climb, newton
+from stagecast.training.learners.btyd.climb import Loss, climb, newton
 from stagecast.training.learners.btyd.closed_forms import PARAMETERS, Model
 from stagecast.training.learners.btyd.densities import log_likelihood
 from stagecast.training.learners.btyd.distinct import packed
 from stagecast.training.learners.btyd.gammagamma import GammaGamma, log_density
 from stagecast.training.learners.btyd.histories import checked_history
+from stagecast.training.learners.btyd.slopes import log_likelihood_slopes, spend_slopes
 
 MIN_CUSTOMERS: Final = 30
 MIN_REPEATERS: Final = 10
@@ -128,33 +129,36 @@ def fit(
         r, alpha, third, fourth = (float(v) for v in np.exp(theta) * scale)
         return r, alpha, third, fourth
 
-    def mean_loss(theta: Array) -> float:
-        log_likelihoods = log_likelihood(name, params(theta), regularity, x, t_x, T)
-        return -float(counts @ log_likelihoods) / customers
+    def loss_of(rows: slice) -> Loss:
+        history, weight = (x[rows], t_x[rows], T[rows]), counts[rows] / counts[rows].sum()
+
+        def mean_loss(theta: Array) -> tuple[float, Array]:
+            values = params(theta)
+            density, slopes = log_likelihood_slopes(name, values, regularity, *history)
+            return -float(np.sum(weight * density)), -_weighted(slopes, weight) * np.array(values)
+
+        return mean_loss
+
+    mean_loss = loss_of(slice(None))
+
+    def model(theta: Array) -> Model:
+        total = float(counts @ log_likelihood(name, params(theta), regularity, x, t_x, T))
+        return Model(name, params(theta), total, round(customers), regularity)
 
     if start is not None:
         # near an optimum, our own optimisation alone is several times as fast
         theta_start = np.log(np.array(start.params) / scale)
         if len(x) > 2 * SAMPLE_CUSTOMERS:
-
-            def sample_loss(theta: Array) -> float:
-                step = len(x) // SAMPLE_CUSTOMERS
-                log_likelihoods = log_likelihood(
-                    name, params(theta), regularity, x[::step], t_x[::step], T[::step]
-                )
-                return -float(counts[::step] @ log_likelihoods) / float(counts[::step].sum())
-
-            theta_start = newton(mean_loss, sample_loss, theta_start, bounds)
+            sample = slice(None, None, len(x) // SAMPLE_CUSTOMERS)
+            theta_start = newton(mean_loss, loss_of(sample), theta_start, bounds)
         best = climb(mean_loss, theta_start, bounds)
         if best is not None:
-            return Model(
-                name, params(best), -mean_loss(best) * customers, round(customers), regularity
-            )
+            return model(best)
     for theta in _STARTS if regularity == 1 else ():
         optimum = _lifetimes_optimum(name, theta, x, t_x, T, counts)
         best = climb(mean_loss, theta if optimum is None else np.log(optimum / scale), bounds)
         if best is not None:
-            return Model(name, params(best), -mean_loss(best) * customers, round(customers))
+            return model(best)
     raise FitError(
         f"{name} has no optimum on {customers:.0f} customers, {repeaters:.0f} of them "
         "with a repeat purchase: "
@@ -224,9 +228,11 @@ def fit_gamma_gamma(
     mean_spend = float(counts @ (x * monetary)) / float(counts @ x)
     money = monetary / mean_spend
 
-    def mean_loss(theta: Array) -> float:
+    def mean_loss(theta: Array) -> tuple[float, Array]:
         p, q, v = (float(value) for value in np.exp(theta))
-        return -float(counts @ log_density(p, q, v, x, money)) / customers
+        density, slopes = spend_slopes(p, q, v, x, money)
+        slope = -_weighted(slopes, counts) / customers * np.array([p, q, v])
+        return -float(np.sum(counts * density)) / customers, slope
 
     for theta in (np.array([0.1, 0.1, 0.1]), np.array([1.5, 1.0, 0.5]), np.array([0.0, 3.0, 3.0])):
         optimum = _lifetimes_spend(theta, x, money, counts)
@@ -237,12 +243,17 @@ def fit_gamma_gamma(
             best = climb(mean_loss, best, [_SHAPE, (0.0, _SHAPE[1]), _TIME])
         if best is not None:
             p, q, v = (float(value) for value in np.exp(best))
-            total = -mean_loss(best) * customers - float(counts.sum()) * np.log(mean_spend)
+            total = float(counts @ log_density(p, q, v, x, money)) - customers * np.log(mean_spend)
             return GammaGamma(p, q, v * mean_spend, mean_spend, total, round(customers))
     raise FitError(
         f"Gamma-Gamma has no optimum on {customers:.0f} repeaters; use more customers or "
         "a longer history"
     )
+
+
+def _weighted(slopes: Array, weight: Array) -> Array:
+    # a BLAS product of this size starts threads at a cost above their gain
+    return np.asarray(np.einsum("ij,j->i", slopes, weight))
 
 
 def _distinct(
@@ -309,9 +320,15 @@ def _silenced(category: type[Warning]) -> Iterator[None]:
         yield
 
 
-# Its Nelder-Mead takes minutes on a young log, where leaving cannot be distinguished from waiting;
-# our own optimisation continues from where it stops.
-_OPTIONS: dict[str, dict[str, Any]] = {"pareto_nbd": {"maxiter": 200}}
+# A rough start is enough: a step of our own optimisation costs a tenth of one of lifetimes, whose
+# Nelder-Mead takes minutes on a young log, where leaving cannot be distinguished from waiting. The
+# tolerance is that of its slopes, or of the parameters in the simplex of Nelder-Mead.
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "bg_nbd": {"tol": 0.1},
+    "mbg_nbd": {"tol": 0.1},
+    "pareto_nbd": {"tol": 0.1, "maxiter": 20},
+    "gamma_gamma": {"tol": 0.1},
+}
 
 
 def _lifetimes_optimum(
@@ -325,7 +342,7 @@ def _lifetimes_optimum(
         # It overflows on the way for heavy buyers (RuntimeWarning); our own optimisation decides
         # whether its result is an optimum.
         with _silenced(RuntimeWarning):
-            fitter.fit(x, t_x, T, weights=counts, initial_params=initial, **_OPTIONS.get(name, {}))
+            fitter.fit(x, t_x, T, weights=counts, initial_params=initial, **_OPTIONS[name])
     except (ValueError, ArithmeticError, np.linalg.LinAlgError):
         return None  # its ConvergenceError is a ValueError
     return _usable(fitter)
@@ -336,7 +353,7 @@ def _lifetimes_spend(theta: Array, x: Array, money: Array, counts: Array) -> Arr
     fitter = _fitters()["gamma_gamma"]()
     try:
         with _silenced(RuntimeWarning):  # as above
-            fitter.fit(x, money, weights=counts, initial_params=theta)
+            fitter.fit(x, money, weights=counts, initial_params=theta, **_OPTIONS["gamma_gamma"])
     except (ValueError, ArithmeticError, np.linalg.LinAlgError):
         return None
     return _usable(fitter)

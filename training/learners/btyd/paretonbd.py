@@ -20,7 +20,7 @@ from stagecast.features.arrays import Array
 
 Params = tuple[float, float, float, float]
 
-_NODES, _WEIGHTS = (v for v in np.polynomial.legendre.leggauss(32))
+_NODES, WEIGHTS = (v for v in np.polynomial.legendre.leggauss(32))
 _REACH = 36.0
 # Rows per block, whose arrays stay in the cache of the processor; summed with einsum, since a BLAS
 # product of this size starts threads at a cost above their gain.
@@ -104,7 +104,7 @@ def _rates_if_left(params: Params, x: Array, start: Array, T: Array) -> Array:
         - (s + 1.0) * np.log((beta + u) / (beta + start))
         + np.log1p(growth)
     )
-    weight = np.exp(log_density) * _WEIGHTS
+    weight = np.exp(log_density) * WEIGHTS
     rates: Array = np.sum(weight * R / (alpha + u), axis=-1) / np.sum(weight, axis=-1)
     return rates
 
@@ -148,7 +148,7 @@ def rate_if_left_of_one(params: Params, x: float, t_x: float, T: float) -> float
         - (s + 1.0) * np.log((beta + u) / (beta + t_x))
         + np.log1p(growth)
     )
-    weight = np.exp(log_density) * _WEIGHTS
+    weight = np.exp(log_density) * WEIGHTS
     return float(np.add.reduce(weight * R / own) / np.add.reduce(weight))
 
 
@@ -173,6 +173,20 @@ def _leaving_integral(R: Array, s: float, A: Array, B: Array, span: Array) -> Ar
 
 
 def _leaving_rows(s: float, R: Array, A: Array, B: Array, span: Array) -> Array:
+    _, log_integrand, half = leaving_nodes(s, R, A, B, span)
+    integrals: Array = half[:, 0] * np.einsum("ij,j->i", np.exp(log_integrand), WEIGHTS)
+    return integrals
+
+
+def leaving_nodes(
+    s: float, R: Array, A: Array, B: Array, span: Array
+) -> tuple[Array, Array, Array]:
+    """Return the nodes u of the integral over the time of leaving, and the log of its integrand
+    there, shape (rows, nodes) each, and the half length in ``y``, shape (rows, 1).
+
+    The integral is the sum of the integrand times ``WEIGHTS``, times the half length. Arguments are
+    of shape (rows, 1).
+    """
     scale = np.minimum(A, B)
     # where the integrand has fallen by exp(-36): R log(1 + u/A) + s log(1 + u/B) is at least as
     # large as each summand; it may overflow to infinity
@@ -180,5 +194,4 @@ def _leaving_rows(s: float, R: Array, A: Array, B: Array, span: Array) -> Array:
     half = np.log1p(np.minimum(span, reach) / scale) / 2.0
     u = scale * np.expm1(half * (1.0 + _NODES))
     log_integrand = -R * np.log1p(u / A) - s * np.log1p(u / B) + np.log((scale + u) / (B + u))
-    integrals: Array = half[:, 0] * np.einsum("ij,j->i", np.exp(log_integrand), _WEIGHTS)
-    return integrals
+    return u, log_integrand, half

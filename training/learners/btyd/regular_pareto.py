@@ -117,13 +117,37 @@ def _silences(params: Params, k: int, x: Array, t_x: Array, T: Array) -> tuple[A
     and with ``(beta + t_x)^s``, shape (rows, nodes) each.
     """
     r, alpha, s, beta = params
-    R, before, silence = r + k * x, alpha + t_x, T - t_x
-    gap = k * before / (R + 1.0)
-    half = np.log1p(silence / gap)[..., None] / 2.0
-    growth = half * (1.0 + _NODES)
-    w = gap[..., None] * np.expm1(growth)
+    R, before = r + k * x, alpha + t_x
+    w, log_step = silence_nodes(k * before / (R + 1.0), T - t_x)
     start = (beta + t_x)[..., None]
-    with np.errstate(divide="ignore"):
-        log_step = np.log(half * _WEIGHTS * gap[..., None]) + growth
     log_leaving = np.log(s) - np.log(start) - (s + 1.0) * np.log1p(w / start)
     return w, log_step + log_leaving + log_few_phases(R[..., None], k, w, before[..., None])
+
+
+def silence_nodes(gap_days: Array, silence: Array) -> tuple[Array, Array]:
+    """Return the nodes of w and the log of their weights, shape (rows, nodes) each.
+
+    Parameters
+    ----------
+    gap_days
+        Usual gap, shape (rows,).
+    silence
+        Days from the last purchase to T, shape (rows,).
+    """
+    half = np.log1p(silence / gap_days)[..., None] / 2.0
+    growth = half * (1.0 + _NODES)
+    w = gap_days[..., None] * np.expm1(growth)
+    with np.errstate(divide="ignore"):
+        log_step = np.log(half * _WEIGHTS * gap_days[..., None]) + growth
+    return w, log_step
+
+
+def node_slopes(gap_days: Array, silence: Array) -> tuple[Array, Array]:
+    """Return the slopes of :func:`silence_nodes` in the usual gap; 0 where there is no silence."""
+    gap, silence = gap_days[..., None], silence[..., None]
+    half = np.log1p(silence / gap) / 2.0
+    half_slope = -silence / (2.0 * gap * (gap + silence))
+    growth, growth_slope = half * (1.0 + _NODES), half_slope * (1.0 + _NODES)
+    in_w = np.expm1(growth) + gap * np.exp(growth) * growth_slope
+    relative = np.where(half > 0, half_slope / np.where(half > 0, half, 1.0), 0.0)
+    return in_w, relative + 1.0 / gap + growth_slope

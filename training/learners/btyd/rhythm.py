@@ -54,7 +54,7 @@ def choose_regularity(
 
     It is that on :data:`GRID` of the largest likelihood, on every n-th customer; ``random`` itself
     where no regularity is better than random gaps by ``LEAST_GAIN`` and ``LEAST_Z``, or the best
-    is below ``least``.
+    is below ``least``. A regularity whose fit has no optimum is not chosen; the others still are.
 
     Parameters
     ----------
@@ -74,30 +74,41 @@ def choose_regularity(
     near = start if start is not None and start.regularity > 1 else random
 
     @cache
-    def model(i: int) -> Model:
-        return fit("mbg_nbd", *history, start=near, regularity=GRID[i])
+    def model(i: int) -> Model | None:
+        try:
+            return fit("mbg_nbd", *history, start=near, regularity=GRID[i])
+        except FitError:
+            return None
 
     def likelihood(i: int) -> float:
-        return float(model(i).log_likelihood_of(*history, sample.log).sum())
+        fitted = model(i)
+        if fitted is None:
+            return -np.inf
+        return float(fitted.log_likelihood_of(*history, sample.log).sum())
 
     def beyond_chance(i: int) -> bool:
-        gain = model(i).log_likelihood_of(*history, sample.digamma)
+        fitted = model(i)
+        if fitted is None:
+            return False
+        gain = fitted.log_likelihood_of(*history, sample.digamma)
         gain = gain - random.log_likelihood_of(*history)
         return float(gain.sum()) > LEAST_GAIN and vuong_statistic(gain) > LEAST_Z
 
-    try:
-        if not beyond_chance(1):
-            return random
-        best = _highest(likelihood, max(1, _by_moments(history[0], history[1], sample.log)))
-        while best > 1 and not beyond_chance(best):
-            best -= 1
-        return model(best) if GRID[best] >= least else random
-    except FitError:
+    if model(1) is not None and not beyond_chance(1):
         return random
+    best = _highest(likelihood, max(1, _by_moments(history[0], history[1], sample.log)))
+    while best > 1 and not beyond_chance(best):
+        best -= 1
+    chosen = model(best) if GRID[best] >= least else None
+    return random if chosen is None else chosen
 
 
 def _highest(value: Callable[[int], float], start: int) -> int:
-    """Return the position on the grid of the maximum next to ``start``, above 0."""
+    """Return the position on the grid of the maximum next to ``start``, above 0.
+
+    Where ``value`` is minus infinity at ``start``, the nearest position with a value takes its
+    place.
+    """
     values: dict[int, float] = {}
 
     def at(i: int) -> float:
@@ -105,7 +116,8 @@ def _highest(value: Callable[[int], float], start: int) -> int:
             values[i] = value(i) if 1 <= i < len(GRID) else -np.inf
         return values[i]
 
-    best = start
+    nearest = sorted(range(1, len(GRID)), key=lambda i: abs(i - start))
+    best = next((i for i in nearest if at(i) > -np.inf), start)
     for step in (1, -1):
         while at(best + step) > at(best):
             best += step
