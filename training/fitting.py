@@ -17,12 +17,12 @@ from stagecast.training.cancellation.panel import fit_contracts
 from stagecast.training.churn_kinds import kind_of
 from stagecast.training.columns import buyer_columns, rows_of
 from stagecast.training.config import TrainConfig
-from stagecast.training.inactivity.fit_hazard import with_hazard
 from stagecast.training.inactivity.fitting import (
     every_date,
     fit_churn_and_unseen,
     training_dates,
 )
+from stagecast.training.inactivity.hazard.joining import with_hazard
 from stagecast.training.inactivity.members import GapRule
 from stagecast.training.leads.after import after_conversion
 from stagecast.training.leads.fitting import fit_leads, landmarks_of

@@ -16,8 +16,8 @@ import numpy as np
 
 from stagecast.features.arrays import Array
 from stagecast.features.errors import UsageError
-from stagecast.training.inactivity import hazard
-from stagecast.training.inactivity.hazard import HazardOdds
+from stagecast.training.inactivity.hazard.odds import NAME as HAZARD
+from stagecast.training.inactivity.hazard.odds import HazardOdds
 from stagecast.training.learners.boosted import Boosted
 from stagecast.training.learners.customer_base import log_odds
 from stagecast.training.learners.linear import LogisticModel
@@ -110,7 +110,7 @@ class OwnOdds(Member, Protocol):
 
 # Members that replace a pool and are never part of one.
 ALONE = ("share", "recency")
-STORED_ELSEWHERE = ("rule", "btyd", "trees", hazard.NAME)
+STORED_ELSEWHERE = ("rule", "btyd", "trees", HAZARD)
 READERS: dict[str, Callable[[Any], Member]] = {
     "rfm": LogisticModel.from_json,
     "splines": LogisticModel.from_json,
@@ -143,9 +143,9 @@ def members_to_json(members: Mapping[str, Member]) -> dict[str, Any]:
             stored[name] = None
     trees = members.get("trees")
     stored["trees"] = list(trees.columns) if isinstance(trees, Boosted) else None
-    by_periods = members.get(hazard.NAME)
+    by_periods = members.get(HAZARD)
     if isinstance(by_periods, HazardOdds):
-        stored[hazard.NAME] = by_periods.to_json()
+        stored[HAZARD] = by_periods.to_json()
     if own:
         stored["own"] = {name: member.to_json() for name, member in own.items()}
     return stored
@@ -175,7 +175,7 @@ def read_members(
     if trees is not None:
         members["trees"] = Boosted.read(trees, data["trees"])
     if hazard_trees is not None:
-        members[hazard.NAME] = HazardOdds.read(data[hazard.NAME], hazard_trees)
+        members[HAZARD] = HazardOdds.read(data[HAZARD], hazard_trees)
     for name in own:
         from stagecast.training.inactivity.own_members import EstimatorOdds
 

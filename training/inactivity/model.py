@@ -20,8 +20,8 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from stagecast.features.arrays import Array
-from stagecast.training.inactivity import hazard
-from stagecast.training.inactivity.hazard import HazardOdds
+from stagecast.training.inactivity.hazard.odds import NAME as HAZARD
+from stagecast.training.inactivity.hazard.odds import HazardOdds
 from stagecast.training.inactivity.members import (
     GapRule,
     GapRuleOdds,
@@ -112,7 +112,7 @@ class ChurnModel:
     @property
     def hazard(self) -> HazardOdds | None:
         """The hazard of periods; None where it is not a member."""
-        member = self.members.get(hazard.NAME)
+        member = self.members.get(HAZARD)
         return member if isinstance(member, HazardOdds) else None
 
     @property

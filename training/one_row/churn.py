@@ -8,7 +8,7 @@ import numpy as np
 
 from stagecast.features.arrays import Array
 from stagecast.features.one_customer.numbers import clip, expit
-from stagecast.training.inactivity.hazard import HazardOdds
+from stagecast.training.inactivity.hazard.odds import HazardOdds
 from stagecast.training.inactivity.model import ChurnModel
 from stagecast.training.learners.boosted import Boosted
 from stagecast.training.learners.linear import Linear

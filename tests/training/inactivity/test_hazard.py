@@ -19,15 +19,11 @@ from stagecast.features.record import PurchaseDays
 from stagecast.training.bundle import load_bundle
 from stagecast.training.columns import buyer_columns
 from stagecast.training.config import TrainConfig
-from stagecast.training.inactivity.fit_hazard import (
-    COLUMNS,
-    Histories,
-    Periods,
-    fit_hazard,
-    periods_of,
-    with_hazard,
-)
-from stagecast.training.inactivity.hazard import NAME, HazardOdds
+from stagecast.training.inactivity.hazard.fitting import fit_hazard
+from stagecast.training.inactivity.hazard.histories import COLUMNS, Histories
+from stagecast.training.inactivity.hazard.joining import with_hazard
+from stagecast.training.inactivity.hazard.odds import NAME, HazardOdds
+from stagecast.training.inactivity.hazard.periods import Periods, periods_of
 from stagecast.training.inactivity.model import ChurnModel
 from stagecast.training.learners import boosting, metrics
 from stagecast.training.member_settings import Hazard, MemberSettings

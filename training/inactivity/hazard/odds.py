@@ -1,9 +1,9 @@
-"""The hazard member of the pool of P(no purchase): chances of an order, period by period.
+"""The hazard as a member of the pool of P(no purchase): chances of an order, period by period.
 
 The pool learns from customers at past dates, whose horizons are over. The hazard learns from every
 period of about a week of every customer up to the as_of, so that it knows what came in the last
 horizon, too, and how the chance of an order depends on the silence. How it is fitted:
-:mod:`stagecast.training.inactivity.fit_hazard`.
+:mod:`stagecast.training.inactivity.hazard.fitting`.
 
 Its weight is fixed, not learned: on its own its level is that of all periods, which is wrong where
 sales move with the season. At a small share, with the mean probability of the pool unchanged, it
