@@ -19,8 +19,16 @@ from stagecast.training.learners import boosting
 from stagecast.training.learners.boosted import Boosted
 from stagecast.training.learners.pool import MAX_LOG_ODDS
 
-TREES = 200
-HAZARD: Mapping[str, Any] = {"num_leaves": 12, "learning_rate": 0.05, "feature_fraction": 0.6}
+# With 200 trees at rate 0.05, 127 bins and three times the rows, the gain in log loss was within
+# .06 % of this one (online grocer, CDNOW, Online Retail II), and a fit took 2 to 3.4 times as
+# long.
+TREES = 120
+HAZARD: Mapping[str, Any] = {
+    "num_leaves": 12,
+    "learning_rate": 0.08,
+    "feature_fraction": 0.6,
+    "max_bin": 63,
+}
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from stagecast.features.arrays import Array
 from stagecast.training.inactivity.hazard.histories import Histories
 
 PERIOD_DAYS = 7
-MAX_ROWS, MAX_PERIODS = 300_000, 104
+MAX_ROWS, MAX_PERIODS = 100_000, 104
 """About how many rows of customers and periods the hazard learns from, and how many periods."""
 
 
