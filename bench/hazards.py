@@ -7,8 +7,10 @@ P(no purchase) = product over the weeks of (1 - hazard). It is compared out of t
 product: alone; alone at the product's level (the mean probability); and in a mixture of log odds at
 that level. Differences are paired, over customers.
 
-The candidate is no part of the product: docs/method.md says why. CDNOW comes with lifetimes; the
-grocer, the online grocer (BTYDplus) and Online Retail II join in where they are.
+The product has a hazard of fewer columns among its members since; what is measured now is what this
+one, with the last gaps and counts, would add to it. docs/method.md has the figures of before. CDNOW
+comes with lifetimes; the grocer, the online grocer (BTYDplus) and Online Retail II join in where
+they are.
 """
 
 from __future__ import annotations

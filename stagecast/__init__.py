@@ -51,7 +51,7 @@ if TYPE_CHECKING:
         RfmLogistic,
         SnapshotSplit,
     )
-    from stagecast.training.member_settings import Btyd, Regression, Trees, member
+    from stagecast.training.member_settings import Btyd, Hazard, Regression, Trees, member
 
 __all__ = [
     "Backtest",
@@ -62,6 +62,7 @@ __all__ = [
     "EventLog",
     "Feature",
     "GammaGamma",
+    "Hazard",
     "Lifecycle",
     "ModifiedBetaGeo",
     "NextStageClassifier",
@@ -126,6 +127,7 @@ _MODULES = {
     "purchase_summary": "stagecast.training.customer_base",
     "monitor": "stagecast.serving.monitor.watch",
     "Btyd": "stagecast.training.member_settings",
+    "Hazard": "stagecast.training.member_settings",
     "Regression": "stagecast.training.member_settings",
     "Trees": "stagecast.training.member_settings",
     "member": "stagecast.training.member_settings",

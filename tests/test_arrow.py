@@ -267,6 +267,7 @@ EVALUATION = {
     "cancellation.model",
     "card",
     "golden",
+    "inactivity.hazard.odds",
     "inactivity.members",
     "inactivity.model",
     "churn_kinds.cancellation",

@@ -56,7 +56,7 @@ OwnMembersFormat = Literal["refuse", "skops"]
 MANIFEST, MODELS, CARD = "manifest.json", "models.json", "card.json"
 SEAL = "sha256"
 """Key of the manifest: the hash of the rest of it."""
-MODELS_WITH_TREES = ("churn", "next_stage", *(f"value_{name}" for name in FACTORS))
+MODELS_WITH_TREES = ("churn", "churn_hazard", "next_stage", *(f"value_{name}" for name in FACTORS))
 MODELS_KEYS = {
     "config",
     "scheme",
@@ -369,8 +369,10 @@ def _files(models: Models) -> dict[str, bytes]:
 
 def _ensembles(models: Models) -> dict[str, Boosted]:
     """Return the ensembles that are stored in files of their own, by the name of the model."""
+    hazard = models.churn.hazard
     boosted = {
         "churn": models.churn.trees,
+        "churn_hazard": None if hazard is None else hazard.trees,
         "next_stage": models.next_stage.trees,
         **{f"value_{name}": trees for name, trees in models.value.trees.items()},
     }
@@ -421,7 +423,9 @@ def _models(
         scheme=scheme_from_json(data["scheme"]),
         catalog=catalog,
         base=None if base is None else CustomerBase.from_json(base),
-        churn=ChurnModel.from_json(data["churn"], trees["churn"], classifiers),
+        churn=ChurnModel.from_json(
+            data["churn"], trees["churn"], classifiers, trees["churn_hazard"]
+        ),
         cancellation=None
         if data["cancellation"] is None
         else CancellationModel.from_json(data["cancellation"]),
@@ -432,11 +436,7 @@ def _models(
         spend_interval=None if spend is None else Intervals.from_json(spend),
         value_interval=None if value is None else Intervals.from_json(value),
     )
-    used_columns = [
-        boosted.columns
-        for boosted in (models.churn.trees, models.next_stage.trees, *models.value.trees.values())
-        if boosted is not None
-    ]
+    used_columns = [boosted.columns for boosted in _ensembles(models).values()]
     if models.cancellation is not None:
         used_columns.append(models.cancellation.columns)
     if (config.churn == "cancellation") != (models.cancellation is not None):

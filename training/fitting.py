@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from stagecast.features.arrays import Array
+from stagecast.features.arrays import Array, Integers
 from stagecast.features.clock import day_number
 from stagecast.features.record import PurchaseDays
 from stagecast.features.stages.play_choice import learn_bounds
@@ -22,6 +22,7 @@ from stagecast.training.inactivity.fitting import (
     fit_churn_and_unseen,
     training_dates,
 )
+from stagecast.training.inactivity.hazard.joining import with_hazard
 from stagecast.training.inactivity.members import GapRule
 from stagecast.training.leads.after import after_conversion
 from stagecast.training.leads.fitting import fit_leads, landmarks_of
@@ -68,6 +69,10 @@ def fit_models(
     churn, unseen = fit_churn_and_unseen(
         panel, current, rule, config.horizon_days, config.seed, config.calendar, config.members
     )
+    if _are_counted(days, panel):
+        churn = with_hazard(
+            churn, days, panel.catalog, panel.as_of, current, config.seed, config.members.hazard
+        )
     spend_so_far = panel.now.features["spend_mean"][panel.now.buyers]
     mean_so_far = float(spend_so_far.mean()) if has_amounts and len(spend_so_far) else 0.0
     first_orders, first_spend = _first_horizons(panel, mean_so_far)
@@ -159,12 +164,23 @@ def _gaps_of_buyers(days: PurchaseDays, panel: Panel) -> LogGaps | None:
 
     None where the purchase days are not those that its features count.
     """
-    buyers = panel.now.customer[panel.now.buyers]
-    customers = 1 + int(max(buyers.max(initial=-1), days.customer.max(initial=-1)))
-    counts = np.bincount(days.customer, minlength=customers)
-    if not np.array_equal(counts[buyers], panel.now.features["orders"][panel.now.buyers]):
+    if not _are_counted(days, panel):
         return None
+    buyers, customers = _buyers_of(days, panel)
     return LogGaps.of(days.customer, days.day, customers).of_rows(buyers)
+
+
+def _are_counted(days: PurchaseDays, panel: Panel) -> bool:
+    """Return whether the purchase days are those that the features of the snapshot count."""
+    buyers, customers = _buyers_of(days, panel)
+    counts = np.bincount(days.customer, minlength=customers)
+    return np.array_equal(counts[buyers], panel.now.features["orders"][panel.now.buyers])
+
+
+def _buyers_of(days: PurchaseDays, panel: Panel) -> tuple[Integers, int]:
+    """Return the numbers of the buyers of the snapshot, and how many numbers there are."""
+    buyers = panel.now.customer[panel.now.buyers]
+    return buyers, 1 + int(max(buyers.max(initial=-1), days.customer.max(initial=-1)))
 
 
 def _gap_rule(days: PurchaseDays, panel: Panel) -> GapRule:

@@ -36,6 +36,7 @@ from tests.training.made import Trained
 FILES = (
     CARD,
     "churn.lightgbm.txt",
+    "churn_hazard.lightgbm.txt",
     MANIFEST,
     MODELS,
     "next_stage.lightgbm.txt",

@@ -2,7 +2,8 @@
 
 A member gives log odds of no purchase (:class:`stagecast.training.learners.pool.Member`). A new one
 needs a line in :data:`READERS` here and one in
-:data:`stagecast.training.inactivity.fit_members.MEMBERS`.
+:data:`stagecast.training.inactivity.fit_members.MEMBERS`. Those of :data:`STORED_ELSEWHERE` have
+files or places of their own in a bundle.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import numpy as np
 
 from stagecast.features.arrays import Array
 from stagecast.features.errors import UsageError
+from stagecast.training.inactivity.hazard.odds import NAME as HAZARD
+from stagecast.training.inactivity.hazard.odds import HazardOdds
 from stagecast.training.learners.boosted import Boosted
 from stagecast.training.learners.customer_base import log_odds
 from stagecast.training.learners.linear import LogisticModel
@@ -107,7 +110,7 @@ class OwnOdds(Member, Protocol):
 
 # Members that replace a pool and are never part of one.
 ALONE = ("share", "recency")
-STORED_ELSEWHERE = ("rule", "btyd", "trees")
+STORED_ELSEWHERE = ("rule", "btyd", "trees", HAZARD)
 READERS: dict[str, Callable[[Any], Member]] = {
     "rfm": LogisticModel.from_json,
     "splines": LogisticModel.from_json,
@@ -120,8 +123,8 @@ READERS: dict[str, Callable[[Any], Member]] = {
 def members_to_json(members: Mapping[str, Member]) -> dict[str, Any]:
     """Return the members as JSON values by name, None for those of a pool without a weight.
 
-    For trees these are their columns: LightGBM's text is a file of its own. The customer-base
-    models and the rule are stored elsewhere in the bundle.
+    For trees and the hazard these are their columns, and its shift: LightGBM's texts are files of
+    their own. The customer-base models and the rule are stored elsewhere in the bundle.
 
     Raises
     ------
@@ -140,6 +143,9 @@ def members_to_json(members: Mapping[str, Member]) -> dict[str, Any]:
             stored[name] = None
     trees = members.get("trees")
     stored["trees"] = list(trees.columns) if isinstance(trees, Boosted) else None
+    by_periods = members.get(HAZARD)
+    if isinstance(by_periods, HazardOdds):
+        stored[HAZARD] = by_periods.to_json()
     if own:
         stored["own"] = {name: member.to_json() for name, member in own.items()}
     return stored
@@ -151,8 +157,9 @@ def read_members(
     trees: str | None,
     rule: GapRuleOdds,
     own: Mapping[str, Any],
+    hazard_trees: str | None = None,
 ) -> dict[str, Member]:
-    """Read what :func:`members_to_json` returns, with the text of the trees.
+    """Read what :func:`members_to_json` returns, with the texts of the trees and of the hazard.
 
     ``own`` holds the classifiers of the user by name.
 
@@ -167,6 +174,8 @@ def read_members(
             members[name] = read(data[name])
     if trees is not None:
         members["trees"] = Boosted.read(trees, data["trees"])
+    if hazard_trees is not None:
+        members[HAZARD] = HazardOdds.read(data[HAZARD], hazard_trees)
     for name in own:
         from stagecast.training.inactivity.own_members import EstimatorOdds
 

@@ -3,10 +3,11 @@
 The members are the customer-base models (MBG/NBD and Pareto/NBD), a logistic regression on log RFM,
 one with splines that also uses the customer-base models, and LightGBM. They are pooled in log odds
 with weights learned on rows that they were not fitted on (of a later window or of other customers),
-then shifted to the level of the season. With few customers the pool has two members, the
-customer-base models and the regression on RFM; with too few for a regression, the customer-base
-models are used alone; where these cannot be fitted, a rule on the gaps between purchases. A simple
-method that was better than the pool beyond chance replaces it. See
+then shifted to the level of the season. A hazard of periods joins them at a fixed weight, without
+moving the mean probability (:mod:`stagecast.training.inactivity.hazard`). With few customers the
+pool has two members, the customer-base models and the regression on RFM; with too few for a
+regression, the customer-base models are used alone; where these cannot be fitted, a rule on the
+gaps between purchases. A simple method that was better than the pool beyond chance replaces it. See
 :mod:`stagecast.training.inactivity.fitting` and :mod:`stagecast.training.inactivity.few_customers`.
 """
 
@@ -19,6 +20,8 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from stagecast.features.arrays import Array
+from stagecast.training.inactivity.hazard.odds import NAME as HAZARD
+from stagecast.training.inactivity.hazard.odds import HazardOdds
 from stagecast.training.inactivity.members import (
     GapRule,
     GapRuleOdds,
@@ -44,8 +47,8 @@ class ChurnModel:
     horizon_days
         Horizon that it was trained for, in days.
     weights
-        Member -> weight: ``btyd``, ``rfm``, ``splines``, ``trees``, or one of ``rule``, ``share``
-        and ``recency`` alone.
+        Member -> weight: ``btyd``, ``rfm``, ``splines``, ``trees``, ``hazard``, or one of
+        ``rule``, ``share`` and ``recency`` alone.
     level
         Constant that is added to the pooled log odds.
     rule
@@ -107,6 +110,12 @@ class ChurnModel:
         return trees if isinstance(trees, Boosted) else None
 
     @property
+    def hazard(self) -> HazardOdds | None:
+        """The hazard of periods; None where it is not a member."""
+        member = self.members.get(HAZARD)
+        return member if isinstance(member, HazardOdds) else None
+
+    @property
     def own(self) -> dict[str, OwnOdds]:
         """The members of the user, by name."""
         return {name: m for name, m in self.members.items() if isinstance(m, OwnOdds)}
@@ -121,7 +130,7 @@ class ChurnModel:
         return replace(self, level=level)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the model as plain data; the text of the trees is stored separately."""
+        """Return the model as plain data; the texts of trees are stored separately."""
         return {
             "method": self.method,
             "horizon_days": self.horizon_days,
@@ -146,8 +155,9 @@ class ChurnModel:
         data: Mapping[str, Any],
         trees: str | None,
         own: Mapping[str, Any] = MappingProxyType({}),
+        hazard_trees: str | None = None,
     ) -> ChurnModel:
-        """Read what :meth:`to_json` returns, with the text of the trees.
+        """Read what :meth:`to_json` returns, with the texts of the trees and of the hazard.
 
         ``own`` holds the classifiers of the user by name.
 
@@ -158,14 +168,16 @@ class ChurnModel:
         """
         horizon_days = int(data["horizon_days"])
         weights = {name: float(weight) for name, weight in data["weights"].items()}
-        rule = GapRule(**{name: tuple(values) for name, values in data["rule"].items()})
+        gap_rule = GapRule(**{name: tuple(values) for name, values in data["rule"].items()})
         return cls(
             data["method"],
             horizon_days,
             weights,
             float(data["level"]),
-            rule,
-            read_members(data, weights, trees, GapRuleOdds(rule, horizon_days), own),
+            gap_rule,
+            read_members(
+                data, weights, trees, GapRuleOdds(gap_rule, horizon_days), own, hazard_trees
+            ),
             data["weighed_by"],
             float(data["drawn"]),
             bool(data.get("few_customers", False)),

@@ -131,4 +131,27 @@ class Regression(_Short):
         _check("Regression", "rfm_penalty", self.rfm_penalty, 1e-6, 1e6, False)
 
 
-OURS: Mapping[str, type[Any]] = {"btyd": Btyd, "trees": Trees, "regression": Regression}
+@dataclass(frozen=True, repr=False)
+class Hazard(_Short):
+    """A hazard of orders, period by period, learned from every week of every customer so far.
+
+    It needs a pool of many customers, and takes its weight from all members alike.
+
+    Parameters
+    ----------
+    weight
+        Weight in the pool, which is not learned.
+    """
+
+    weight: float = 0.2
+
+    def __post_init__(self) -> None:
+        _check("Hazard", "weight", self.weight, 0.01, 0.9, False)
+
+
+OURS: Mapping[str, type[Any]] = {
+    "btyd": Btyd,
+    "trees": Trees,
+    "regression": Regression,
+    "hazard": Hazard,
+}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from stagecast.training.member_settings.ours import OURS, Btyd, Regression, Trees
+from stagecast.training.member_settings.ours import OURS, Btyd, Hazard, Regression, Trees
 from stagecast.training.member_settings.own import OwnMember
 
 
@@ -16,7 +16,7 @@ class MemberSettings:
 
     Parameters
     ----------
-    btyd, trees, regression
+    btyd, trees, regression, hazard
         Settings of our members of the model of P(no purchase).
     own
         Name -> member of the user beside these.
@@ -27,6 +27,7 @@ class MemberSettings:
     btyd: Btyd | None = field(default_factory=Btyd)
     trees: Trees | None = field(default_factory=Trees)
     regression: Regression | None = field(default_factory=Regression)
+    hazard: Hazard | None = field(default_factory=Hazard)
     own: Mapping[str, OwnMember] = field(default_factory=dict)
     spend: Mapping[str, OwnMember] = field(default_factory=dict)
     orders: Mapping[str, OwnMember] = field(default_factory=dict)
@@ -76,6 +77,8 @@ class MemberSettings:
     def to_json(self) -> dict[str, Any]:
         """Return the settings as plain data; of members of the user, how they print themselves."""
         ours = {name: getattr(self, name) for name in OURS}
+        if self.hazard is None:  # as bundles of before there was one
+            del ours["hazard"]
         return {
             **{name: None if value is None else asdict(value) for name, value in ours.items()},
             "own": {name: own.text for name, own in self.own.items()},
@@ -91,7 +94,8 @@ class MemberSettings:
         """Read what :meth:`to_json` returns; None are the defaults."""
         if data is None:
             return cls()
-        ours = {n: None if data[n] is None else kind(**data[n]) for n, kind in OURS.items()}
+        stored = {"hazard": None, **data}
+        ours = {n: None if stored[n] is None else kind(**stored[n]) for n, kind in OURS.items()}
         own, spend, orders = (
             {
                 str(name): OwnMember(None, str(text), part != "own")

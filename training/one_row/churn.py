@@ -8,6 +8,7 @@ import numpy as np
 
 from stagecast.features.arrays import Array
 from stagecast.features.one_customer.numbers import clip, expit
+from stagecast.training.inactivity.hazard.odds import HazardOdds
 from stagecast.training.inactivity.model import ChurnModel
 from stagecast.training.learners.boosted import Boosted
 from stagecast.training.learners.linear import Linear
@@ -106,6 +107,8 @@ def effects_of_one(member: Member) -> tuple[list[str], Effects]:
     if isinstance(member, Boosted):
         trees = TreesOfOne(member)
         return list(member.columns), lambda columns, _: trees.contributions(columns)
+    if isinstance(member, HazardOdds):
+        return effects_of_one(member.trees)
     if not isinstance(member, Linear):
         raise NotImplementedError(f"{type(member).__name__} has no form for one row")
     terms, weights = member.design.terms, member.weights
@@ -150,6 +153,9 @@ def margin_of_one(member: Member) -> Margin:
     if isinstance(member, Boosted):
         trees = TreesOfOne(member)
         return lambda columns, _: float(trees.raw(columns)[0])
+    if isinstance(member, HazardOdds):
+        rolled_out, shift = TreesOfOne(member.trees), member.shift
+        return lambda columns, _: float(rolled_out.raw(columns)[0]) + shift
     if not isinstance(member, Linear):
         raise NotImplementedError(f"{type(member).__name__} has no form for one row")
     intercept, weights = member.intercept, np.ascontiguousarray(member.weights)

@@ -76,13 +76,14 @@ def test_settings_of_members_are_parameters() -> None:
     assert money.set_params(spend_members__mine=None).spend_members is None
 
 
-def test_without_members_the_settings_are_those_of_the_usual_three() -> None:
+def test_without_members_the_settings_are_those_of_the_usual_four() -> None:
     model = sc.Lifecycle()
     assert model.get_params()["members__trees__leaves"] == sc.Trees().leaves
     # ... of a model of cancellations there are none
     assert not [name for name in sc.Lifecycle(churn="cancellation").get_params() if "__" in name]
     model.set_params(members__trees=None, members__regression__penalty=2.0)
-    assert model.members == {"btyd": sc.Btyd(), "regression": sc.Regression(penalty=2.0)}
+    rest = {"btyd": sc.Btyd(), "regression": sc.Regression(penalty=2.0), "hazard": sc.Hazard()}
+    assert model.members == rest
 
 
 @pytest.mark.parametrize(

@@ -319,8 +319,12 @@ def test_a_member_named_as_the_recipe_says_is_fitted_weighed_stored_and_explaine
 def test_json_and_back_gives_the_same_bytes(shop: Trained) -> None:
     model, columns = shop.training.models.churn, shop.training.panel.dates[0].columns
     assert isinstance(model.trees, Boosted)
-    again = ChurnModel.from_json(json.loads(json.dumps(model.to_json())), model.trees.text)
+    assert model.hazard is not None
+    stored = json.loads(json.dumps(model.to_json()))
+    again = ChurnModel.from_json(stored, model.trees.text, hazard_trees=model.hazard.trees.text)
     assert again.probability(columns).tobytes() == model.probability(columns).tobytes()
+    with pytest.raises(ValueError, match="members that are not stored: hazard"):
+        ChurnModel.from_json(stored, model.trees.text)
     assert (again.weighed_by, again.drawn) == (model.weighed_by, model.drawn)
 
 

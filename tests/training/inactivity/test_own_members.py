@@ -28,6 +28,7 @@ from stagecast.training.learners.customer_base import fit_customer_base
 from stagecast.training.learners.linear import LogisticModel
 from stagecast.training.member_settings import (
     Btyd,
+    Hazard,
     MemberSettings,
     Regression,
     Trees,
@@ -45,12 +46,17 @@ class Unknown(GaussianNB):  # type: ignore[misc]  # scikit-learn has no types
 
 
 def test_defaults_are_the_training_of_before() -> None:
-    explicit = members_of({"btyd": Btyd(), "trees": Trees(), "regression": Regression()})
+    ours = {"btyd": Btyd(), "trees": Trees(), "regression": Regression()}
+    explicit = members_of({**ours, "hazard": Hazard()})
     assert explicit == members_of(None) == TrainConfig().members
     assert "members" not in TrainConfig(members=explicit).to_json()
     # the parameters of boosting that trees had when they had no settings
     assert {n: COMMON[n] for n in Trees().of_lightgbm()} == Trees().of_lightgbm()
     assert prior_weights(400)["btyd"] == 0.5 + 0.5 * (2 / 4.5)
+    # a bundle of before there was a hazard does not name it
+    assert members_of(ours) == MemberSettings.from_json(members_of(ours).to_json())
+    assert "hazard" not in members_of(ours).to_json()
+    assert MemberSettings.from_json(explicit.to_json()) == explicit
     own = members_of({"trees": Trees(leaves=3), "mine": member(LINEAR)})
     assert MemberSettings.from_json(own.to_json()) == own
     assert prior_weights(10**12, own) == pytest.approx({"trees": 0.5, "mine": 0.5})
@@ -202,6 +208,7 @@ def test_errors_of_members_say_what_to_write() -> None:
         (lambda: Trees(leaves=1), "leaves = 1 must be a whole number between 2 and 1024"),
         (lambda: Trees(subsample="1"), "subsample = '1'"),  # type: ignore[arg-type]
         (lambda: Regression(penalty=0), "penalty = 0 must be"),
+        (lambda: Hazard(weight=1.0), "weight = 1.0 must be"),
         (lambda: Btyd(models=("mbg",)), "Did you mean 'mbg_nbd'"),
         (lambda: TrainConfig(churn="cancellation", members=MemberSettings(btyd=None)), "leave"),
     ]
