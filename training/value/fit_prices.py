@@ -15,6 +15,12 @@ as it is beyond chance.
 
 Sources: Huber (1981), Robust Statistics, 7.8 (pseudo-values); Cameron, Gelbach and Miller (2011),
 clusters of two kinds (their third term is left out, which only makes the variance larger).
+
+What customers pay can also change with the time since they came: who bought a bicycle buys another
+after three years. Within customers, that cannot be told from prices. First purchases can tell it,
+which are all of one age: the trend of what they cost is estimated in the same way, without
+customers. Only a trend that both tell is one of prices. As far as the two differ beyond chance, it
+is that of the first purchases, but never larger than within customers.
 """
 
 from __future__ import annotations
@@ -42,6 +48,8 @@ HUBER: Final = 1.5
 """Robust standard deviations from which on a deviation counts as one of this size."""
 LEAST_SCALE: Final = 0.01
 """Where amounts hardly vary, deviations are judged by this standard deviation, in logs."""
+LEAST_YEARLY: Final = 0.005
+"""A smaller trend, in logs a year, is none: it would change every number and no decision."""
 STEPS: Final = 30
 CONVERGED: Final = 1e-5
 
@@ -53,11 +61,32 @@ class Estimate:
     yearly: float
     variance: float
 
+    def agreed(self, of_first: Estimate) -> float:
+        """Return the trend within customers as far as first purchases tell it as well.
+
+        >>> within = Estimate(0.25, 0.0004)
+        >>> within.agreed(Estimate(0.0, 0.0001)), within.agreed(Estimate(-0.2, 0.0001))
+        (0.0, 0.0)
+        >>> round(within.agreed(Estimate(0.1, 0.0001)), 2)
+        0.11
+        >>> within.agreed(Estimate(0.22, 0.0004)) == within.believed
+        True
+        """
+        believed = self.believed
+        if believed * of_first.believed <= 0.0:
+            return 0.0
+        difference = self.yearly - of_first.yearly
+        less = beyond_chance(difference, self.variance + of_first.variance) * difference
+        agreed = float(np.clip(believed - less, min(believed, 0.0), max(believed, 0.0)))
+        return agreed if abs(agreed) >= LEAST_YEARLY else 0.0
+
     @property
     def believed(self) -> float:
         """The trend as far as it is beyond chance, at most ``MAX_YEARLY`` on either side."""
-        share = beyond_chance(self.yearly, self.variance)
-        return float(np.clip(share * self.yearly, -MAX_YEARLY, MAX_YEARLY))
+        believed = beyond_chance(self.yearly, self.variance) * self.yearly
+        if abs(believed) < LEAST_YEARLY:
+            return 0.0
+        return float(np.clip(believed, -MAX_YEARLY, MAX_YEARLY))
 
 
 def fit_prices(
@@ -83,15 +112,22 @@ def fit_prices(
     paid = (np.nan_to_num(now["spend_mean"]) > 0) & (now["frequency"] > 0)
     if base is None or base.spend is None or not paid.any():
         return NO_TREND
-    estimate = yearly_trend(purchases, history_days)
-    if estimate is None or not estimate.believed:
+    within = yearly_trend(purchases, history_days)
+    if within is None or not within.believed:
+        return NO_TREND
+    of_first = yearly_trend(purchases, history_days, of_first=True)
+    yearly = 0.0 if of_first is None else within.agreed(of_first)
+    if not yearly:
         return NO_TREND
     age = np.minimum((now["T_days"] - now["t_x_days"] / 2.0)[paid], MAX_DAYS)
-    mean_day = float((now["first_day"] + now["T_days"])[paid].max() - age.mean())
-    return PriceTrend(estimate.believed, mean_day, min(float(horizon_days), YEAR_DAYS) / 2.0)
+    as_of_day = float((now["first_day"] + now["T_days"])[0])
+    mean_day = as_of_day - float(age.mean())
+    return PriceTrend(yearly, mean_day, min(float(horizon_days), YEAR_DAYS) / 2.0)
 
 
-def yearly_trend(purchases: Purchases, history_days: float) -> Estimate | None:
+def yearly_trend(
+    purchases: Purchases, history_days: float, *, of_first: bool = False
+) -> Estimate | None:
     """Return the trend of what a customer pays on a repeat purchase day; None where it is not told.
 
     Parameters
@@ -101,51 +137,67 @@ def yearly_trend(purchases: Purchases, history_days: float) -> Estimate | None:
     history_days
         Days from the first event to the as_of. Of them, whole months within three years are used;
         fewer than sixteen say nothing.
+    of_first
+        Whether to return the trend of what first purchases cost instead, of all customers.
     """
     days, month_days = purchases.days, YEAR_DAYS / PARTS
     months = int(min(history_days, MAX_DAYS) / month_days + 1e-9)
     if months < PARTS + 1 + FEWEST_MONTHS:
         return None
     month = np.floor(np.maximum(purchases.as_of_day - days.day - 1.0, 0.0) / month_days)
-    is_first = np.append(True, days.customer[1:] != days.customer[:-1])
-    used = np.flatnonzero((days.spend > 0) & ~is_first & (month < months))
-    customer, used = _several(days.customer[used], used)
+    is_first = np.diff(days.customer, prepend=-1) != 0
+    used = np.flatnonzero((days.spend > 0) & (is_first == of_first) & (month < months))
+    customer, used = _sampled(days.customer[used], used, 1 if of_first else 2)
     if not len(used) or customer[-1] + 1 < FEWEST_CUSTOMERS:
         return None
-    return _regression(np.log(days.spend[used]), customer, month[used].astype(np.int64))
+    level = np.zeros_like(customer) if of_first else customer
+    return _regression(np.log(days.spend[used]), level, customer, month[used].astype(np.int64))
 
 
-def _several(
-    customer: NDArray[np.int64], rows: NDArray[np.int64]
+def _sampled(
+    customer: NDArray[np.int64], rows: NDArray[np.int64], fewest: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return customers with several of the rows, numbered from 0, and their rows.
+    """Return customers with at least so many of the rows, numbered from 0, and their rows.
 
     Of every k-th customer, so that about ``MAX_ROWS`` rows remain.
     """
     _, position, count = np.unique(customer, return_inverse=True, return_counts=True)
-    chosen = (count[position] > 1) & (position % max(1, -(-len(rows) // MAX_ROWS)) == 0)
+    every = max(1, -(-len(rows) // MAX_ROWS))
+    chosen = (count[position] >= fewest) & (position % every == 0)
     return np.unique(position[chosen], return_inverse=True)[1], rows[chosen]
 
 
 def _regression(
-    amount: Array, customer: NDArray[np.int64], month: NDArray[np.int64]
+    amount: Array,
+    group: NDArray[np.int64],
+    customer: NDArray[np.int64],
+    month: NDArray[np.int64],
 ) -> Estimate | None:
     """Return the trend of logs of amounts, shape (rows,).
 
-    ``customer`` numbers the customers from 0, ``month`` the months back from the as_of.
+    Parameters
+    ----------
+    amount
+        Logs of amounts.
+    group
+        Numbers, from 0, of what has a level of its own.
+    customer
+        Customers, numbered from 0.
+    month
+        Months back from the as_of.
     """
-    count = np.bincount(customer)
+    count = np.bincount(group)
 
     def centred(values: Array) -> Array:
-        """Return values less the mean of their customer."""
-        return values - (np.bincount(customer, weights=values) / count)[customer]
+        """Return values less the mean of their group."""
+        return values - (np.bincount(group, weights=values) / count)[group]
 
     part, year = month % PARTS, -(month // PARTS).astype(np.float64)
     columns = [centred((part == k).astype(np.float64)) for k in np.unique(part)[1:]]
     columns.append(centred(year))
     design = np.column_stack(columns)
     inverse = np.linalg.pinv(design.T @ design, hermitian=True)
-    # the years as far as neither customers nor seasons tell them
+    # the years as far as neither groups nor seasons tell them
     seasons = design[:, :-1]
     direction = columns[-1] - seasons @ np.linalg.lstsq(seasons, columns[-1], rcond=None)[0]
     if float(direction @ direction) < 1e-6 * len(direction):
