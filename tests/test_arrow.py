@@ -342,6 +342,7 @@ EVALUATION = {
     "value.kept",
     "value.model",
     "value.money",
+    "value.prices",
     "value.reactivation",
     "waiting.next_order",
     "waiting.price",

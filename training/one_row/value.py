@@ -39,7 +39,7 @@ from stagecast.training.one_row.base_of_arrays import (
 )
 from stagecast.training.one_row.predictions import BaseOutlook, MoneyOfOne
 from stagecast.training.one_row.trees import factor_of_one
-from stagecast.training.value import ahead, base_share, reactivation
+from stagecast.training.value import ahead, base_share, prices, reactivation
 from stagecast.training.value import model as value_model
 from stagecast.training.value.kept import parts_of_buyers, still_customer
 from stagecast.training.value.model import ValueModel, discounted_days
@@ -52,6 +52,8 @@ _mixed_if_any = on_numbers(base_share.mixed_if_any)
 _own_rate = on_numbers(ahead.own_rate)
 _rest_within_own_rate = on_numbers(ahead.rest_within_own_rate)
 _reactivated_orders = on_numbers(reactivation.reactivated_orders)
+_to_mean_prices = on_numbers(prices.to_mean_prices)
+_to_coming_prices = on_numbers(prices.to_coming_prices)
 _SMALLEST = 1e-9
 _LEAST_CHANCE = 1e-300
 _NULL = math.nan
@@ -159,6 +161,7 @@ class ValueOfOne:
         self.rest = factor_of_one(model.rest)
         self.spend = factor_of_one(model.spend)
         self.spend_model = base.spend
+        self.price_after = model.prices.after_horizon(days)
         near, _ = discounted_days(
             np.array([horizon, days], dtype=np.float64), config.annual_discount
         )
@@ -195,10 +198,12 @@ class ValueOfOne:
         if self.model.mean_spend is None:
             return MoneyOfOne(expected_orders, float(if_any))
         per_order = self._spend_so_far(columns) * self.spend(columns)
-        until = self._until(columns, said, expected_orders)
+        until, priced = self._until(columns, said, expected_orders)
         orders = until[days]
-        earned = per_order * config.margin
-        clv = orders * earned
+        of_horizon = earned = per_order * config.margin
+        clv = priced[days] * earned
+        if not self.model.prices.is_none:
+            earned = clv / maximum(orders, _SMALLEST)
         outlook = self._leaving(columns, said)
         without_season = expit(logit(clip(p_inactive, 1e-6, 1 - 1e-6)) - self.season_log_odds)
         alive = _still_customer(without_season, outlook.none, outlook.alive)
@@ -213,7 +218,7 @@ class ValueOfOne:
             self._reactivated(outlook.regained_orders),
             earned,
         )
-        by_year, residual = self._by_year(until, earned, clv, parts.clv)
+        by_year, residual = self._by_year(priced, of_horizon, clv, parts.clv)
         p_any = orders * self.to_end
         p_none = clip(maximum(p_none, 1.0 - p_any), 0.0, p_inactive)
         return MoneyOfOne(
@@ -260,8 +265,8 @@ class ValueOfOne:
 
     def _until(
         self, columns: Columns, said: BaseOutlook, expected_orders: float
-    ) -> dict[int, float]:
-        """Return the discounted orders within each span, see
+    ) -> tuple[dict[int, float], dict[int, float]]:
+        """Return the discounted orders within each span, and at the prices of the horizon, see
         :class:`stagecast.training.value.ahead.OrdersAhead`.
         """
         horizon, by_base = self.config.horizon_days, said.until.tolist()
@@ -269,25 +274,27 @@ class ValueOfOne:
         at_horizon = by_base[self.base.place[horizon]]
         factor = self.rest(columns)
         rate = _own_rate(columns["orders"], columns["T_days"], expected_orders, horizon)
-        result = {}
+        orders, priced = {}, {}
         for end, position in self.base.place.items():
             if end < horizon:
                 share = by_base[position] / maximum(at_horizon, _SMALLEST)
-                result[end] = in_horizon * minimum(share, 1.0)
+                orders[end] = priced[end] = in_horizon * minimum(share, 1.0)
             else:
                 rest = maximum(by_base[position] - at_horizon, 0.0)
-                result[end] = in_horizon + _rest_within_own_rate(
+                rest = _rest_within_own_rate(
                     rest, factor, rate, self.after[end], self.model.rest_season
                 )
-        return result
+                orders[end] = in_horizon + rest
+                priced[end] = in_horizon + rest * self.price_after
+        return orders, priced
 
     def _by_year(
-        self, until: dict[int, float], earned: float, clv: float, clv_of_parts: float
+        self, priced: dict[int, float], earned: float, clv: float, clv_of_parts: float
     ) -> tuple[tuple[float, ...], float]:
         if not self.tells_years:
             return (_NULL,) * len(YEARS), _NULL
         scale = clv_of_parts / maximum(clv, _SMALLEST)
-        values = [until[end] * earned * scale for end in YEARS]
+        values = [priced[end] * earned * scale for end in YEARS]
         by_year = tuple(b - a for a, b in zip([0.0, *values], values, strict=False))
         return by_year, maximum(values[-1] - clv_of_parts, 0.0)
 
@@ -297,6 +304,10 @@ class ValueOfOne:
         """
         orders, mean_spend = columns["orders"], columns["spend_mean"]
         paid = 0.0 if mean_spend != mean_spend else maximum(mean_spend, 0.0)
+        trend = self.model.prices
+        if not trend.is_none:
+            first, t_x, T = (columns[name] for name in ("first_day", "t_x_days", "T_days"))
+            paid = paid * _to_mean_prices(trend.yearly, trend.mean_day, first, t_x, T)
         gamma = self.spend_model
         if gamma is None:
             assert self.model.mean_spend is not None
@@ -307,6 +318,10 @@ class ValueOfOne:
             spent = x * paid if x > 0 else 0.0
             per_order = (
                 gamma.p * (gamma.v + spent) / denominator if denominator > 0 else gamma.mean_spend
+            )
+        if not trend.is_none:
+            per_order = per_order * _to_coming_prices(
+                trend.yearly, trend.mean_day, trend.ahead_days, first, T
             )
         if paid > 0:
             return per_order

@@ -102,6 +102,7 @@ class OrdersAhead:
         self.base, self.config, self.columns = base, config, columns
         self.expected_orders = expected_orders
         self.factor, self.season = model.rest.of(columns, threads), model.rest_season
+        self.price_after = model.prices.after_horizon(config.value_horizon_days)
         self.alive = [] if base is None else base.p_alive_by_model(columns)
         self._by_base: dict[int, Array] = {}
 
@@ -126,19 +127,36 @@ class OrdersAhead:
 
     def until(self, days: int) -> Array:
         """Return the discounted orders within ``days`` of the as_of, shape (rows,)."""
+        in_horizon, rest = self.parts_until(days)
+        return in_horizon if rest is None else np.asarray(in_horizon + rest)
+
+    def priced_until(self, days: int) -> Array:
+        """Return :meth:`until` at the prices of the horizon, shape (rows,).
+
+        An order after the horizon counts as many as it costs more: see
+        :meth:`stagecast.training.value.prices.PriceTrend.after_horizon`.
+        """
+        in_horizon, rest = self.parts_until(days)
+        return in_horizon if rest is None else np.asarray(in_horizon + rest * self.price_after)
+
+    def parts_until(self, days: int) -> tuple[Array, Array | None]:
+        """Return the orders of :meth:`until` within the horizon and after it, shape (rows,) each.
+
+        None after it where ``days`` ends before the horizon does, or there is no customer base.
+        """
         horizon = self.config.horizon_days
         near, far = discounted_days(
             np.array([horizon, days], dtype=np.float64), self.config.annual_discount
         )
         if self.base is None:
-            return np.asarray(self.expected_orders * (far / horizon))
+            return np.asarray(self.expected_orders * (far / horizon)), None
         in_horizon = self.expected_orders * (near / horizon)
         if days < horizon:
             share = self.by_base(days) / np.maximum(self.by_base(horizon), _SMALLEST)
-            return np.asarray(in_horizon * np.minimum(share, 1.0))
+            return np.asarray(in_horizon * np.minimum(share, 1.0)), None
         rest = np.maximum(self.by_base(days) - self.by_base(horizon), 0.0)
         rate = own_rate(
             self.columns["orders"], self.columns["T_days"], self.expected_orders, horizon
         )
         rest = rest_within_own_rate(rest, self.factor, rate, float(far - near), self.season)
-        return np.asarray(in_horizon + rest)
+        return np.asarray(in_horizon), rest

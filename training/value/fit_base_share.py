@@ -71,7 +71,7 @@ class Customers:
         if model.mean_spend is None:
             so_far = factor = np.ones(len(repeat))
         else:
-            so_far = spend_so_far(columns, base, model.mean_spend, model.p_paid)
+            so_far = spend_so_far(columns, base, model.mean_spend, model.p_paid, model.prices)
             factor = model.spend.of(columns)
         return cls(
             1.0 + repeat * model.orders.of(columns),

@@ -32,6 +32,7 @@ from stagecast.training.value.fit_base_share import (
     sampled,
     with_base_share,
 )
+from stagecast.training.value.fit_prices import fit_prices
 from stagecast.training.value.fit_reactivation import fit_reactivation
 from stagecast.training.value.model import ValueModel, repeat_if_any, spend_so_far
 from stagecast.training.value.own_regressors import with_own_regressors
@@ -106,7 +107,10 @@ def fit_value(teaching: Teaching, config: TrainConfig) -> ValueModel:
         reactivation = fit_reactivation(
             teaching.dates, teaching.bases, model.leaving, teaching.purchases, config
         )
-        model = replace(model, reactivation=reactivation)
+        prices = fit_prices(
+            teaching.purchases, base, teaching.now, teaching.history_days, config.horizon_days
+        )
+        model = replace(model, reactivation=reactivation, prices=prices)
     dates = _with_purchases(teaching.dates)
     if not dates:
         return model
@@ -244,7 +248,7 @@ def _fit_spend(
     def rows_of_dates(frames: Sequence[Frame]) -> Rows:
         expected, outcome, orders = [], [], []
         for frame, rows in zip(frames, _those_who_bought(frames), strict=True):
-            so_far = spend_so_far(frame.columns, newest, mean_spend, p_paid)[rows]
+            so_far = spend_so_far(frame.columns, newest, mean_spend, p_paid, model.prices)[rows]
             per_order = frame.spend[rows] / frame.orders[rows]
             expected.append(so_far)
             outcome.append(np.clip(per_order, so_far / MAX_SURPRISE, so_far * MAX_SURPRISE))

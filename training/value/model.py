@@ -30,6 +30,7 @@ from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.factor import Factor, OwnShare
 from stagecast.training.learners.leaving import Leaving
 from stagecast.training.value.base_share import BaseShare
+from stagecast.training.value.prices import NO_TREND, PriceTrend
 from stagecast.training.value.reactivation import Reactivation
 
 MAX_VALUE_DAYS: Final = 3650
@@ -72,6 +73,8 @@ class ValueModel:
         Share of the purchases expected of buyers whose contract is over that came at past dates, at
         most 1; see :mod:`stagecast.training.value.after_contract`. 1 where churn is not
         cancellation, and in bundles of before.
+    prices
+        Trend of the prices; none in bundles of before.
     """
 
     mean_spend: float | None
@@ -85,6 +88,7 @@ class ValueModel:
     rest_season: float = 1.0
     reactivation: Reactivation = field(default_factory=Reactivation)
     after_contract: float = 1.0
+    prices: PriceTrend = NO_TREND
 
     @property
     def trees(self) -> dict[str, Boosted]:
@@ -128,7 +132,7 @@ class ValueModel:
         """Return E[spend per purchase day], shape (rows,); None in a log without amounts."""
         if self.mean_spend is None:
             return None
-        so_far = spend_so_far(columns, base, self.mean_spend, self.p_paid)
+        so_far = spend_so_far(columns, base, self.mean_spend, self.p_paid, self.prices)
         return self.spend.times(so_far, columns, threads)
 
     def to_json(self) -> dict[str, Any]:
@@ -143,6 +147,7 @@ class ValueModel:
             "rest_season": self.rest_season,
             **({} if self.reactivation.is_none else {"reactivation": self.reactivation.to_json()}),
             **({} if self.after_contract == 1 else {"after_contract": self.after_contract}),
+            **({} if self.prices.is_none else {"prices": self.prices.to_json()}),
         }
 
     @classmethod
@@ -174,6 +179,7 @@ class ValueModel:
             if data.get("reactivation")
             else Reactivation(),
             after_contract=float(data.get("after_contract", 1.0)),
+            prices=PriceTrend.from_json(data["prices"]) if data.get("prices") else NO_TREND,
         )
 
 
@@ -220,7 +226,11 @@ def rest_by_base(
 
 
 def spend_so_far(
-    columns: Mapping[str, Array], base: CustomerBase | None, mean_spend: float, p_paid: float
+    columns: Mapping[str, Array],
+    base: CustomerBase | None,
+    mean_spend: float,
+    p_paid: float,
+    prices: PriceTrend = NO_TREND,
 ) -> Array:
     """Return E[spend per purchase day] from a customer's own purchases, shape (rows,).
 
@@ -238,12 +248,19 @@ def spend_so_far(
         Mean spend per purchase day of those who paid.
     p_paid
         P(a purchase brings money | the customer's only purchase so far brought none).
+    prices
+        Trend of the prices, to those of the middle of the horizon.
     """
     orders = columns["orders"]
     mean = np.maximum(np.nan_to_num(columns["spend_mean"], nan=0.0), 0.0)
+    if not prices.is_none:
+        mean = mean * prices.of_customers(columns)
+        columns = {**columns, "spend_mean": mean}
     per_order = None if base is None else base.spend_per_order(columns)
     if per_order is None:
         per_order = (mean_spend + mean * orders) / (1.0 + orders)
+    if not prices.is_none:
+        per_order = per_order * prices.coming(columns)
     # a Beta prior of weight 1 in which p_paid is the mean after one purchase that brought nothing
     unpaid = p_paid * 2.0 / (1.0 + np.maximum(orders, 1.0))
     return np.asarray(np.where(mean > 0, per_order, per_order * unpaid))

@@ -116,7 +116,10 @@ def money_of_buyers(
     ahead.look_until((horizon, min(horizon, days), days, *(YEARS if tells_years else ())))
     near, orders = ahead.until(min(horizon, days)), ahead.until(days)
     earned = per_order * config.margin
-    clv = orders * earned
+    clv = ahead.priced_until(days) * earned
+    if not model.prices.is_none:
+        # the parts of the value are at the prices of a customer's mean order in the value horizon
+        earned = clv / np.maximum(orders, _SMALLEST)
     p_none = p_inactive * np.exp(-np.maximum(orders - near, 0.0) / np.maximum(if_any, 1.0))
     if base is not None:
         outlook = _outlook_of_leaving(model, base, config, columns, ahead)
@@ -147,7 +150,8 @@ def money_of_buyers(
         money.value_at_risk[:], money.value_gone[:] = parts.at_risk, parts.gone
         if tells_years:
             scale = (parts.clv / np.maximum(clv, _SMALLEST))[:, None]
-            until = np.column_stack([ahead.until(end) for end in YEARS]) * earned[:, None] * scale
+            priced = np.column_stack([ahead.priced_until(end) for end in YEARS])
+            until = priced * (per_order * config.margin)[:, None] * scale
             money.clv_by_year[:] = np.diff(until, axis=1, prepend=0.0)
             money.clv_residual[:] = np.maximum(until[:, -1] - parts.clv, 0.0)
         clv = parts.clv

@@ -26,6 +26,7 @@ from stagecast.training.learners.leaving import Leaving
 from stagecast.training.learners.season_of_purchases import Season
 from stagecast.training.one_row.next_order import halved
 from stagecast.training.value.base_share import BaseShare
+from stagecast.training.value.prices import PriceTrend
 from stagecast.training.value.reactivation import Reactivation
 from tests.serving.scoring.test_one_score import DAYS, customers, day, scorer
 
@@ -157,6 +158,25 @@ def test_orders_of_who_is_back_have_the_same_bytes(scorer: Scorer) -> None:
     assert (of_rate < 0.8 * of_before).any()
     for column in ("clv", "value_at_risk"):
         np.testing.assert_array_equal(*said_by(as_before, by_rate, asked, column))
+
+
+@pytest.mark.parametrize("yearly", [0.21, -0.34])
+def test_a_trend_of_the_prices_has_the_same_bytes(scorer: Scorer, yearly: float) -> None:
+    models = scorer.bundle.models
+    mean_day = day(DAYS * 0.6).timestamp() / 86_400
+    steady, moving = (
+        Scorer(replace(scorer.bundle, models=replace(models, value=value)))
+        for value in (
+            models.value,
+            replace(models.value, prices=PriceTrend(yearly, mean_day, 45.0)),
+        )
+    )
+    asked = [*customers(30, seed=15), *odd_customers()]
+    assert compared(moving, asked)["left to arrays"] == 0
+    for column in ("expected_spend", "clv", "value_at_risk", "value_gone"):
+        of_steady, of_moving = said_by(steady, moving, asked, column)
+        paid = of_steady > 0
+        assert (np.sign(np.log(of_moving[paid] / of_steady[paid])) == np.sign(yearly)).mean() > 0.8
 
 
 def test_the_rest_within_the_own_rate_has_the_same_bytes(scorer: Scorer) -> None:
