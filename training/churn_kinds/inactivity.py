@@ -45,7 +45,8 @@ WORDING = Wording(
     ),
     methods={
         "blend": (
-            "customer-base models, two regressions and LightGBM, pooled on what they had not seen"
+            "customer-base models, two regressions, LightGBM and a hazard of weeks, pooled on what "
+            "they had not seen"
         ),
         "btyd": "customer-base models alone: too little to learn more from",
         "rule": "read off the shop's own gaps between purchases: too little for a model",
