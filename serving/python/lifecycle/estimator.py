@@ -98,8 +98,8 @@ class LifecycleParameters:
         Examples
         --------
         >>> import stagecast as sc
-        >>> sc.Lifecycle().set_params(members__btyd=None, members__trees__leaves=8)
-        Lifecycle(members={'trees': Trees(leaves=8), 'regression': Regression()})
+        >>> sc.Lifecycle().set_params(members__hazard=None, members__trees__leaves=8)
+        Lifecycle(members={'btyd': Btyd(), 'trees': Trees(leaves=8), 'regression': Regression()})
         """
         known = self._defaults()
         # whole parameters first, and a member before its settings
