@@ -32,9 +32,10 @@ from stagecast.serving.store.forecast import add_up, store_forecast
 from stagecast.serving.store.inserting import insert_rows
 from stagecast.serving.store.lists import building
 from stagecast.serving.store.lists.flows import forget_flows_from, keep_flows
+from stagecast.serving.store.portions import delete_in_portions
 from stagecast.serving.store.protocols import SchemeLike
 from stagecast.serving.store.rows import store_rows
-from stagecast.serving.store.space import RESERVE_BYTES, check_space, give_back, move_log
+from stagecast.serving.store.space import RESERVE_BYTES, check_space, give_back
 from stagecast.serving.store.tables import SCORE_COLUMNS, documents, runs, scores
 from stagecast.serving.store.timelines import drop_earlier, timelines, write_timelines
 
@@ -290,15 +291,7 @@ def discard_run(engine: sa.Engine, run_id: int) -> None:
     with engine.begin() as connection:
         forget_flows_from(connection, run_id)
     for table in (timelines, documents, scores):
-        portion = sa.select(table.c.customer_id).where(table.c.run_id == run_id).limit(CHUNK_ROWS)
-        # MySQL selects from the table that it deletes from only within another query
-        names = sa.select(portion.subquery().c.customer_id)
-        remaining = table.delete().where(table.c.run_id == run_id, table.c.customer_id.in_(names))
-        deleted = 1
-        while deleted:
-            move_log(engine)
-            with engine.begin() as connection:
-                deleted = connection.execute(remaining).rowcount
+        delete_in_portions(engine, table, run_id, CHUNK_ROWS)
     with engine.begin() as connection:
         unpublished = runs.c.published_at.is_(None)
         connection.execute(runs.delete().where(runs.c.id == run_id, unpublished))

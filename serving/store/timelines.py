@@ -16,6 +16,7 @@ import msgspec
 import sqlalchemy as sa
 
 from stagecast.serving.store.inserting import insert_rows
+from stagecast.serving.store.portions import delete_in_portions
 from stagecast.serving.store.tables import ID, metadata
 
 CHUNK_ROWS = 20_000
@@ -97,14 +98,7 @@ def drop_earlier(engine: sa.Engine, run_id: int) -> None:
     with engine.connect() as connection:
         earlier = connection.scalars(sa.select(c.run_id).where(c.run_id < run_id).distinct()).all()
     for other in earlier:
-        portion = sa.select(c.customer_id).where(c.run_id == other).limit(CHUNK_ROWS)
-        # MySQL selects from the table that it deletes from only within another query
-        names = sa.select(portion.subquery().c.customer_id)
-        remaining = timelines.delete().where(c.run_id == other, c.customer_id.in_(names))
-        deleted = 1
-        while deleted:
-            with engine.begin() as connection:
-                deleted = connection.execute(remaining).rowcount
+        delete_in_portions(engine, timelines, other, CHUNK_ROWS)
 
 
 def past_of_customer(engine: sa.Engine, run_id: int, customer_id: str) -> Past | None:
