@@ -69,7 +69,8 @@ def fit_models(
     churn, unseen = fit_churn_and_unseen(
         panel, current, rule, config.horizon_days, config.seed, config.calendar, config.members
     )
-    if _are_counted(days, panel):
+    are_counted = _are_counted(days, panel)
+    if are_counted:
         churn = with_hazard(
             churn, days, panel.catalog, panel.as_of, current, config.seed, config.members.hazard
         )
@@ -90,7 +91,7 @@ def fit_models(
             rows_of(panel.now.features, np.flatnonzero(panel.now.buyers)),
             panel.as_of,
             seasons,
-            _gaps_of_buyers(days, panel),
+            _gaps_of_buyers(days, panel) if are_counted else None,
             unseen,
             (sample, churn.probability(sample)),
         ),
@@ -159,13 +160,8 @@ def _first_horizons(panel: Panel, mean_so_far: float) -> tuple[Array, Array]:
     return 1.0 + newest.orders[new_rows], spend
 
 
-def _gaps_of_buyers(days: PurchaseDays, panel: Panel) -> LogGaps | None:
-    """Return the sums over the gaps of the buyers of the snapshot.
-
-    None where the purchase days are not those that its features count.
-    """
-    if not _are_counted(days, panel):
-        return None
+def _gaps_of_buyers(days: PurchaseDays, panel: Panel) -> LogGaps:
+    """Return the sums over the gaps of the buyers of the snapshot."""
     buyers, customers = _buyers_of(days, panel)
     return LogGaps.of(days.customer, days.day, customers).of_rows(buyers)
 

@@ -127,7 +127,7 @@ class OrdersAhead:
 
     def until(self, days: int) -> Array:
         """Return the discounted orders within ``days`` of the as_of, shape (rows,)."""
-        in_horizon, rest = self.parts_until(days)
+        in_horizon, rest = self._parts_until(days)
         return in_horizon if rest is None else np.asarray(in_horizon + rest)
 
     def priced_until(self, days: int) -> Array:
@@ -136,10 +136,10 @@ class OrdersAhead:
         An order after the horizon counts as many as it costs more: see
         :meth:`stagecast.training.value.prices.PriceTrend.after_horizon`.
         """
-        in_horizon, rest = self.parts_until(days)
+        in_horizon, rest = self._parts_until(days)
         return in_horizon if rest is None else np.asarray(in_horizon + rest * self.price_after)
 
-    def parts_until(self, days: int) -> tuple[Array, Array | None]:
+    def _parts_until(self, days: int) -> tuple[Array, Array | None]:
         """Return the orders of :meth:`until` within the horizon and after it, shape (rows,) each.
 
         None after it where ``days`` ends before the horizon does, or there is no customer base.

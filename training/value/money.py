@@ -115,9 +115,10 @@ def money_of_buyers(
     tells_years = by_year and base is not None and not model.is_far(days)
     ahead.look_until((horizon, min(horizon, days), days, *(YEARS if tells_years else ())))
     near, orders = ahead.until(min(horizon, days)), ahead.until(days)
-    earned = per_order * config.margin
-    clv = ahead.priced_until(days) * earned
+    of_horizon = earned = per_order * config.margin
+    clv = orders * earned
     if not model.prices.is_none:
+        clv = ahead.priced_until(days) * of_horizon
         # the parts of the value are at the prices of a customer's mean order in the value horizon
         earned = clv / np.maximum(orders, _SMALLEST)
     p_none = p_inactive * np.exp(-np.maximum(orders - near, 0.0) / np.maximum(if_any, 1.0))
@@ -151,7 +152,7 @@ def money_of_buyers(
         if tells_years:
             scale = (parts.clv / np.maximum(clv, _SMALLEST))[:, None]
             priced = np.column_stack([ahead.priced_until(end) for end in YEARS])
-            until = priced * (per_order * config.margin)[:, None] * scale
+            until = priced * of_horizon[:, None] * scale
             money.clv_by_year[:] = np.diff(until, axis=1, prepend=0.0)
             money.clv_residual[:] = np.maximum(until[:, -1] - parts.clv, 0.0)
         clv = parts.clv

@@ -66,7 +66,7 @@ def climb(loss: Loss, start: Array, bounds: list[tuple[float, float]]) -> Array 
     from which a Newton step would gain next to nothing.
     """
     low, high = np.array(bounds).T
-    theta = np.clip(start, low, high)
+    theta = np.asarray(np.clip(start, low, high), dtype=np.float64)
 
     evaluated: dict[bytes, tuple[float, Array]] = {}
 
@@ -84,21 +84,21 @@ def climb(loss: Loss, start: Array, bounds: list[tuple[float, float]]) -> Array 
         return bool(np.abs(np.clip(point - slope, low, high) - point).max() < FLAT)
 
     if flat(theta):
-        return np.asarray(theta, dtype=np.float64)
+        return theta
     # L-BFGS-B may stop early on a ridge; a restart discards its wrong estimate of the curvature
     for _ in range(3):
-        theta = minimize(
+        found = minimize(
             value_and_slope,
             theta,
             jac=True,
             method="L-BFGS-B",
             bounds=bounds,
             options={"ftol": 1e-14, "gtol": 1e-7, "maxiter": 300},
-        ).x
+        )
+        theta = np.asarray(found.x, dtype=np.float64)
         if flat(theta):
-            return np.asarray(theta, dtype=np.float64)
-    gain = _gain_left(loss, np.asarray(theta, dtype=np.float64), low, high)
-    return np.asarray(theta, dtype=np.float64) if gain < LEAST_GAIN else None
+            return theta
+    return theta if _gain_left(value_and_slope, theta, low, high) < LEAST_GAIN else None
 
 
 def _gain_left(loss: Loss, point: Array, low: Array, high: Array) -> float:
