@@ -20,7 +20,9 @@ from stagecast.serving.store.jobs import Row
 from stagecast.serving.store.protocols import ScorerLike
 from stagecast.training.card import EqualEvents
 
-WAITING_MAX, RETRY_SECONDS = 3, 30
+WAITING_MAX, WAITING_BYTES, RETRY_SECONDS = 100, 192 << 20, 30
+"""Jobs that may wait, what was sent with them (three bodies of the greatest length), and when a
+client that was refused asks again."""
 PORTION = 200
 """Customers that are scored at a time, so that requests have their turn between."""
 
@@ -43,6 +45,8 @@ class Batch:
         Whether to compute the reasons.
     equal_events
         How events without a number that are equal count.
+    size
+        Length of the body, bytes.
     """
 
     job_id: str
@@ -51,10 +55,13 @@ class Batch:
     as_of: datetime
     with_reasons: bool
     equal_events: EqualEvents
+    size: int
 
 
 class JobQueue:
-    """Batches that wait, and the thread that scores them; at most :data:`WAITING_MAX` wait.
+    """Batches that wait, and the thread that scores them, one after the other.
+
+    No further one is taken while :data:`WAITING_MAX` or :data:`WAITING_BYTES` of them wait.
 
     Parameters
     ----------
@@ -88,11 +95,14 @@ class JobQueue:
         ProblemError
             503: they do.
         """
-        if len(self._waiting) >= WAITING_MAX:
+        waiting = self._waiting.copy()
+        size = sum(batch.size for batch in waiting)
+        if len(waiting) >= WAITING_MAX or size >= WAITING_BYTES:
             raise ProblemError(
                 503,
                 "jobs-waiting",
-                f"{WAITING_MAX} jobs wait already; try again in {RETRY_SECONDS} s",
+                f"{len(waiting)} jobs of {size >> 20} MiB wait already; "
+                f"try again in {RETRY_SECONDS} s",
                 headers={"Retry-After": str(RETRY_SECONDS)},
             )
 

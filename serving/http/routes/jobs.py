@@ -81,7 +81,8 @@ def _create(
     as_of = as_of_of(body.as_of, datetime.now(UTC), clock_of(scorer))
     refuse_other_currency(scorer, body.currency)
     job_id, key_id = os.urandom(16).hex(), _key_of(request)
-    queue.add(Batch(job_id, scorer, body, as_of, reasons, equal_events_of(scorer)), key_id)
+    equal = equal_events_of(scorer)
+    queue.add(Batch(job_id, scorer, body, as_of, reasons, equal, len(raw)), key_id)
     headers = {"Location": f"/v1/jobs/{job_id}"}
     return _json(_shown(_job(store, job_id, key_id)), 202, headers)
 

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from stagecast.serving.http import job_queue
 from stagecast.serving.http.app import create_app
 from stagecast.serving.http.job_queue import WAITING_MAX
 from stagecast.serving.keys.book import KeyBook
@@ -161,6 +162,21 @@ def test_a_job_can_be_cancelled_and_no_more_wait_than_are_allowed(
         for job in (running, waiting[0]):
             assert api.get(f"/v1/jobs/{job['id']}").json()["state"] == "cancelled"
             assert list(jobs.rows_of(store.engine, job["id"], "score")) == []
+
+
+def test_no_further_job_is_taken_while_much_waits(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_queue, "WAITING_BYTES", len(json.dumps(batch(50))))
+    scorer = Slow()
+    with web.client(web.app_with(tmp_path, store=store, scorer=scorer)) as api:
+        running = api.post("/v1/jobs", json=batch(3)).json()
+        wait_until(
+            lambda: api.get(f"/v1/jobs/{running['id']}").json()["state"] == "running", "the start"
+        )
+        statuses = [api.post("/v1/jobs", json=batch(100)).status_code for _ in range(3)]
+        assert statuses == [202, 503, 503]
+        scorer.go_on.set()
 
 
 def test_a_job_of_a_server_that_stopped_is_lost_and_says_so(tmp_path: Path, store: Store) -> None:
