@@ -34,6 +34,7 @@ NOT_CHECKED = (
     "negative_data_rejection",
 )
 CHECKS = Path(__file__).with_name("generated_checks.py")
+CONFIG = Path(__file__).with_name("generated.toml")
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ def try_requests(model: Path, folder: Path, *, examples: int, phases: str, seed:
         run = subprocess.run(
             [
                 str(Path(sys.executable).with_name("schemathesis")),
+                *("--config-file", str(CONFIG)),
                 *("run", f"http://127.0.0.1:{port}/openapi.json", "--no-color"),
                 *("--phases", phases, "--max-examples", str(examples), "--seed", str(seed)),
                 *("--continue-on-failure", "--no-shrink", "--warnings", "off"),
