@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import duckdb
@@ -24,7 +25,8 @@ from stagecast.features.clock import (
 )
 from stagecast.features.contract_spells import spells
 from stagecast.features.contracts import ContractEvents, Spells, Terms
-from stagecast.features.engines import sql
+from stagecast.features.engines import known_days, sql
+from stagecast.features.engines.known_days import KnownDays
 from stagecast.features.engines.plain import DailyRows, Dates, plain_features
 from stagecast.features.errors import NotEnoughDataError
 from stagecast.features.leads import first_channels
@@ -118,6 +120,7 @@ class DailyTable:
         self.shape = shape_of(connection, "known_events", self._at)
         self._tables: dict[str, sql.Step] = {}
         self._spells: dict[Terms, Spells] = {}
+        self._may_differ: dict[int, bool] = {}
         self._create(sql.daily_step(clock(self._at), "known_events", self.shape))
         ids = connection.sql(
             "select rowid as customer, customer_id from ids "
@@ -277,7 +280,23 @@ class DailyTable:
         back
             Whole days before the anchor; events recorded later are ignored.
         """
+        if self._known_days is not None:
+            return self._known_days.before(back)
         return self._purchase_days(f"known < {-back}")
+
+    @cached_property
+    def _known_days(self) -> KnownDays | None:
+        """The money of each day, held in memory where that is little; None: SQL is asked.
+
+        Without refunds and late records, the query is a filter.
+        """
+        if self.shape.plain or self.shape.wide:
+            return None
+        counted = "select count(*) from daily where purchases > 0 or refund > 0"
+        if self._connection.execute(counted).fetchall()[0][0] > known_days.MOST_ROWS:
+            return None
+        columns = self._query([sql.Step("money", known_days.QUERY)])
+        return KnownDays(**{name: values.astype(np.int64) for name, values in columns.items()})
 
     def _purchase_days(self, where: str) -> PurchaseDays:
         last = sql.Step(
@@ -470,9 +489,12 @@ class DailyTable:
         """
         if self._at % DAY_MICROSECONDS:
             return True
-        return (
-            self.shape.late and self._exists("daily", f"happened < {-back} and known >= {-back}")
-        ) or self._has_later_refunds(back)
+        if back not in self._may_differ:
+            self._may_differ[back] = (
+                self.shape.late
+                and self._exists("daily", f"happened < {-back} and known >= {-back}")
+            ) or self._has_later_refunds(back)
+        return self._may_differ[back]
 
     def _has_later_refunds(self, back: int) -> bool:
         """Tell whether refunds since a date changed the purchase days known at it.
@@ -481,11 +503,14 @@ class DailyTable:
         """
         if not self.shape.refunds:
             return False
-        has_refund = (
-            f"customer in (select customer from daily where refund > 0 and happened >= {-back})"
-        )
-        at_date = self._purchase_days(f"known < {-back} and {has_refund}")
-        at_anchor = self._purchase_days(f"known < 0 and {has_refund}")
+        if self._known_days is not None:
+            at_date, at_anchor = self.purchase_days(back), self.purchase_days()
+        else:
+            has_refund = (
+                f"customer in (select customer from daily where refund > 0 and happened >= {-back})"
+            )
+            at_date = self._purchase_days(f"known < {-back} and {has_refund}")
+            at_anchor = self._purchase_days(f"known < 0 and {has_refund}")
         is_before_date = at_anchor.day < day_number(self.anchor) - back
         # refunds do not change the first purchase of a day, so it is not compared
         return not all(
