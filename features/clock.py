@@ -14,6 +14,8 @@ from stagecast.features.errors import UsageError
 
 DAY = timedelta(days=1)
 DAY_MICROSECONDS = 86_400_000_000
+YEAR_DAYS = 365
+"""Days of a year in spans, which know no leap years."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _SPAN = re.compile(r"^\s*(\d{1,6})\s*([a-z]*)\s*$", re.IGNORECASE)

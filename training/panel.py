@@ -18,7 +18,7 @@ from stagecast.features.arrays import Array
 from stagecast.features.catalog.catalog import Catalog
 from stagecast.features.catalog.of_customer import check_declared
 from stagecast.features.catalog.standard import standard
-from stagecast.features.clock import day_number, from_microseconds, iso, microseconds
+from stagecast.features.clock import YEAR_DAYS, day_number, from_microseconds, iso, microseconds
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.snapshots import Outcome, Snapshot, observe_outcomes, take_snapshots
 from stagecast.features.stages.lifecycle import Lifecycle, fit_lifecycle
@@ -31,7 +31,6 @@ from stagecast.training.learners.btyd.gaps import LogGaps
 from stagecast.training.learners.customer_base import CustomerBase, fit_customer_base
 from stagecast.training.schemes import scheme_of
 
-YEAR_DAYS = 365
 # A date of the same season a year ago is used only with this much history before it.
 SEASON_HISTORY_DAYS = 180
 # Dates of the same season further back than this say little about the shop of today.

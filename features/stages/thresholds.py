@@ -18,6 +18,7 @@ import numpy as np
 
 from stagecast.features.arrays import Array, position_within, run_bounds
 from stagecast.features.catalog.standard import RHYTHM_PRIOR_GAPS
+from stagecast.features.clock import YEAR_DAYS
 from stagecast.features.engines.shop_gap import FEWEST_GAPS, mean_gaps, shop_gap_days
 from stagecast.features.record import PurchaseDays
 from stagecast.features.survival import FEWEST_AT_RISK, outlook
@@ -26,7 +27,6 @@ AT_RISK_QUANTILE = 0.80
 SLEEPING_CHANCE = 0.50
 LOST_CHANCE = 0.05
 LOYAL_QUANTILE = 0.75
-YEAR_DAYS = 365
 # Asleep is at least so much longer a silence than at risk.
 SLEEPING_OVER_AT_RISK = 1.5
 

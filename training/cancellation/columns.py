@@ -17,7 +17,7 @@ SEASON_COLUMNS = ("season_sin", "season_cos")
 SEASON_DAYS = 730
 """Shortest history in which the season can be distinguished from a trend."""
 
-YEAR_DAYS = 365.2425
+MEAN_YEAR_DAYS = 365.2425
 
 MAX_LOG_ODDS = 13.0
 """Log odds are clipped to this, on either side."""
@@ -59,7 +59,7 @@ def step_columns(
             2.0
             * np.pi
             * (landmarks.at[row] / DAY_MICROSECONDS + ahead_days + step / 2.0)
-            / YEAR_DAYS
+            / MEAN_YEAR_DAYS
         )
         result |= {"season_sin": np.sin(angle), "season_cos": np.cos(angle)}
     return result

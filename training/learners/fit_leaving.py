@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import softmax
 
 from stagecast.features.arrays import Array
+from stagecast.features.clock import YEAR_DAYS
 from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.btyd.fit import FitError
 from stagecast.training.learners.btyd.gaps import LogGaps
@@ -22,7 +23,6 @@ MAX_CUSTOMERS: Final = 5_000
 """About how many customers the models of leaving are fitted on."""
 LEAST_REGULARITY: Final = 2
 # Span of the totals that weigh the models, in days.
-YEAR_DAYS: Final = 365
 HISTORY: Final = ("frequency", "t_x_days", "T_days", "first_day")
 
 

@@ -21,9 +21,10 @@ from typing import Any, Final
 import numpy as np
 
 from stagecast.features.arrays import Array
+from stagecast.features.clock import YEAR_DAYS
 from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.customer_base import CustomerBase, distinct_histories, log_odds
-from stagecast.training.learners.season_of_purchases import YEAR_DAYS, Season
+from stagecast.training.learners.season_of_purchases import Season
 
 LEAST_WEIGHT: Final = 0.01
 """A model with less weight is left out."""

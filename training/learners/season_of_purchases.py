@@ -14,10 +14,10 @@ from typing import Any, Final
 import numpy as np
 
 from stagecast.features.arrays import Array
+from stagecast.features.clock import YEAR_DAYS
 from stagecast.features.record import PurchaseDays
 from stagecast.training.learners.btyd import Model
 
-YEAR_DAYS: Final = 365.0
 BINS: Final = 26
 LEAST_YEARS: Final = 2
 """Whole years before the as_of that tell a season from chance."""

@@ -119,7 +119,7 @@ class Customers:
         return orders * self.so_far * self.factor ** (1.0 - PRICE_PART * share)
 
 
-def learned_share(customers: Customers, came: Array) -> float:
+def learned_share(customers: Customers, outcome: Array) -> float:
     """Return the least share by which the money is as near to what came as by the best share.
 
     The best has the least loss: the mean absolute error at equal totals, over that without a share,
@@ -132,21 +132,21 @@ def learned_share(customers: Customers, came: Array) -> float:
     ----------
     customers
         What was expected at a past date, by models that had not seen what came.
-    came
+    outcome
         What came, in money or in purchase days, shape (rows,).
     """
-    positive = came[came > 0]
+    positive = outcome[outcome > 0]
     if len(positive) < FEWEST_BUYERS:
         return 0.0
     most = float(np.quantile(positive, LARGEST))
-    came = np.minimum(came, most)
+    capped = np.minimum(outcome, most)
 
     def errors(share: float) -> tuple[Array, float]:
         """Return the absolute error of each customer, and the rank correlation."""
         expected = np.minimum(customers.spend(share), most)
         total = max(float(expected.sum()), _SMALLEST)
-        distance = np.abs(expected * (came.sum() / total) - came)
-        return distance, metrics.finite(metrics.rank_correlation(came, expected)) or 0.0
+        distance = np.abs(expected * (capped.sum() / total) - capped)
+        return distance, metrics.finite(metrics.rank_correlation(capped, expected)) or 0.0
 
     usual = max(float(errors(0.0)[0].mean()), _SMALLEST)
 

@@ -33,9 +33,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
+from stagecast.features.clock import YEAR_DAYS
 from stagecast.training.learners.blend import beyond_chance
 from stagecast.training.learners.customer_base import CustomerBase
-from stagecast.training.value.prices import MAX_DAYS, MAX_YEARLY, NO_TREND, YEAR_DAYS, PriceTrend
+from stagecast.training.value.prices import MAX_DAYS, MAX_YEARLY, NO_TREND, PriceTrend
 from stagecast.training.value.spans import Purchases
 
 PARTS: Final = 12

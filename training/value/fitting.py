@@ -140,8 +140,8 @@ def _mixed(model: ValueModel, before: ValueModel, teaching: Teaching) -> ValueMo
     base, newest = teaching.bases.get(frame.back), teaching.bases.get(0)
     base = None if base is None else base.with_spend_of(newest)
     customers = Customers.of(before, base, frame.columns, unseen.p_inactive[rows])
-    came = frame.orders if model.mean_spend is None else np.maximum(frame.spend, 0.0)
-    share = learned_share(customers, came)
+    outcome = frame.orders if model.mean_spend is None else np.maximum(frame.spend, 0.0)
+    share = learned_share(customers, outcome)
     return with_base_share(model, newest, share, columns, p_inactive)
 
 

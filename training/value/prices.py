@@ -21,9 +21,9 @@ from typing import Any, Final
 import numpy as np
 
 from stagecast.features.arrays import Array
+from stagecast.features.clock import YEAR_DAYS
 from stagecast.training.learners.btyd.stored import finite
 
-YEAR_DAYS: Final = 365.0
 MAX_YEARLY: Final = 0.5
 """Largest trend on either side, in logs a year."""
 MAX_DAYS: Final = 3 * YEAR_DAYS

@@ -16,12 +16,13 @@ from typing import Final
 import numpy as np
 
 from stagecast.features.arrays import Array
+from stagecast.features.clock import YEAR_DAYS
 from stagecast.training.config import TrainConfig
 from stagecast.training.learners.blend import SEASON_SPREAD, beyond_chance, carried_share
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.factor import Factor
 from stagecast.training.learners.fit_factor import Rows, fit_factor, shrunk_level
-from stagecast.training.panel import YEAR_DAYS, Frame, learnable, stack, thinned, varying
+from stagecast.training.panel import Frame, learnable, stack, thinned, varying
 from stagecast.training.value.ahead import own_rate, rest_within_own_rate
 from stagecast.training.value.model import discounted_days, rest_by_base
 from stagecast.training.value.spans import Purchases

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array, Integers
-from stagecast.features.clock import DAY_MICROSECONDS
+from stagecast.features.clock import DAY_MICROSECONDS, YEAR_DAYS
 from stagecast.features.describe.channels.costs import Costs
 from stagecast.features.describe.channels.curves import Earned, Payback, SpendCurve
 from stagecast.features.describe.channels.figures import (
@@ -24,8 +24,6 @@ from stagecast.features.describe.channels.figures import (
     variation_of,
 )
 from stagecast.features.record import PurchaseDays
-
-YEAR_DAYS = 365
 
 
 @dataclass(frozen=True)

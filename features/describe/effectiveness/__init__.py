@@ -41,7 +41,7 @@ from stagecast.features.describe.effectiveness.resampling import (
 from stagecast.features.describe.effectiveness.result import BeforeAfter, BeyondSeason, Measure
 from stagecast.features.describe.effectiveness.windows import (
     WEEK_DAYS,
-    YEAR_DAYS,
+    YEAR_OF_WEEKS_DAYS,
     Windows,
     choose_windows,
 )
@@ -313,7 +313,7 @@ def _caveats(
             "The season is taken from the same weeks of one earlier year, as a ratio; "
             "one year is a thin measure of it."
         )
-    elif windows.before.days < YEAR_DAYS:
+    elif windows.before.days < YEAR_OF_WEEKS_DAYS:
         sentences.append(
             "The log does not hold the same weeks of the year before, so a season cannot "
             "be told from an effect."

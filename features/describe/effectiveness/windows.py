@@ -17,7 +17,7 @@ from stagecast.features.errors import NotEnoughDataError, UsageError
 WEEK_DAYS = 7
 SHORTEST_DAYS = 28
 LONGEST_DAYS = 365
-YEAR_DAYS = 52 * WEEK_DAYS
+YEAR_OF_WEEKS_DAYS = 52 * WEEK_DAYS
 """Days between the same weekday in consecutive years."""
 
 
@@ -110,8 +110,8 @@ def choose_windows(date: int, first_event: int, as_of: int) -> Windows:
     length = min(known_before, known_after, LONGEST_DAYS) // WEEK_DAYS * WEEK_DAYS
     before, after = Window(date_day - length, date_day), Window(date_day, date_day + length)
     year_before = None
-    if before.start - YEAR_DAYS >= first_day:
-        year_before = before.earlier(YEAR_DAYS), after.earlier(YEAR_DAYS)
+    if before.start - YEAR_OF_WEEKS_DAYS >= first_day:
+        year_before = before.earlier(YEAR_OF_WEEKS_DAYS), after.earlier(YEAR_OF_WEEKS_DAYS)
     earliest = before.start if year_before is None else year_before[0].start
     look_back = min(length, earliest - first_day) // WEEK_DAYS * WEEK_DAYS
     return Windows(before, after, year_before, look_back)

@@ -7,7 +7,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import position_within
-from stagecast.features.clock import DAY_MICROSECONDS
+from stagecast.features.clock import DAY_MICROSECONDS, YEAR_DAYS
 from stagecast.features.describe.flows.columns import counts, numbers
 from stagecast.features.describe.flows.past import purchases_before
 from stagecast.features.describe.flows.survival import product_limit
@@ -15,7 +15,6 @@ from stagecast.features.record import PurchaseDays
 
 Ints = NDArray[np.int64]
 
-YEAR_DAYS = 365
 MOST_ORDERS = 20
 FEWEST_CUSTOMERS = 30
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stagecast.features.clock import day_number, from_day, iso, parse_instant
+from stagecast.features.clock import YEAR_DAYS, day_number, from_day, iso, parse_instant
 from stagecast.features.describe.quality.daily import Calendar, FarDay
 from stagecast.features.describe.quality.findings import event_count
 
-YEAR_DAYS = 365
 UNIT = 1_000
 """Ratio of the units in which times since 1970 are written: s, ms and us."""
 _PLAUSIBLE_DAYS = (7_305, 47_482)
