@@ -7,8 +7,9 @@ files, frames, databases
 
 from __future__ import annotations
 
+import stat
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -32,6 +33,9 @@ from stagecast.features.intake.sources import open_frame
 from stagecast.features.intake.tables import Table, make_plans, open_tables
 from stagecast.features.intake.values import define_macros
 from stagecast.features.shop.clock import clock_named
+
+SMALL_ROWS, SMALL_BYTES = 50_000, 4_000_000
+"""Rows of frames, and bytes of files, from which on a log is held in a file, not in memory."""
 
 __all__ = [
     "COLUMNS",
@@ -191,7 +195,7 @@ def read_events(
     read_options = options or ReadOptions()
     source_list = [sources] if isinstance(sources, str | Path) else list(sources)
     table = Table(tuple(map(str, source_list)), read_options)
-    return _read(lambda con: open_tables(con, [table]), read_options, customers)
+    return _read_tables([table], read_options, customers)
 
 
 def read_tables(
@@ -215,7 +219,7 @@ def read_tables(
     UsageError, DataRefusedError
         As :func:`read_events`; or a look-up table lacks a column or repeats a key.
     """
-    return _read(lambda con: open_tables(con, tables), options or ReadOptions(), customers)
+    return _read_tables(tables, options or ReadOptions(), customers)
 
 
 def from_frame(
@@ -251,7 +255,13 @@ def from_frame(
     frames = list(frame) if isinstance(frame, tuple) else [frame]
     labels = ["frame"] if len(frames) == 1 else [f"frame {k + 1}" for k in range(len(frames))]
     sources = [open_frame(table, label) for table, label in zip(frames, labels, strict=True)]
-    return _read(lambda _: make_plans(sources, read_options), read_options, customers)
+    rows = sum(len(table) if isinstance(table, Sized) else SMALL_ROWS for table in frames)
+    return _read(
+        lambda _: make_plans(sources, read_options),
+        read_options,
+        customers,
+        in_memory=rows < SMALL_ROWS,
+    )
 
 
 def read_customers(
@@ -282,7 +292,7 @@ def read_customers(
     scratch = Scratch(options.temp_dir)
     con = None
     try:
-        con = _connect(options, scratch.folder)
+        con = _connect(options, scratch.folder, in_memory=False)
         with explain_resource_errors():
             define_macros(con)
             con.register("events", pa.table({"customer_id": pa.array(ids, pa.string())}))
@@ -292,15 +302,38 @@ def read_customers(
         _release(con, scratch)
 
 
+def _read_tables(
+    tables: Sequence[Table], options: ReadOptions, customers: CustomersTable | None
+) -> EventLog:
+    return _read(
+        lambda con: open_tables(con, tables),
+        options,
+        customers,
+        in_memory=_are_small_files([source for table in tables for source in table.sources]),
+    )
+
+
+def _are_small_files(sources: Sequence[str]) -> bool:
+    """Tell whether the sources are files, which together are small; folders, globs and URLs no."""
+    try:
+        files = [Path(source).stat() for source in sources]
+    except (OSError, ValueError):
+        return False
+    are_files = all(stat.S_ISREG(file.st_mode) for file in files)
+    return are_files and sum(file.st_size for file in files) < SMALL_BYTES
+
+
 def _read(
     make_read_plans: Callable[[duckdb.DuckDBPyConnection], Sequence[ReadPlan]],
     options: ReadOptions,
     customers: CustomersTable | None,
+    *,
+    in_memory: bool,
 ) -> EventLog:
     scratch = Scratch(options.temp_dir)
     con = None
     try:
-        con = _connect(options, scratch.folder)
+        con = _connect(options, scratch.folder, in_memory=in_memory)
         with explain_resource_errors():
             plans = make_read_plans(con)
             report = build_events(con, plans, load_rows(con, plans))
@@ -312,16 +345,23 @@ def _read(
         raise
 
 
-def _connect(options: ReadOptions, folder: Path) -> duckdb.DuckDBPyConnection:
-    """Open a database in a file of the folder, so that tables may be larger than the memory."""
+def _connect(options: ReadOptions, folder: Path, *, in_memory: bool) -> duckdb.DuckDBPyConnection:
+    """Open a database in a file of the folder, so that tables may be larger than the memory.
+
+    A small log stays in memory: to write its file takes longer than to read it. It has one thread,
+    since DuckDB gives further ones to tables of more than 122,880 rows alone, and starting them
+    takes longer than most queries.
+    """
+    threads: dict[str, int] = {"threads": 1} if in_memory else {}
     try:
         con = duckdb.connect(
-            str(folder / "log.duckdb"),
+            ":memory:" if in_memory else str(folder / "log.duckdb"),
             config={
                 "memory_limit": options.memory,
                 "temp_directory": str(folder / "spill"),
                 "max_temp_directory_size": options.spill,
                 "autoinstall_known_extensions": "false",  # never download anything
+                **threads,
             },
         )
         con.execute("SET GLOBAL TimeZone = 'UTC'")  # cursors of the connection inherit it

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import duckdb
 
 from stagecast.features.shop.clock import UTC_CLOCK, ShopClock, clock_named
-
-if TYPE_CHECKING:
-    import duckdb
 
 ZONE_TABLE, SHOP_EVENTS = "shop_zone", "shop_events"
 KNOWN = "epoch_us(greatest(timestamp, coalesce(recorded_at, timestamp)))"
@@ -15,7 +12,9 @@ KNOWN = "epoch_us(greatest(timestamp, coalesce(recorded_at, timestamp)))"
 
 
 def create_shop_events(con: duckdb.DuckDBPyConnection, zone: str) -> None:
-    """Create the view of ``events`` with times in shop time; none where days are those of UTC.
+    """Note the zone, and create the view of ``events`` with times in shop time.
+
+    There is no view where days are those of UTC.
 
     Parameters
     ----------
@@ -25,6 +24,7 @@ def create_shop_events(con: duckdb.DuckDBPyConnection, zone: str) -> None:
         Zone whose days are counted.
     """
     clock = clock_named(zone)
+    con.execute(f"create table {ZONE_TABLE} as select ? as zone", [zone])
     if clock.is_utc:
         return
     first, last = con.execute(
@@ -35,18 +35,18 @@ def create_shop_events(con: duckdb.DuckDBPyConnection, zone: str) -> None:
         f"make_timestamp({clock.sql(f'epoch_us({name})', first, last, '({} >> 1)')}) as {name}"
         for name in ("timestamp", "recorded_at")
     )
-    con.execute(f"create table {ZONE_TABLE} as select ? as zone", [zone])
     con.execute(
         f"create view {SHOP_EVENTS} as select rowid as row, * replace ({replaced}) from events"
     )
 
 
 def clock_of(con: duckdb.DuckDBPyConnection) -> ShopClock:
-    """Return the clock of the log that a database holds."""
-    query = "select count(*) from duckdb_tables() where table_name = ?"
-    if not con.execute(query, [ZONE_TABLE]).fetchall()[0][0]:
+    """Return the clock of the log that a database holds: UTC where no zone is noted."""
+    try:
+        ((zone,),) = con.execute(f"select zone from {ZONE_TABLE}").fetchall()
+    except duckdb.CatalogException:  # a table ``events`` of the caller's own
         return UTC_CLOCK
-    return clock_named(str(con.execute(f"select zone from {ZONE_TABLE}").fetchall()[0][0]))
+    return clock_named(str(zone))
 
 
 def events_of(con: duckdb.DuckDBPyConnection) -> str:

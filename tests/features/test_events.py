@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from stagecast.features import events
 from stagecast.features.errors import DataRefusedError, UsageError
 from stagecast.features.events import (
     COLUMNS,
@@ -394,3 +395,29 @@ def test_a_frame_with_a_time_zone_is_read_as_utc() -> None:
         assert log.con.execute("select timestamp from events").fetchall() == [
             (datetime(2020, 1, 1),)
         ]
+
+
+def test_a_small_log_is_held_in_memory_and_is_the_same_as_in_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "log.csv", "customer_id,timestamp,amount\na,2025-01-01,5\nb,x,1\n")
+
+    def read(source: str | pd.DataFrame) -> tuple[bool, object, object]:
+        reader = from_frame if isinstance(source, pd.DataFrame) else read_events
+        with reader(source) as log:  # type: ignore[operator]
+            ((place,),) = log.con.execute(
+                "select path from duckdb_databases() where database_name = current_database()"
+            ).fetchall()
+            return place is None, rows(log), log.report.to_json()
+
+    table = pd.read_csv(path)
+    small, small_frame = read(str(path)), read(table)
+    assert small[0]
+    assert small_frame[0]
+    monkeypatch.setattr(events, "SMALL_BYTES", path.stat().st_size)
+    monkeypatch.setattr(events, "SMALL_ROWS", len(table))
+    large, large_frame = read(str(path)), read(table)
+    assert not large[0]
+    assert not large_frame[0]
+    assert (small[1:], small_frame[1:]) == (large[1:], large_frame[1:])
+    assert small[1]
