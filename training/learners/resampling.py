@@ -8,8 +8,10 @@ of losses.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
 
@@ -61,15 +63,25 @@ def mean_of(values: Array, seed: int) -> Mean:
     """
     if not len(values) or not np.isfinite(values).all():
         return Mean(float("nan"), float("nan"), float("nan"), float("nan"))
-    random = np.random.default_rng(seed)
+    group, counts = _draws(len(values), seed)
     sums: Array = values
     sizes: Array = np.ones(len(values))
-    if len(values) > MOST_GROUPS:
-        group = random.permutation(len(values)) % MOST_GROUPS
+    if group is not None:
         sums = np.bincount(group, weights=values).astype(np.float64)
         sizes = np.bincount(group).astype(np.float64)
-    weight = random.poisson(1.0, (DRAWS, len(sums))).astype(np.float64)
+    weight = counts.astype(np.float64)
     total = weight @ sizes
     drawn = (weight @ sums)[total > 0] / total[total > 0]
     low, high = interval(drawn)
     return Mean(float(values.mean()), low, high, float((drawn < 0).mean()))
+
+
+@lru_cache(maxsize=2)  # one method after the other is compared on the same customers
+def _draws(customers: int, seed: int) -> tuple[NDArray[np.int16] | None, NDArray[np.uint8]]:
+    """Return the group of each customer, or None, and how often each draw has each group."""
+    random = np.random.default_rng(seed)
+    group = None
+    if customers > MOST_GROUPS:
+        group = (random.permutation(customers) % MOST_GROUPS).astype(np.int16)
+    counts = random.poisson(1.0, (DRAWS, min(customers, MOST_GROUPS))).astype(np.uint8)
+    return group, counts
