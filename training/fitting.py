@@ -45,7 +45,12 @@ MAX_ROWS = 400_000
 
 
 def fit_models(
-    panel: Panel, days: PurchaseDays, config: TrainConfig, has_amounts: bool
+    panel: Panel,
+    days: PurchaseDays,
+    config: TrainConfig,
+    has_amounts: bool,
+    *,
+    with_reference: bool = True,
 ) -> tuple[Models, Predictions]:
     """Fit every model on a panel, and predict its snapshot.
 
@@ -61,6 +66,9 @@ def fit_models(
         Settings of the training.
     has_amounts
         Whether the log has amounts.
+    with_reference
+        Whether to learn with what scores of customers are compared and explained; models that are
+        only tested need none, and it takes the contributions of each tree.
     """
     panel = replace(panel, dates=tuple(thinned(panel.dates, MAX_ROWS)))
     dates = training_dates(panel)
@@ -124,7 +132,12 @@ def fit_models(
         value_interval=None,
     )
     predicted = predict(models, panel.now)
-    kind = kind_of(config.churn)
+    return (_with_reference(models, panel, predicted) if with_reference else models), predicted
+
+
+def _with_reference(models: Models, panel: Panel, predicted: Predictions) -> Models:
+    """Return the models with the reference that the customers of the snapshot give."""
+    config, kind = models.config, kind_of(models.config.churn)
     state = kind.states(models, panel.now)
     risk = kind.risk(models, predicted, state)
     reference = learn_reference(panel.now.features, state == "active", risk, config.rfm)
@@ -133,7 +146,7 @@ def fit_models(
     bounds = learn_bounds(models.scheme.plays, values, panel.now.buyers)
     models = replace(models, reference=replace(reference, play_bounds=bounds))
     reference = kind.with_usual(models.reference, models, panel.now, predicted, state)
-    return replace(models, reference=reference), predicted
+    return replace(models, reference=reference)
 
 
 def _buyer_sample(panel: Panel, horizon_days: int) -> Mapping[str, Array]:

@@ -230,7 +230,9 @@ def _train_earlier(
     if not kind_of(config.churn).can_learn(panel):
         return None
     notify("models of one horizon ago")
-    models, predictions = fit_models(panel, table.purchase_days(), config, has_amounts)
+    models, predictions = fit_models(
+        panel, table.purchase_days(), config, has_amounts, with_reference=False
+    )
     return EarlierTraining(panel, models, predictions, _in_panel_intervals(panel, models))
 
 

@@ -318,7 +318,9 @@ def _replay_date(
     """
     horizon = config.horizon_days
     has_amounts = table.has_amounts()
-    models, predicted = fit_models(panel, table.purchase_days(), config, has_amounts)
+    models, predicted = fit_models(
+        panel, table.purchase_days(), config, has_amounts, with_reference=False
+    )
     later = observed_outcomes(after, panel, horizon)
     kind = kind_of(config.churn)
     churned = kind.churned(panel, models, predicted, later, quick=False)

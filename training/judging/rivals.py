@@ -148,7 +148,9 @@ def predict_rivals(
     losses: dict[str, StageLosses] = {}
     for name, config in rivals.models.items():
         own = build(table, config, fitted=fitted)
-        models, predicted = fit_models(own, table.purchase_days(), config, table.has_amounts())
+        models, predicted = fit_models(
+            own, table.purchase_days(), config, table.has_amounts(), with_reference=False
+        )
         later = observed_outcomes(after, own, config.horizon_days)
         kind = kind_of(config.churn)
         churned = kind.churned(own, models, predicted, later, quick=True)

@@ -89,7 +89,7 @@ def evaluate_value(
     if int(panel.now.buyers.sum()) < FEWEST_CUSTOMERS:
         return None
     purchase_days = past.purchase_days()
-    models, predicted = fit_models(panel, purchase_days, config, has_amounts)
+    models, predicted = fit_models(panel, purchase_days, config, has_amounts, with_reference=False)
     observed = _observed_value(table, panel, predicted, config)
     purchases = Purchases(purchase_days, day_number(date))
     intervals = value_intervals(panel, models, purchases)

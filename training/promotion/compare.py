@@ -167,7 +167,9 @@ def _at_date(
         return None
     # both are asked for the value over the days that have passed since, by the same accounts
     span = min(config.value_horizon_days, (end.anchor - past.anchor).days)
-    models, _ = fit_models(panel, past.purchase_days(), config, past.has_amounts())
+    models, _ = fit_models(
+        panel, past.purchase_days(), config, past.has_amounts(), with_reference=False
+    )
     later = observed_outcomes(after, panel, config.horizon_days)
     began = time.process_time()
     own = _asked(models, config, span)
