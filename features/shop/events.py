@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import duckdb
+from typing import TYPE_CHECKING
 
 from stagecast.features.shop.clock import UTC_CLOCK, ShopClock, clock_named
+
+if TYPE_CHECKING:
+    import duckdb
 
 ZONE_TABLE, SHOP_EVENTS = "shop_zone", "shop_events"
 KNOWN = "epoch_us(greatest(timestamp, coalesce(recorded_at, timestamp)))"
@@ -42,9 +45,11 @@ def create_shop_events(con: duckdb.DuckDBPyConnection, zone: str) -> None:
 
 def clock_of(con: duckdb.DuckDBPyConnection) -> ShopClock:
     """Return the clock of the log that a database holds: UTC where no zone is noted."""
+    from duckdb import CatalogException  # a server that runs names tables, and loads no DuckDB
+
     try:
         ((zone,),) = con.execute(f"select zone from {ZONE_TABLE}").fetchall()
-    except duckdb.CatalogException:  # a table ``events`` of the caller's own
+    except CatalogException:  # a table ``events`` of the caller's own
         return UTC_CLOCK
     return clock_named(str(zone))
 
