@@ -39,7 +39,7 @@ from stagecast.serving.reports.curves import step_bars
 from stagecast.serving.reports.past_events import story_rows
 from stagecast.serving.reports.rendering import link, render
 from stagecast.serving.reports.timeline_chart import timeline_chart
-from stagecast.serving.store.names import customers_named, names_of
+from stagecast.serving.store.names import MOST_FOUND, customers_named, names_of
 from stagecast.serving.store.protocols import ScorerLike
 from stagecast.serving.store.queries import SORTS
 from stagecast.serving.store.saved_views import list_views
@@ -91,6 +91,7 @@ def customers_page(
         # of what is gone with the active, nothing is said to return
         of_lapsed = store.totals(run, replace(filters, state="lapsed"))
     rows = [msgspec.json.decode(document) for document in page.documents]
+    named = customers_named(store.engine, run.id, query.q) if query.q else []
     parameters = parameters_of(query)
     unsorted = [pair for pair in parameters if pair[0] != "sort"]
     return render(
@@ -114,7 +115,8 @@ def customers_page(
         page=page,
         rows=rows,
         names_of_rows=names_of(store.engine, [row["customer_id"] for row in rows]),
-        named=customers_named(store.engine, run.id, query.q) if query.q else [],
+        named=named,
+        named_more=len(named) == MOST_FOUND,
         alike=any(_not_ranked(score) for score in rows),
         titles=titles,
         stages=_stage_cards(store, run, query, display.language),
