@@ -58,6 +58,11 @@ _FORMATS = {
     "recency_days": "0",
     "days_overdue": "0",
 }
+_OF_OTHERS: dict[str | None, tuple[ListColumn, ...]] = {
+    "lapsed": ("value_at_risk",),
+    "prospect": (*STAKE, "recency_days", "days_overdue"),
+}
+"""State of a list -> the usual columns that its customers have no value in."""
 
 
 def usual_columns(state: str | None) -> tuple[ListColumn, ...]:
@@ -66,9 +71,10 @@ def usual_columns(state: str | None) -> tuple[ListColumn, ...]:
     Parameters
     ----------
     state
-        State that the list is filtered by; of the lapsed, what is gone and may return counts.
+        State that the list is filtered by; of the lapsed, what is gone and may return counts,
+        and who has not ordered has neither an order nor money at stake.
     """
-    of_others = ("value_at_risk",) if state == "lapsed" else ("value_gone", "win_back")
+    of_others = _OF_OTHERS.get(state, ("value_gone", "win_back"))
     return tuple(
         column
         for column in LIST_COLUMNS[: LIST_COLUMNS.index("action") + 1]

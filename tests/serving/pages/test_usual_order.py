@@ -105,3 +105,19 @@ def test_customers_are_ranked_by_what_can_be_moved_else_by_how_likely_it_is(
     ids = listed(web, query)
     assert len(ids) > 3
     assert ids == expected[: len(ids)]
+
+
+def test_no_column_of_a_list_is_empty_for_all_customers_of_its_state(
+    web: Client, store: Store
+) -> None:
+    table = pa.Table.from_pylist(
+        rows(at_risk=0.2, gone=9.0), schema=score_schema.schema(published.STAGES)
+    )
+    published.publish(store, table)
+    for state in ("active", "lapsed", "prospect"):
+        page = web.get(f"/customers?state={state}").text
+        cells = re.findall(r'<td data-label="([^"]*)"[^>]*>\s*(.*?)</td>', page, re.DOTALL)
+        names = {name for name, _ in cells}
+        assert len(names) > 5
+        empty = {name for name in names if all(c == "–" for n, c in cells if n == name)}
+        assert empty <= {"Next order"}, (state, empty)
