@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 MOST_PRINTED_PAGES = 8
+NEXT_STEP = "stagecast score EVENTS --model a-folder-with-a-long-name/model --out scores.parquet"
 LOOKS = (("light", 1280), ("dark", 1280), ("light", 390))
 ALWAYS = (("en", "light", 1280), ("fa", "dark", 1280))
 """Looked at by `make test`: both directions of writing and both schemes; the others are long."""
@@ -58,7 +60,8 @@ def report() -> Callable[[Language], str]:
     def written(language: Language) -> str:
         display = Display(language)
         figures = movement_figures(moves, life.scheme, life.merged, display)
-        return render_report(summary_of_a_shop(), scores_of_a_shop(), figures, display)
+        summary = replace(summary_of_a_shop(), next_steps=(NEXT_STEP,))
+        return render_report(summary, scores_of_a_shop(), figures, display)
 
     return written
 
@@ -98,6 +101,19 @@ def test_axe_finds_nothing_on_any_page(
         assert violations(page, axe) == [], place
         assert page.evaluate("document.documentElement.scrollWidth") <= width, place
     context.close()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_report_is_no_wider_than_a_phone(
+    browser: Browser, report: Callable[[Language], str], tmp_path: Path, language: Language
+) -> None:
+    file = tmp_path / "report.html"
+    file.write_text(report(language), encoding="utf-8")
+    page = browser.new_page(viewport={"width": 390, "height": 800})
+    page.goto(file.as_uri())
+    page.evaluate("document.querySelectorAll('details').forEach(e => { e.open = true })")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    page.close()
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
