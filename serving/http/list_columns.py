@@ -15,6 +15,7 @@ from stagecast.serving.languages.display import ENGLISH, Display
 from stagecast.serving.languages.scheme_words import scheme_texts
 from stagecast.serving.languages.texts import texts_of
 from stagecast.serving.reports.shop_days import day_on
+from stagecast.serving.scoring.win_back import win_back_of
 from stagecast.serving.store.exports import PIECE_BYTES, escape_formula
 from stagecast.serving.store.store import Run
 from stagecast.training.reasons.sentences import because_but
@@ -24,6 +25,7 @@ ListColumn = Literal[
     "churn_probability",
     "value_at_risk",
     "value_gone",
+    "win_back",
     "clv",
     "recency_days",
     "days_overdue",
@@ -42,37 +44,41 @@ LIST_COLUMNS: tuple[ListColumn, ...] = get_args(ListColumn)
 MONEY: tuple[ListColumn, ...] = (
     "value_at_risk",
     "value_gone",
+    "win_back",
     "clv",
     "spend",
     "expected_spend",
     "loss_per_week",
 )
-STAKE: tuple[ListColumn, ...] = ("value_at_risk", "value_gone")
-"""What leaving costs: null where no customer-base model was fitted."""
+STAKE: tuple[ListColumn, ...] = ("value_at_risk", "value_gone", "win_back")
+"""What leaving costs, and what may return of it: null where no customer-base model was fitted."""
 _FORMATS = {
     **dict.fromkeys(MONEY, "#,##0"),
     "churn_probability": "0%",
     "recency_days": "0",
     "days_overdue": "0",
 }
+_OF_OTHERS: dict[str | None, tuple[ListColumn, ...]] = {
+    "lapsed": ("value_at_risk",),
+    "prospect": (*STAKE, "recency_days", "days_overdue"),
+}
+"""State of a list -> the usual columns that its customers have no value in."""
 
 
-def usual_columns(state: str | None, has_money: bool = True) -> tuple[ListColumn, ...]:
+def usual_columns(state: str | None) -> tuple[ListColumn, ...]:
     """Return the columns of a list that asks for none.
 
     Parameters
     ----------
     state
-        State that the list is filtered by; of the lapsed, what is gone counts.
-    has_money
-        Whether the scores have amounts; without them, no column of money is usual.
+        State that the list is filtered by; of the lapsed, what is gone and may return counts,
+        and who has not ordered has neither an order nor money at stake.
     """
-    gone = state == "lapsed"
+    of_others = _OF_OTHERS.get(state, ("value_gone", "win_back"))
     return tuple(
         column
         for column in LIST_COLUMNS[: LIST_COLUMNS.index("action") + 1]
-        if column != ("value_at_risk" if gone else "value_gone")
-        and (has_money or column not in MONEY)
+        if column not in of_others
     )
 
 
@@ -159,7 +165,7 @@ class Sheet:
         if column == "action":
             texts = scheme_texts(self.run.scheme, self.display.language)
             return texts.get(score["action"], score["action"])
-        value = score.get(column)
+        value = win_back_of(score) if column == "win_back" else score.get(column)
         if column == "next_order_date" or column == "window_closes":
             return value
         return round(value, 4) if isinstance(value, float) else value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -42,12 +42,12 @@ def parameters_of(query: ListQuery) -> list[tuple[str, str]]:
     return parameters
 
 
-def file_link(query: ListQuery, file_format: str) -> str:
+def file_link(query: ListQuery, columns: Sequence[str], file_format: str) -> str:
     """Return the link of the whole list as a file with the columns of the page."""
     parameters = [pair for pair in parameters_of(query) if pair[0] != "column"]
-    columns = [("column", column) for column in query.columns]
     ending = [("format", file_format), ("limit", "all")]
-    return link("/v1/customers", [*parameters, *columns, *ending])
+    shown = [("column", column) for column in columns]
+    return link("/v1/customers", [*parameters, *shown, *ending])
 
 
 def cell_link(cell: Mapping[str, Any]) -> str | None:

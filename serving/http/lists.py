@@ -13,13 +13,17 @@ from stagecast.serving.http.problems import Fault, ProblemError
 from stagecast.serving.store.queries import (
     DEFAULT_SORT,
     LAPSED_SORT,
+    LIKELIEST_TO_BUY,
+    LIKELIEST_TO_RETURN,
     LIMIT_DEFAULT,
     LIMIT_MAX,
+    RISKIEST_SORT,
     SORTS,
     Filters,
     Order,
 )
-from stagecast.serving.store.store import Run
+from stagecast.serving.store.store import Run, Store
+from stagecast.serving.store.usual_order import state_of_stages, usual_order
 
 EARLIER: dict[str, Any] = {"deprecated": True}
 EARLIER_NAMES = {"churn_band": "band", "min_value_at_risk": "min_value", "customer_id_prefix": "q"}
@@ -150,8 +154,10 @@ class ListQuery(FilterQuery):
         json_schema_extra={"enum": [*SORTS, *(f"-{name}" for name in SORTS)]},
         description="column of the score; with a leading - the largest first. "
         "Customers without a value stand last either way; ties go by customer_id. "
-        f"Default: {DEFAULT_SORT}; with state=lapsed {LAPSED_SORT}, the value gone times the "
-        "chance to return",
+        f"Default: {DEFAULT_SORT}, or {RISKIEST_SORT} where no active customer has value at risk; "
+        f"of the lapsed {LAPSED_SORT}, the value gone times the chance to return, or "
+        f"{LIKELIEST_TO_RETURN} where nothing is known to return; of prospects {LIKELIEST_TO_BUY}; "
+        f"of all customers also {LAPSED_SORT} where money is with the lapsed alone",
     )
     cursor: str | None = Field(
         default=None, max_length=4096, description="next_cursor of the page before"
@@ -177,16 +183,21 @@ class ListQuery(FilterQuery):
                 "for the largest first"
             ) from None
 
-    @property
-    def order(self) -> Order:
-        """The order as the store expects it."""
-        usual = LAPSED_SORT if self.state == "lapsed" else DEFAULT_SORT
-        return Order.parse(self.sort or usual)
+    def order(self, store: Store, run: Run) -> Order:
+        """Return the order as the store expects it; one that is not asked for is that of
+        :func:`stagecast.serving.store.usual_order.usual_order`.
+        """
+        if self.sort is not None:
+            return Order.parse(self.sort)
+        return usual_order(store.overview(run)["totals"], self.state_in(run))
 
-    @property
-    def columns(self) -> tuple[ListColumn, ...]:
-        """The columns of a list for people, beside the customer."""
-        return chosen_columns(self.column, self.state)
+    def state_in(self, run: Run) -> str | None:
+        """Return the state of all customers of the list, by its filters; None: of several."""
+        return self.state or state_of_stages(run.scheme, tuple(self.stage))
+
+    def columns(self, run: Run) -> tuple[ListColumn, ...]:
+        """Return the columns of a list for people, beside the customer."""
+        return chosen_columns(self.column, self.state_in(run))
 
 
 class ApiListQuery(PinnedQuery, ListQuery):

@@ -63,7 +63,7 @@ class AtRisk(Arguments):
         default=None,
         max_length=64,
         description="a column of a score, with a leading - the largest first; default "
-        "-value_at_risk, with state=lapsed -win_back",
+        "-value_at_risk, of the lapsed -win_back, of prospects -expected_orders",
     )
     limit: int = Field(default=20, ge=1, le=ROWS_MAX)
     cursor: str | None = Field(

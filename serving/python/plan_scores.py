@@ -48,6 +48,7 @@ def candidates_of(scores: object) -> ScoredCustomers:
     UsageError
         It is no table of scores, or of several runs.
     """
+    from stagecast.serving.scoring.win_back import LAPSED, win_back
     from stagecast.serving.targeting.plan.candidates import COLUMNS, candidates
 
     if not isinstance(scores, pd.DataFrame):
@@ -55,7 +56,8 @@ def candidates_of(scores: object) -> ScoredCustomers:
             f"a plan takes a DataFrame of scores, not a {type(scores).__name__}; give model.scores"
         )
     table = scores.reset_index() if scores.index.name == "customer_id" else scores
-    needed = (*COLUMNS, "as_of", "horizon_days", "churn")
+    own = [name for name in COLUMNS if name != "win_back"]  # which is of the store
+    needed = (*own, "p_return", "as_of", "horizon_days", "churn")
     missing = [name for name in needed if name not in table]
     if missing:
         raise UsageError(
@@ -73,7 +75,9 @@ def candidates_of(scores: object) -> ScoredCustomers:
     if table["customer_id"].duplicated().any():
         twice = table["customer_id"][table["customer_id"].duplicated()].iloc[0]
         raise UsageError(f"customer {twice!r} stands twice in the scores; give each one once")
-    columns = {name: _values(table[name], name) for name in COLUMNS}
+    columns = {name: _values(table[name], name) for name in own}
+    gone, p_return = (_values(table[n], n).astype("float64") for n in ("value_gone", "p_return"))
+    columns["win_back"] = win_back(table["state"] == LAPSED, gone, p_return)
     as_of = pd.Timestamp(table["as_of"].iloc[0])
     as_of = as_of.tz_localize("UTC") if as_of.tzinfo is None else as_of.tz_convert("UTC")
     first = table.iloc[0]

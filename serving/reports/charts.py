@@ -188,4 +188,6 @@ def to_svg(
         svg = svg.replace(f'id="{svg_id}"', f'id="{name}-{number}"').replace(
             f"url(#{svg_id})", f"url(#{name}-{number})"
         )
+    # the drawing is one picture with a text; its parts have roles, and no names
+    svg = re.sub(r' (?:role="graphics-[a-z]+"|aria-[a-z]+="[^"]*")', "", svg)
     return Markup(svg.replace("<svg ", f'<svg role="img" aria-label="{escape(label)}" ', 1))

@@ -19,6 +19,7 @@ from stagecast.serving.languages.texts import FOLDER, texts_of
 from stagecast.serving.reports import filters
 from stagecast.serving.reports.customer_story import shown_overdue
 from stagecast.serving.reports.shop_days import day
+from stagecast.serving.scoring.win_back import win_back_of
 from stagecast.training.churn_kinds import kind_of
 from stagecast.training.churn_kinds.kind import Wording
 from stagecast.training.config import Churn
@@ -128,6 +129,7 @@ def environment(display: Display = ENGLISH) -> Environment:
     for function in plain:
         templates.filters[function.__name__] = function
     templates.filters["iso_day"] = day
+    templates.filters["win_back"] = win_back_of
     language = display.language
     templates.globals.update(
         t=texts_of(language), language=language, display=display, languages=LANGUAGES, names=NAMES

@@ -31,6 +31,7 @@ from stagecast.serving.reports.summary import (
     stake_known,
     stakes,
 )
+from stagecast.serving.scoring.win_back import LAPSED, win_back
 
 FIRST_CUSTOMERS = 20
 TOP_SHARE = 0.8
@@ -45,9 +46,9 @@ def headline(scores: pa.Table) -> dict[str, Any]:
     """Return the counts and sums that the report begins with."""
     state = codes(scores, "state", STATES)
     counts = {name: int((state == code).sum()) for code, name in enumerate(STATES)}
-    lapsed, active = state == STATES.index("lapsed"), state == STATES.index("active")
+    lapsed, active = state == STATES.index(LAPSED), state == STATES.index("active")
     high = int((codes(scores, "churn_band", BANDS) == BANDS.index("high")).sum())
-    gone, returning = numbers(scores, "value_gone"), numbers(scores, "p_return")
+    gone = numbers(scores, "value_gone")
     churn = numbers(scores, "churn_probability")
     return {
         "customers": scores.num_rows,
@@ -65,7 +66,7 @@ def headline(scores: pa.Table) -> dict[str, Any]:
         "likely_leavers": total(churn) or 0.0,
         "mean_risk": measured(churn, np.mean),
         "value_gone": total(gone[lapsed]),
-        "may_return": total((gone * returning)[lapsed]),
+        "may_return": total(win_back(lapsed, gone, numbers(scores, "p_return"))),
         # of the active alone, beside those of them who are expected to leave
         "value_at_risk": total(numbers(scores, "value_at_risk")[active]),
         **{name: total(numbers(scores, name)) for name in ("expected_spend", "expected_orders")},
@@ -123,8 +124,8 @@ def play_rows(
     figures = by_group(scores, "play", ids)
     of_rows, state = codes(scores, "play", ids), codes(scores, "state", STATES)
     at_risk = np.where(state == STATES.index("active"), numbers(scores, "value_at_risk"), np.nan)
-    returning = numbers(scores, "value_gone") * numbers(scores, "p_return")
-    returning = np.where(state == STATES.index("lapsed"), returning, np.nan)
+    is_lapsed = state == STATES.index(LAPSED)
+    returning = win_back(is_lapsed, numbers(scores, "value_gone"), numbers(scores, "p_return"))
     rows = [
         {
             "play": play["id"],

@@ -191,6 +191,7 @@ def _with_money(
         result,
         key=lambda part: (
             -((part["value_at_risk"] or 0.0) + (part["may_return"] or 0.0)),
+            -part["customers"],  # where no money ranks them
             part["play"],
         ),
     )

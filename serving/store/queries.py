@@ -18,6 +18,10 @@ from stagecast.serving.store.tables import scores
 DEFAULT_SORT = "-value_at_risk"
 LAPSED_SORT = "-win_back"
 """Order of a list of the lapsed: the value gone times the chance to return."""
+RISKIEST_SORT, LIKELIEST_TO_RETURN = "-churn_probability", "p_inactive"
+"""Orders of the active and of the lapsed where no money ranks them."""
+LIKELIEST_TO_BUY = "-expected_orders"
+"""Order of a list of prospects."""
 LIMIT_DEFAULT, LIMIT_MAX = 50, 1000
 PREFIX_END = "\U0010ffff"
 """Behind a beginning of ids, it is beyond all ids that begin so."""

@@ -15,7 +15,9 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from stagecast.features.arrays import Array
 from stagecast.serving.scoring import score_schema
+from stagecast.serving.scoring.win_back import LAPSED, win_back
 from stagecast.serving.store.documents import without_sentence
 from stagecast.serving.store.tables import SCORE_COLUMNS
 
@@ -39,7 +41,9 @@ def store_rows(
     Rows with the run and the columns :data:`SCORE_COLUMNS`, and rows of run, customer and document.
     """
     values = {name: _plain(chunk[name], name) for name in chunk.column_names}
-    of_store = {**values, "win_back": _win_back(values)}
+    is_lapsed = [state == LAPSED for state in values["state"]]
+    may_return = win_back(is_lapsed, *(_with_nan(values[n]) for n in ("value_gone", "p_return")))
+    of_store = {**values, "win_back": _without_nan(may_return)}
     runs = [run_id] * chunk.num_rows
     flat = [of_store[name] for name in SCORE_COLUMNS]
     score_rows = list(zip(runs, *flat, strict=True))
@@ -79,16 +83,6 @@ def _record(names: tuple[str, ...]) -> Callable[..., Any]:
     )
 
 
-def _win_back(values: Mapping[str, list[Any]]) -> list[float | None]:
-    """Return the value gone of the lapsed times the chance to return; None for the others."""
-    return [
-        None if state != "lapsed" or gone is None or p_return is None else gone * p_return
-        for state, gone, p_return in zip(
-            values["state"], values["value_gone"], values["p_return"], strict=True
-        )
-    ]
-
-
 def _plain(column: pa.ChunkedArray, name: str) -> list[Any]:
     """Return the values of a column as JSON values."""
     array = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
@@ -107,9 +101,17 @@ def _plain(column: pa.ChunkedArray, name: str) -> list[Any]:
 
 
 def _numbers(array: pa.Array) -> list[Any]:
-    values: list[Any] = array.to_numpy(zero_copy_only=False).tolist()
+    values = array.to_numpy(zero_copy_only=False)
+    return _without_nan(values) if array.null_count else list(values.tolist())
+
+
+def _without_nan(values: Array) -> list[Any]:
     # a null is NaN here, the one number that does not equal itself
-    return [None if v != v else v for v in values] if array.null_count else values
+    return [None if v != v else v for v in values.tolist()]
+
+
+def _with_nan(values: list[Any]) -> Array:
+    return np.array(values, dtype=np.float64)  # None becomes NaN
 
 
 def _few(array: pa.Array) -> list[Any]:

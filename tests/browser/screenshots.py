@@ -16,21 +16,25 @@ WIDTH, HEIGHT, COLOURS = 1180, 800, 64
 MARGIN = 14
 """Pixels left above what is at the top of a picture."""
 PLAN = "/plans/new?play=loyal_going_quiet&contacts=300&contact_cost=1&holdout_percent=20"
+CUSTOMER = "/customers/00485"
+"""A loyal customer of the demo who is overdue."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture: the name of its file, the page, its language, and what is at its top."""
+    """A picture: the name of its file, the page, its language, what is at its top, its height."""
 
     name: str
     path: str
     language: str = "en"
     top: str = "body"
+    height: int = HEIGHT
 
 
 PICTURES = (
     Picture("home.png", "/"),
     Picture("customers.png", "/customers?play=loyal_going_quiet", top=".above"),
+    Picture("customer.png", CUSTOMER, top="section:has(.steps)", height=1020),
     Picture("plan.png", PLAN, top="section:has(.tiles)"),
     Picture("customers-ru.png", "/customers", "ru", ".above"),
     Picture("home-fa.png", "/", "fa"),
@@ -55,7 +59,7 @@ def take(address: str, folder: Path) -> None:
         for picture in PICTURES:
             context = browser.new_context(
                 base_url=address,
-                viewport={"width": WIDTH, "height": HEIGHT},
+                viewport={"width": WIDTH, "height": picture.height},
                 locale=picture.language,
                 extra_http_headers={"Accept-Language": picture.language},
             )

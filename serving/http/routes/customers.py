@@ -111,7 +111,11 @@ def list_customers(
     response_format = _response_format(request, query)
     require_scope(request, "read" if response_format == "json" else "export")
     run = run_of(store, query.run)
-    filters, order, fields = query.filters(run), query.order, fields_of(query.fields, run)
+    filters, order, fields = (
+        query.filters(run),
+        query.order(store, run),
+        fields_of(query.fields, run),
+    )
     tag, display = tag_of(request, store, run, response_format), display_of(request)
     if (known := unchanged(request, tag, "Accept")) is not None:
         return known
@@ -166,8 +170,8 @@ def _sheet_response(
     display: Display,
 ) -> Response:
     """Return a list for people: heads in words, and the columns that were asked for."""
-    filters, order = query.filters(run), query.order
-    sheet = Sheet(run, query.columns, display)
+    filters, order = query.filters(run), query.order(store, run)
+    sheet = Sheet(run, query.columns(run), display)
     documents: Iterable[str]
     if query.limit == "all":
         documents = store.all_customers(run, filters, order)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import APIRouter
@@ -34,6 +34,8 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 NEWEST = 20
 """Rows of the ledger that Home checks; the page of results checks all."""
+LEAST_SHARE = 0.01
+"""A play that holds less of the money that can be moved is not what today is for."""
 
 
 @router.get("/")
@@ -64,7 +66,9 @@ def home_page(request: Request, store: StoreDep, state: StateDep) -> HTMLRespons
         before=overview["before"],
         changed=overview["changed"],
         plays=plays,
-        first=_first(plays),
+        first=_first(plays, overview["totals"]),
+        least_share=LEAST_SHARE,
+        asking=any(play["contact"] for play in plays),
         stages=stages,
         grid=grid_rows([{**cell, "link": cell_link(cell)} for cell in overview["grid"]]),
         play_titles=plays_of(run.scheme, language),
@@ -91,13 +95,18 @@ def _plays(run: Run, counted: Sequence[dict[str, Any]], language: str) -> list[d
     ]
 
 
-def _first(plays: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+def _first(
+    plays: Sequence[dict[str, Any]], totals: Mapping[str, float | None]
+) -> dict[str, Any] | None:
     """Return the play that today is for: of those with new customers, the one with most
-    to lose or to bring back; else of all that ask for a contact.
+    to lose or to bring back; else of all that ask for a contact. None where no such play has as
+    much as :data:`LEAST_SHARE` of the money of all customers that can be moved.
     """
+    movable = (totals["value_at_risk"] or 0.0) + (totals["may_return"] or 0.0)
     # a log without amounts has no money: the play with most customers is the first then
     has_money = any(play["money"] for play in plays)
-    asking = [play for play in plays if play["contact"] and (play["money"] or not has_money)]
+    enough = [play for play in plays if play["contact"] and play["money"] >= LEAST_SHARE * movable]
+    asking = [play for play in enough if play["money"] or not has_money]
     if not has_money:
         asking.sort(key=lambda play: -play["customers"])
     fresh = [play for play in asking if play["new"]]

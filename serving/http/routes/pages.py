@@ -15,7 +15,7 @@ from stagecast.features.errors import UsageError
 from stagecast.features.shop.customer_ids import clean_id
 from stagecast.serving.http.api_page import api_reference
 from stagecast.serving.http.languages import display_of
-from stagecast.serving.http.list_columns import LIST_COLUMNS, MONEY, STAKE, usual_columns
+from stagecast.serving.http.list_columns import LIST_COLUMNS, MONEY, STAKE
 from stagecast.serving.http.list_links import chips, file_link, head, parameters_of, plan_link
 from stagecast.serving.http.lists import BANDS, STATES, ListQuery
 from stagecast.serving.http.page_texts import (
@@ -39,7 +39,7 @@ from stagecast.serving.reports.curves import step_bars
 from stagecast.serving.reports.past_events import story_rows
 from stagecast.serving.reports.rendering import link, render
 from stagecast.serving.reports.timeline_chart import timeline_chart
-from stagecast.serving.store.names import customers_named, names_of
+from stagecast.serving.store.names import MOST_FOUND, customers_named, names_of
 from stagecast.serving.store.protocols import ScorerLike
 from stagecast.serving.store.queries import SORTS
 from stagecast.serving.store.saved_views import list_views
@@ -61,11 +61,16 @@ def customers_page(
             "empty.html", **shop_of(None, request), store=store_name(state.settings.store)
         )
     has_money, stake_is_known = store.has_money(run), has_stake(store, run)
-    shown = query if stake_is_known else _without_stake(query, has_money)
-    if not query.column and not has_rhythm(store, run):
-        others = [name for name in shown.columns if name != "days_overdue"]
-        shown = shown.model_copy(update={"column": others})
-    filters, order = query.filters(run), shown.order
+    columns = query.columns(run)
+    if not query.column:
+        columns = tuple(
+            name
+            for name in columns
+            if (has_money or name not in MONEY)
+            and (stake_is_known or name not in STAKE)
+            and (name != "days_overdue" or has_rhythm(store, run))
+        )
+    filters, order = query.filters(run), query.order(store, run)
     titles = titles_of(run.scheme, display.language)
     plays = plays_of(run.scheme, display.language)
     stale = False
@@ -86,6 +91,7 @@ def customers_page(
         # of what is gone with the active, nothing is said to return
         of_lapsed = store.totals(run, replace(filters, state="lapsed"))
     rows = [msgspec.json.decode(document) for document in page.documents]
+    named = customers_named(store.engine, run.id, query.q) if query.q else []
     parameters = parameters_of(query)
     unsorted = [pair for pair in parameters if pair[0] != "sort"]
     return render(
@@ -101,7 +107,7 @@ def customers_page(
         views=_views(store, run, query, display.language),
         **_saved_views(store, query, parameters),
         chips=chips(query, titles, plays, display.language),
-        columns=shown.columns,
+        columns=columns,
         all_columns=[c for c in LIST_COLUMNS if has_money or c not in MONEY],
         has_money=has_money,
         has_stake=stake_is_known,
@@ -109,7 +115,8 @@ def customers_page(
         page=page,
         rows=rows,
         names_of_rows=names_of(store.engine, [row["customer_id"] for row in rows]),
-        named=customers_named(store.engine, run.id, query.q) if query.q else [],
+        named=named,
+        named_more=len(named) == MOST_FOUND,
         alike=any(_not_ranked(score) for score in rows),
         titles=titles,
         stages=_stage_cards(store, run, query, display.language),
@@ -123,8 +130,8 @@ def customers_page(
         else link("/customers", [*parameters, ("cursor", page.next_cursor)]),
         first_link=link("/customers", parameters) if page.seen else None,
         everybody_link=link("/customers", []),
-        csv_link=file_link(shown, "csv"),
-        xlsx_link=file_link(shown, "xlsx"),
+        csv_link=file_link(query, columns, "csv"),
+        xlsx_link=file_link(query, columns, "xlsx"),
         plan_link=plan_link(query),
     )
 
@@ -189,16 +196,6 @@ def docs_page(request: Request) -> HTMLResponse:
 def _not_ranked(score: Mapping[str, Any]) -> bool:
     """Return whether a score has a risk and no rank: the active could not be told apart."""
     return score["churn_probability"] is not None and score["churn_percentile"] is None
-
-
-def _without_stake(query: ListQuery, has_money: bool) -> ListQuery:
-    """Return the query with the columns and the order of scores that do not know what leaving
-    costs: the riskiest first, of the lapsed those likeliest to return.
-    """
-    ranked = "p_inactive" if query.state == "lapsed" else "-churn_probability"
-    usual = usual_columns(query.state, has_money)
-    columns = query.column or [name for name in usual if name not in STAKE]
-    return query.model_copy(update={"sort": query.sort or ranked, "column": columns})
 
 
 def _views(store: Store, run: Run, query: ListQuery, language: str) -> list[dict[str, Any]]:

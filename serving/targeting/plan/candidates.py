@@ -22,6 +22,7 @@ COLUMNS = (
     "p_inactive",
     "value_at_risk",
     "value_gone",
+    "win_back",
     "clv",
     "expected_orders",
     "expected_spend",
@@ -43,6 +44,9 @@ class Candidates:
         P(no purchase in the horizon), or P(cancel), shape (n,); NaN for prospects.
     value_at_risk, value_gone, clv, expected_spend
         In money, shape (n,); NaN where the score has none.
+    win_back
+        What may return of the lapsed, in money, shape (n,), as
+        :func:`stagecast.serving.scoring.win_back.win_back` says; NaN for the others.
     expected_orders
         Purchase days expected in the horizon, shape (n,).
     cell
@@ -58,6 +62,7 @@ class Candidates:
     p_inactive: Array
     value_at_risk: Array
     value_gone: Array
+    win_back: Array
     clv: Array
     expected_orders: Array
     expected_spend: Array
@@ -82,9 +87,8 @@ class Candidates:
 
     @property
     def may_return(self) -> Array:
-        """Value gone of the lapsed times the chance to return, in money, shape (n,); else 0."""
-        returning = np.nan_to_num(self.value_gone * (1.0 - self.p_inactive))
-        return np.where(self.lapsed, returning, 0.0)
+        """What may return of the lapsed, in money, shape (n,); 0 for the others."""
+        return np.nan_to_num(self.win_back)
 
     @property
     def has_money(self) -> bool:

@@ -66,8 +66,7 @@ def read_candidates(connection: sa.Connection, run_id: int, audience: Audience) 
         # at_risk and may_return of the candidates
         movable = sa.case(
             (c.state == "active", sa.func.coalesce(c.value_at_risk, 0.0)),
-            (c.state == "lapsed", sa.func.coalesce(c.value_gone * (1.0 - c.p_inactive), 0.0)),
-            else_=0.0,
+            else_=sa.func.coalesce(c.win_back, 0.0),
         )
         conditions.append(movable >= audience.min_value)
     if audience.ids is not None and len(audience.ids) <= IDS_MAX:

@@ -172,7 +172,7 @@ def ranked(scores: Sequence[Score], name: str) -> list[Score]:
 def row(score: Score) -> set[str]:
     """Return the numbers of a row of the list, of its reasons among them."""
     parts = _moneys(*(score[n] for n in ("value_at_risk", "value_gone", "clv")))
-    parts |= _moneys(score["clv_low"], score["clv_high"])
+    parts |= _moneys(score["clv_low"], score["clv_high"], likely_return([score]))
     for name in ("churn_probability", "p_return", "p_convert"):
         if score[name] is not None:
             parts.add(share(score[name]))

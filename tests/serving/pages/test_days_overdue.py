@@ -53,7 +53,7 @@ def test_the_list_shows_them_and_leads_to_their_order(shop) -> None:
     page = text(shop, "/customers?sort=-days_overdue")
     assert "16 days usually every 11 days" in page
     assert "15 days usually every 12 days" in page
-    assert "on time usually every 30 days" in page
+    assert "in rhythm usually every 30 days" in page
     places = [page.index(f"Choose {name} ") for name in "acbd"]
     assert places == sorted(places), "who has no rhythm stands last"
     assert 'href="/customers?sort=-days_overdue"' in shop.get("/customers").text

@@ -89,7 +89,7 @@ def test_without_amounts_no_page_speaks_of_money(web: Client, store: Store) -> N
     published.publish(store, published.table(made))
     home, listed = main_of(web, "/"), main_of(web, "/customers")
     for page in (re.sub(r"<span popover.*?</span>", "", page) for page in (home, listed)):
-        said = re.sub(r"<[^>]*>|Customers at risk", " ", page)
+        said = re.sub(r"<[^>]*>", " ", page)
         for words in ("at risk", "at stake", "At stake", "Value"):
             assert words not in said, said[said.index(words) - 100 :][:200]
     first = listed.split('name="customer_id" value="')[1].split('"')[0]

@@ -166,6 +166,37 @@ def test_the_first_sentence_names_the_play_with_most_money_and_leads_to_its_plan
     assert f"{number[play]} customers" in listed
 
 
+def test_a_play_that_moves_next_to_nothing_is_not_what_today_is_for(
+    web: Client, store: Store
+) -> None:
+    made = [row for row in rows(1) if row["play"] != "worth_winning_back"]
+    for row in made:
+        row["play"] = "let_go" if row["state"] == "lapsed" else None
+    lapsed = [row for row in made if row["state"] == "lapsed"]
+    lapsed[0] |= {"play": "worth_winning_back", "value_gone": 2.0, "p_return": 0.2}
+    for row in lapsed[1:]:
+        row["value_gone"] = 0.0
+    published.publish(store, table(made))
+    at_risk = sum(row["value_at_risk"] or 0.0 for row in made if row["state"] == "active")
+    said = text(web)
+    assert "“Worth winning back”" not in said
+    assert "No play that asks for a contact holds as much as 1% of the money" in said
+    assert f"plan for the active, with whom {at_risk:,.0f} is expected to be lost" in said
+    assert 'href="/plans/new?state=active"' in web.get("/").text
+    assert "customers are contacted" in text(web, "/plans/new?state=active")
+
+
+def test_without_amounts_the_largest_play_is_listed_first(web: Client, store: Store) -> None:
+    made = rows(1)
+    for k, row in enumerate(made):
+        row["play"] = "loyal_going_quiet" if k % 10 < 2 else "worth_winning_back"
+        for name in ("value_at_risk", "value_gone", "clv", "clv_low", "clv_high"):
+            row[name] = None
+    published.publish(store, table(made))
+    listed = text(web)
+    assert listed.index("Worth winning back 160") < listed.index("Loyal, may leave 40")
+
+
 def test_the_list_can_be_filtered_by_play_over_the_api(web: Client, store: Store) -> None:
     made = rows(1)
     published.publish(store, table(made))

@@ -39,6 +39,24 @@ def test_a_search_finds_the_beginning_of_a_name(shop) -> None:
     assert "Customers whose name begins so" not in text(shop, "/customers?q=c000")
 
 
+def test_a_search_by_name_says_when_there_are_more_and_never_that_nobody_is_found(shop, store):
+    few = text(shop, "/customers?q=анна")
+    assert "No customer passes" not in few
+    assert "first 20 by name" not in few
+    assert "No customer passes" in text(shop, "/customers?q=nobody")
+    put_names(store.engine, [(f"c{k:04d}", f"Berta {k}") for k in range(3, 12)])
+    assert "first 20 by name" not in text(shop, "/customers?q=berta")
+
+
+def test_a_long_list_of_names_says_that_it_is_cut(web, store):
+    published.publish(store, published.scores(30))
+    put_names(store.engine, [(f"c{k:04d}", f"Berta {k:02d}") for k in range(25)])
+    page = text(web, "/customers?q=berta")
+    assert "Berta 19" in page
+    assert "Berta 20" not in page
+    assert "first 20 by name" in page
+
+
 def test_no_answer_of_the_api_and_no_file_has_a_name(shop) -> None:
     for path in (
         "/v1/customers/c0001",

@@ -168,7 +168,7 @@ def test_the_lapsed_are_ranked_by_what_could_be_won_back(site, scored):
     assert shown[:10] == [row["customer_id"] for row in ranked[:10]]
     heads = " ".join(page.text.split())
     assert "Value gone" in heads
-    assert "what could be won back" in heads  # the caption, for those who cannot see the order
+    assert "Ranked by May return" in heads  # the caption, for those who cannot see the order
 
 
 def test_the_stages_show_their_totals_and_lead_to_their_list(site, scored):

@@ -152,7 +152,7 @@ def test_a_customer_has_the_play_with_its_reasons_and_the_plans_so_far(web, stor
     stored(web, audience={"plays": ["worth_winning_back"]}, contacts=None, holdout=0.3)
     web.post_text("/v1/plans/autumn/freeze", "{}")
     listed = web.get("/v1/plans/autumn/customers").json()["customers"]
-    for arm, words in (("contact", "contacted"), ("holdout", "left alone at random")):
+    for arm, words in (("contact", "to be contacted"), ("holdout", "to be left alone, by lot")):
         customer = next(row for row in listed if row["arm"] == arm)
         answer = web.get(f"/v1/customers/{customer['customer_id']}").json()
         assert answer["play"]["id"] == "worth_winning_back"

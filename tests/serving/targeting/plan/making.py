@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from stagecast.features.stages.plays import Play, play_from_toml
+from stagecast.serving.scoring.win_back import win_back_of
 from stagecast.serving.targeting.plan.candidates import COLUMNS, Candidates, candidates
 
 
@@ -31,7 +32,13 @@ def customer(customer_id: str, **values: Any) -> dict[str, Any]:
 
 def columns_of(rows: list[dict[str, Any]]) -> Candidates:
     """Return customers as plans read them."""
-    return candidates({name: [row[name] for row in rows] for name in COLUMNS})
+    full = [
+        {"win_back": win_back_of(row | {"p_return": 1.0 - row["p_inactive"]}), **row}
+        if row["p_inactive"] is not None
+        else {"win_back": None, **row}
+        for row in rows
+    ]
+    return candidates({name: [row[name] for row in full] for name in COLUMNS})
 
 
 def many(number: int, seed: int = 1) -> list[dict[str, Any]]:
