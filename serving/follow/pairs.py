@@ -100,11 +100,11 @@ class Pairs(msgspec.Struct):
         """Add a pair; ``chance`` decides whether it is in the sample (Vitter 1985, algorithm R)."""
         self.scores += 1
         count = len(NUMBERS)
-        for name, one, other in zip(NUMBERS, answered, beside, strict=False):
-            self.columns[name].add(one, other)
-        for name, one, other in zip(LABELS, answered[count:], beside[count:], strict=True):
-            self.labelled[name] += one is not None or other is not None
-            self.agree[name] += one is not None and one == other
+        for name, own, other in zip(NUMBERS, answered, beside, strict=False):
+            self.columns[name].add(own, other)
+        for name, own, other in zip(LABELS, answered[count:], beside[count:], strict=True):
+            self.labelled[name] += own is not None or other is not None
+            self.agree[name] += own is not None and own == other
         row = [*answered[:count], *beside[:count]]
         if len(self.sample) < SAMPLE:
             self.sample.append(row)
@@ -126,9 +126,9 @@ class Pairs(msgspec.Struct):
 
     def ranks_of(self, name: str) -> float | None:
         """Return the correlation of ranks of a number; None with too few pairs."""
-        one, other = self._sides(name)
-        both = ~(np.isnan(one) | np.isnan(other))
-        return rank_correlation(one[both], other[both])
+        own, other = self._sides(name)
+        both = ~(np.isnan(own) | np.isnan(other))
+        return rank_correlation(own[both], other[both])
 
     def report(self) -> dict[str, Any]:
         """Return the comparison as plain data, as ``GET /v1/model/shadow`` shows it."""

@@ -53,8 +53,8 @@ def log_faults(
         faults += [] if unit is None else [unit]
     since = None if faults else level_fell(days.buyers, days.training)
     if since is not None:
-        expected, came = orders_around(log, as_of, days, since, min(DAYS_BEFORE, since))
-        missing = missing_customers(days.buyers, expected, came, since)
+        expected, observed = orders_around(log, as_of, days, since, min(DAYS_BEFORE, since))
+        missing = missing_customers(days.buyers, expected, observed, since)
         faults += [] if missing is None else [missing]
     sentences = [
         fault.sentence.format(since="" if fault.since is None else days.date(fault.since))

@@ -141,9 +141,9 @@ def checked_scores(
     scored = _settled(log, bundle, past, until)
     if scored is None:
         return None
-    said, came, result = scored
+    said, observed, result = scored
     active = np.asarray(said.state == "active", dtype=np.bool_) & np.isfinite(said.p_inactive)
-    p, now = said.p_inactive[active], came.of(active)
+    p, now = said.p_inactive[active], observed.of(active)
     lines = _lines("checked", [result])
     if not len(p):
         return None
@@ -210,8 +210,8 @@ def _settled(
         return None
     columns = {name: date.scores[name].to_numpy(zero_copy_only=False) for name in _COLUMNS}
     ids = [str(name) for name in date.scores["customer_id"].to_pylist()]
-    came = _came(log, bundle, ids, date.as_of, until)
-    if came is None:
+    observed = _came(log, bundle, ids, date.as_of, until)
+    if observed is None:
         return None
     said = Said(
         **{name: columns[name].astype(object) for name in _COLUMNS[:4]},
@@ -219,23 +219,23 @@ def _settled(
     )
     result = settlement(
         said,
-        came.orders,
-        came.spend,
+        observed.orders,
+        observed.spend,
         as_of=iso(date.as_of),
         horizon_days=bundle.models.config.horizon_days,
         model_version=bundle.model_version,
         customers=len(ids),
-        kept=came.stayed,
+        kept=observed.stayed,
     )
-    return said, came, result.to_json()
+    return said, observed, result.to_json()
 
 
 def _a_year_before(log: EventLog, bundle: Bundle, date: Picture, until: datetime) -> Outcome | None:
     """Return what came of the active of a date; None where nobody was, or it is not known."""
     if not date.active_ids:
         return None
-    came = _came(log, bundle, date.active_ids, date.as_of, until)
-    return None if came is None else came.of(np.ones(len(came.orders), dtype=np.bool_))
+    observed = _came(log, bundle, date.active_ids, date.as_of, until)
+    return None if observed is None else observed.of(np.ones(len(observed.orders), dtype=np.bool_))
 
 
 _COLUMNS = (

@@ -162,12 +162,12 @@ def segment_figures(
     result: list[SegmentFigures] = []
     shared = set.intersection(*(set(replay.segments) for replay in replays))
     for measured in ("churn", "spend"):
-        errors, came = _errors(replays, measured)
+        errors, outcomes = _errors(replays, measured)
         if OURS not in errors or len(errors) < 2:
             continue
         for name in sorted(shared):
             values = np.concatenate([replay.segments[name] for replay in replays])
-            result += _of_segment(name, values, measured, errors, came, draws, labels)
+            result += _of_segment(name, values, measured, errors, outcomes, draws, labels)
     return tuple(result)
 
 
@@ -188,10 +188,10 @@ def _errors(replays: Sequence[Replay], measured: Measured) -> tuple[dict[str, Ar
         )
         for name in names
     }
-    came = np.concatenate(
+    outcomes = np.concatenate(
         [r.inactive.astype(float) if measured == "churn" else r.observed_spend for r in replays]
     )
-    return errors, came
+    return errors, outcomes
 
 
 def _of_segment(
@@ -199,7 +199,7 @@ def _of_segment(
     values: Labels,
     measured: Measured,
     errors: Mapping[str, Array],
-    came: Array,
+    outcomes: Array,
     draws: Draws,
     labels: Mapping[str, str],
 ) -> list[SegmentFigures]:
@@ -221,7 +221,7 @@ def _of_segment(
             for weights in draws.each_of_both()
         ]
     )
-    mean_came = np.bincount(code, weights=came, minlength=len(parts)) / count
+    mean_outcome = np.bincount(code, weights=outcomes, minlength=len(parts)) / count
     result = []
     for k in _ordered(name, parts):
         if count[k] < FEWEST_ROWS:
@@ -235,7 +235,7 @@ def _of_segment(
                 value=str(parts[k]),
                 measured=measured,
                 rows=int(count[k]),
-                came=float(mean_came[k]),
+                came=float(mean_outcome[k]),
                 ours=float(means[OURS][k]),
                 best_name=method,
                 best_label=labels.get(method, method),

@@ -164,14 +164,18 @@ def carried_share(of_one: float, shifts: Sequence[float]) -> float:
     -----
     The posterior mean of a shift that comes every year, with the spread ``SEASON_SPREAD`` among
     logs. How much years differ from each other is what ``of_one`` says, as if ``PRIOR_YEARS`` years
-    had shown it, and what the known years show: those that agree count for more.
+    had shown it, and what the known years show: those that agree count for more. A shift far beyond
+    that spread, as of a business that closes for two months, is taken for what it is as far as it
+    exceeds what years differ by, see :func:`beyond_chance`.
 
     >>> [round(carried_share(0.75, [0.5] * years), 2) for years in (1, 2, 3)]
     [0.75, 0.9, 0.95]
-    >>> round(carried_share(0.75, [0.9, 0.1]), 2)
-    0.76
+    >>> round(carried_share(0.75, [0.9, 0.1]), 2), round(carried_share(0.75, [2.0]), 2)
+    (0.76, 0.92)
     """
-    return 1.0 / (1.0 + _between_years(of_one, shifts) / len(shifts))
+    between = _between_years(of_one, shifts) / len(shifts)
+    beyond = beyond_chance(float(np.mean(shifts)), SEASON_SPREAD**2 * between)
+    return max(1.0 / (1.0 + between), beyond)
 
 
 def _between_years(of_one: float, shifts: Sequence[float]) -> float:
@@ -193,9 +197,10 @@ def carried_level(shifts: Sequence[float]) -> float:
     (0.0, -0.3, -0.53)
     """
     mean = float(np.mean(shifts))
-    of_one_year = 1.0 / CARRIED - 1.0
-    noise = NOISE * np.sqrt(_between_years(CARRIED, shifts) / of_one_year / len(shifts))
-    return float(carried_share(CARRIED, shifts) * np.sign(mean) * max(abs(mean) - noise, 0.0))
+    between = _between_years(CARRIED, shifts) / len(shifts)
+    noise = NOISE * np.sqrt(between / (1.0 / CARRIED - 1.0))
+    size = max(abs(mean) - noise, 0.0)
+    return float(carried_share(CARRIED, shifts) * np.sign(mean) * size)
 
 
 def shrunk_level(shift: float, outcomes: NDArray[np.bool_]) -> float:

@@ -37,10 +37,12 @@ def flow_source(connection: sa.Connection, scheme_id: str, as_of: datetime) -> A
 def read_flows(connection: sa.Connection, run_id: int, earlier_id: int) -> list[Flow]:
     """Return the flows from one run to another: those that are kept, else counted now."""
     c = flows.c
-    kept = sa.select(c.from_stage, c.to_stage, c.customers).where(
+    stored = sa.select(c.from_stage, c.to_stage, c.customers).where(
         c.run_id == run_id, c.earlier_run_id == earlier_id
     )
-    rows = connection.execute(kept).all() or connection.execute(_counted(run_id, earlier_id)).all()
+    rows = (
+        connection.execute(stored).all() or connection.execute(_counted(run_id, earlier_id)).all()
+    )
     return [(row[0] or None, str(row[1]), int(row[2])) for row in rows if row[2]]
 
 

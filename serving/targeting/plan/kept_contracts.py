@@ -34,11 +34,11 @@ def kept_by(spells: Spells, start: int, looks: NDArray[np.int64]) -> Array:
     n = len(spells.customers)
     stood = (spells.start < start) & (spells.end >= start)
     had = np.bincount(spells.customer[stood], minlength=n) > 0
-    kept = np.zeros((n, len(looks)))
+    ongoing = np.zeros((n, len(looks)))
     for look, days in enumerate(looks.tolist()):
         at = start + days * DAY_MICROSECONDS
         cancelled = np.bincount(spells.customer[stood & (spells.end < at)], minlength=n) > 0
         is_open = (spells.start < at) & (spells.end >= at)
         won = np.bincount(spells.customer[is_open], minlength=n) > 0
-        kept[:, look] = np.where(had, ~cancelled, won)
-    return kept
+        ongoing[:, look] = np.where(had, ~cancelled, won)
+    return ongoing

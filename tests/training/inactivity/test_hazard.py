@@ -142,11 +142,11 @@ def test_periods_by_hand() -> None:
     periods = Periods.of(Histories.of(days, CATALOG), 30, 7)
     first = np.flatnonzero(periods.aggregates["first_day"] == 1)
     assert periods.start[first].tolist() == [23, 16, 9, 2]
-    assert periods.came[first].tolist() == [True, False, True, False]
+    assert periods.ordered[first].tolist() == [True, False, True, False]
     assert periods.aggregates["orders"][first].tolist() == [2, 2, 1, 1]
     second = np.flatnonzero(periods.aggregates["first_day"] == 12)
     assert periods.start[second].tolist() == [23, 16]
-    assert periods.came[second].tolist() == [False, True]
+    assert periods.ordered[second].tolist() == [False, True]
     assert periods_of(28) == (4, 7)
 
 

@@ -64,11 +64,11 @@ class Hazard:
 
 def fit_periods(periods: Periods, histories: Histories, horizon_days: int, seed: int) -> Hazard:
     """Return the hazard that rows of customers and periods teach."""
-    rows = len(periods.came)
+    rows = len(periods.ordered)
     trees = boosting.fit(
         histories.columns(periods.aggregates, periods.start),
         COLUMNS,
-        periods.came.astype(np.float64),
+        periods.ordered.astype(np.float64),
         np.ones(rows),
         "binary",
         trees=TREES,

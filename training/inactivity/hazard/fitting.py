@@ -39,8 +39,8 @@ def fit_hazard(
     histories = Histories.of(days, catalog)
     _, length = periods_of(horizon_days)
     periods = Periods.of(histories, int(np.floor(as_of_day)), length)
-    orders = int(periods.came.sum())
-    if min(orders, len(periods.came) - orders) < FEWEST_OF_EACH:
+    orders = int(periods.ordered.sum())
+    if min(orders, len(periods.ordered) - orders) < FEWEST_OF_EACH:
         return None
     hazard = fit_periods(periods, histories, horizon_days, seed)
     return rolled_out(hazard, periods, as_of_day, seed)

@@ -36,13 +36,13 @@ class Periods:
         Of the catalogue at the start of the period, shape (rows,) each.
     start
         First day of the period, days since 1970.
-    came
+    ordered
         Whether an order came in the period.
     """
 
     aggregates: Mapping[str, Array]
     start: Array
-    came: NDArray[np.bool_]
+    ordered: NDArray[np.bool_]
 
     @classmethod
     def of(cls, histories: Histories, today: int, length: int) -> Periods:
@@ -57,20 +57,20 @@ class Periods:
         histories = histories.every(max(1, -(-total // MAX_ROWS)))
         first = histories.first_day
         after, *before = histories.at([float(today), *starts.astype(np.float64)])
-        parts, came = [], []
+        parts, ordered = [], []
         for start, known in zip(starts, before, strict=True):
             buyers = first < start
             parts.append({name: values[buyers] for name, values in known.items()})
-            came.append((after["orders"] > known["orders"])[buyers])
+            ordered.append((after["orders"] > known["orders"])[buyers])
             after = known
         names = tuple(after)
         return cls(
             {name: np.concatenate([np.zeros(0), *(p[name] for p in parts)]) for name in names},
-            np.repeat(starts.astype(np.float64), [len(part) for part in came]),
-            np.concatenate([np.zeros(0, dtype=np.bool_), *came]),
+            np.repeat(starts.astype(np.float64), [len(part) for part in ordered]),
+            np.concatenate([np.zeros(0, dtype=np.bool_), *ordered]),
         )
 
     def every(self, step: int) -> Periods:
         """Return every ``step``-th row."""
         part = {name: values[::step] for name, values in self.aggregates.items()}
-        return Periods(part, self.start[::step], self.came[::step])
+        return Periods(part, self.start[::step], self.ordered[::step])

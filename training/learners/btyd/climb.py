@@ -87,7 +87,7 @@ def climb(loss: Loss, start: Array, bounds: list[tuple[float, float]]) -> Array 
         return theta
     # L-BFGS-B may stop early on a ridge; a restart discards its wrong estimate of the curvature
     for _ in range(3):
-        found = minimize(
+        optimum = minimize(
             value_and_slope,
             theta,
             jac=True,
@@ -95,7 +95,7 @@ def climb(loss: Loss, start: Array, bounds: list[tuple[float, float]]) -> Array 
             bounds=bounds,
             options={"ftol": 1e-14, "gtol": 1e-7, "maxiter": 300},
         )
-        theta = np.asarray(found.x, dtype=np.float64)
+        theta = np.asarray(optimum.x, dtype=np.float64)
         if flat(theta):
             return theta
     return theta if _gain_left(value_and_slope, theta, low, high) < LEAST_GAIN else None
