@@ -1,4 +1,4 @@
-"""Fitting of the factor of the spend per order."""
+"""Fitting of the factors of the spend per order: within the horizon, and after it."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from stagecast.training.learners.fit_factor import (
 )
 from stagecast.training.panel import Frame
 from stagecast.training.value.bought import earlier_dates, rows_of, those_who_bought, with_purchases
+from stagecast.training.value.fit_later_spend import fit_later_spend
 from stagecast.training.value.model import ValueModel, spend_so_far
 from stagecast.training.value.own_regressors import with_own_regressors
 from stagecast.training.value.spans import Purchases
@@ -74,10 +75,13 @@ class SpendFactors:
         Of the horizon, at the level of the season or of the newest date.
     before
         The same as it stood before the newest date, see :func:`fit_factor_and_before`.
+    later
+        :attr:`ValueModel.later_spend`.
     """
 
     within: Factor
     before: Factor
+    later: Factor | None
 
 
 def fit_spend(teaching: SpendTeaching, model: ValueModel, config: TrainConfig) -> SpendFactors:
@@ -117,6 +121,19 @@ def fit_spend(teaching: SpendTeaching, model: ValueModel, config: TrainConfig) -
         return shrunk_level(orders * part.outcome, expected, spread)
 
     factor = replace(factor, level=level(dates, factor, LEVEL_SPREAD))
+    # regressors of the user take their share of the horizon's alone
+    later = (
+        None
+        if factor.own is not None
+        else fit_later_spend(
+            teaching.dates,
+            teaching.purchases,
+            so_far,
+            rows,
+            bounded,
+            config,
+        )
+    )
     seasons = with_purchases(teaching.seasons)
     belief = 1.0
     if seasons:
@@ -126,7 +143,7 @@ def fit_spend(teaching: SpendTeaching, model: ValueModel, config: TrainConfig) -
         )
     times = Times(level, dates, seasons, teaching.as_of, config, DRIFT_CARRIED, belief)
     carried = float(np.exp(times.carried(factor)))
-    return SpendFactors(replace(factor, level=factor.level * carried), before)
+    return SpendFactors(replace(factor, level=factor.level * carried), before, later)
 
 
 def _belief_in_level(rows: Rows, factor: Array) -> float:

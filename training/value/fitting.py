@@ -118,7 +118,7 @@ def fit_value(teaching: Teaching, config: TrainConfig) -> ValueModel:
             teaching.dates, teaching.seasons, base, teaching.purchases, teaching.as_of
         )
         spend = fit_spend(of_spend, model, config)
-        model = replace(model, spend=spend.within)
+        model = replace(model, spend=spend.within, later_spend=spend.later)
         spend_before = spend.before
     return _mixed(model, replace(model, orders=orders_before, spend=spend_before), teaching)
 
