@@ -194,6 +194,11 @@ def rfm(events: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
     return customers
 
 
+def logs(customers: pd.DataFrame) -> Array:
+    """Return log(1 + x) of columns; who got back more than they paid counts as having spent 0."""
+    return np.log1p(np.maximum(customers.to_numpy(dtype=np.float64), 0.0))
+
+
 def within(events: pd.DataFrame, start: pd.Timestamp, horizon_days: int) -> pd.DataFrame:
     """Return the events of ``[start, start + horizon)``."""
     return events[
@@ -280,8 +285,8 @@ def peers(at: Seen, gone: NDArray[np.bool_], horizon_days: int) -> dict[str, Arr
         return predictions
     columns = ["recency", "n", "T", "spend"]
     logistic = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    logistic.fit(np.log1p(at.past[columns].to_numpy()), gone)
-    predictions["rfm_logistic"] = logistic.predict_proba(np.log1p(at.now[columns].to_numpy()))[:, 1]
+    logistic.fit(logs(at.past[columns]), gone)
+    predictions["rfm_logistic"] = logistic.predict_proba(logs(at.now[columns]))[:, 1]
     for name, settings in LIGHTGBM.items():
         model = lightgbm.LGBMClassifier(verbose=-1, n_jobs=1, **settings)
         model.fit(at.past.to_numpy(), gone)
@@ -289,8 +294,8 @@ def peers(at: Seen, gone: NDArray[np.bool_], horizon_days: int) -> dict[str, Arr
     if at.stacked is not None:
         # the same two on several past dates, and their mean in log odds
         rows, gone_after = at.stacked
-        logistic.fit(np.log1p(rows[columns].to_numpy()), gone_after)
-        by_rfm = logistic.predict_proba(np.log1p(at.now[columns].to_numpy()))[:, 1]
+        logistic.fit(logs(rows[columns]), gone_after)
+        by_rfm = logistic.predict_proba(logs(at.now[columns]))[:, 1]
         model = lightgbm.LGBMClassifier(verbose=-1, n_jobs=1, **LIGHTGBM["lightgbm_regularised"])
         model.fit(rows.to_numpy(), gone_after)
         by_trees = model.booster_.predict(at.now.to_numpy())
@@ -337,12 +342,17 @@ def spend_of_repeats(events: pd.DataFrame, index: pd.Index, as_of: pd.Timestamp)
 def spend_line(name: str, expected: Array, came: Array) -> str:
     """Return mean absolute error, rank correlation and the total against what came, as one
     prints them.
+
+    Where more was given back than bought, no total can be off by a share of it: both are printed.
     """
     rank = metrics.rank_correlation(expected, came)
-    return (
-        f"{name} {np.abs(expected - came).mean():.2f} ({rank:.3f}, "
-        f"{expected.sum() / came.sum() - 1:+.0%})"
+    came_total, total = float(came.sum()), float(expected.sum())
+    off = (
+        f"{total / came_total - 1:+.0%}"
+        if came_total > 0
+        else f"total {total:.2f}, came {came_total:.2f}"
     )
+    return f"{name} {np.abs(expected - came).mean():.2f} ({rank:.3f}, {off})"
 
 
 def main() -> int:

@@ -277,18 +277,25 @@ def vuong_weights(
     return (1.0 - share, share)
 
 
-def without_outliers(money: Array) -> Array:
-    """Return positive amounts with the outliers at the border of the usual ones.
+def usual_range(money: Array) -> tuple[float, float]:
+    """Return the least and the largest of positive amounts that are no outliers.
 
     Outliers are further than ``OUTLIER`` robust standard deviations from the median, in logs: one
-    wholesaler, or one mistyped order, must not set what is expected of everybody else.
+    wholesaler, or one mistyped order, must not set what is expected of everybody else. Where there
+    are no amounts, nothing is an outlier.
     """
     if not len(money):
-        return money
+        return 0.0, np.inf
     logs = np.log(money)
     middle = float(np.median(logs))
     spread = max(1.4826 * float(np.median(np.abs(logs - middle))), LEAST_LOG_SPREAD)
-    return np.asarray(np.exp(np.clip(logs, middle - OUTLIER * spread, middle + OUTLIER * spread)))
+    least, largest = np.exp([middle - OUTLIER * spread, middle + OUTLIER * spread])
+    return float(least), float(largest)
+
+
+def without_outliers(money: Array) -> Array:
+    """Return positive amounts with the outliers at the border of :func:`usual_range`."""
+    return np.clip(money, *usual_range(money))
 
 
 def fit_customer_base(

@@ -121,7 +121,7 @@ def fit_factor_and_before(
         return log_factor(of_past[-1], outside)
 
     judged, corrections = unseen(rows, earlier, later, correction)
-    power = _best_power(judged, corrections, objective)
+    power = best_power(judged, corrections, objective)
     if not power > 0:
         return Factor(), Factor()
     before = Factor(1.0, of_past[0], power) if judged is later else Factor()
@@ -206,8 +206,18 @@ def unseen(
     return rows, values
 
 
-def _best_power(rows: Rows, correction: Array, objective: Objective) -> float:
-    """Return the power with the least deviance at equal totals; 0 where it gains nothing."""
+def best_power(rows: Rows, correction: Array, objective: Objective) -> float:
+    """Return the power with the least deviance at equal totals; 0 where it gains nothing.
+
+    Parameters
+    ----------
+    rows
+        Rows with their expectation and what came.
+    correction
+        Log of a correction by trees that were not fitted on these rows, shape (rows,).
+    objective
+        The deviance.
+    """
     share = rows.weight / rows.weight.sum()
     deviance = DEVIANCES[objective]
 

@@ -160,6 +160,7 @@ class ValueOfOne:
         self.orders = factor_of_one(model.orders)
         self.rest = factor_of_one(model.rest)
         self.spend = factor_of_one(model.spend)
+        self.later_spend = None if model.later_spend is None else factor_of_one(model.later_spend)
         self.spend_model = base.spend
         self.price_after = model.prices.after_horizon(days)
         near, _ = discounted_days(
@@ -202,7 +203,7 @@ class ValueOfOne:
         orders = until[days]
         of_horizon = earned = per_order * config.margin
         clv = priced[days] * earned
-        if not self.model.prices.is_none:
+        if self.model.has_later_prices:
             earned = clv / maximum(orders, _SMALLEST)
         outlook = self._leaving(columns, said)
         without_season = expit(logit(clip(p_inactive, 1e-6, 1 - 1e-6)) - self.season_log_odds)
@@ -273,6 +274,9 @@ class ValueOfOne:
         in_horizon = expected_orders * self.near_share
         at_horizon = by_base[self.base.place[horizon]]
         factor = self.rest(columns)
+        price_after = self.price_after
+        if self.later_spend is not None:
+            price_after = self.later_spend(columns) / self.spend(columns)
         rate = _own_rate(columns["orders"], columns["T_days"], expected_orders, horizon)
         orders, priced = {}, {}
         for end, position in self.base.place.items():
@@ -285,7 +289,7 @@ class ValueOfOne:
                     rest, factor, rate, self.after[end], self.model.rest_season
                 )
                 orders[end] = in_horizon + rest
-                priced[end] = in_horizon + rest * self.price_after
+                priced[end] = in_horizon + rest * price_after
         return orders, priced
 
     def _by_year(

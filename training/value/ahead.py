@@ -102,7 +102,7 @@ class OrdersAhead:
         self.base, self.config, self.columns = base, config, columns
         self.expected_orders = expected_orders
         self.factor, self.season = model.rest.of(columns, threads), model.rest_season
-        self.price_after = model.prices.after_horizon(config.value_horizon_days)
+        self.price_after = model.price_after(columns, config.value_horizon_days, threads)
         self.alive = [] if base is None else base.p_alive_by_model(columns)
         self._by_base: dict[int, Array] = {}
 
@@ -133,8 +133,8 @@ class OrdersAhead:
     def priced_until(self, days: int) -> Array:
         """Return :meth:`until` at the prices of the horizon, shape (rows,).
 
-        An order after the horizon counts as many as it costs more: see
-        :meth:`stagecast.training.value.prices.PriceTrend.after_horizon`.
+        An order after the horizon counts as many as it costs more, see
+        :meth:`ValueModel.price_after`.
         """
         in_horizon, rest = self._parts_until(days)
         return in_horizon if rest is None else np.asarray(in_horizon + rest * self.price_after)

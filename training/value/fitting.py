@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
 from stagecast.training.config import TrainConfig
@@ -17,7 +16,6 @@ from stagecast.training.learners.btyd.gaps import LogGaps
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.factor import Factor
 from stagecast.training.learners.fit_factor import (
-    LEVEL_SPREAD,
     Rows,
     fit_factor_and_before,
     shrunk_level,
@@ -25,7 +23,8 @@ from stagecast.training.learners.fit_factor import (
 from stagecast.training.learners.fit_leaving import fit_leaving
 from stagecast.training.learners.leaving import Leaving
 from stagecast.training.learners.season_of_purchases import season_of
-from stagecast.training.panel import Frame, learnable, stack, varying
+from stagecast.training.panel import Frame
+from stagecast.training.value.bought import earlier_dates, rows_of, those_who_bought, with_purchases
 from stagecast.training.value.fit_base_share import (
     Customers,
     learned_share,
@@ -34,18 +33,13 @@ from stagecast.training.value.fit_base_share import (
 )
 from stagecast.training.value.fit_prices import fit_prices
 from stagecast.training.value.fit_reactivation import fit_reactivation
-from stagecast.training.value.model import ValueModel, repeat_if_any, spend_so_far
+from stagecast.training.value.fit_spend import SpendTeaching, fit_spend
+from stagecast.training.value.model import ValueModel, repeat_if_any
 from stagecast.training.value.own_regressors import with_own_regressors
 from stagecast.training.value.rest import fit_rest
 from stagecast.training.value.spans import Purchases
 from stagecast.training.value.times import Times
 
-# Share of the level of spend per order of the newest date, in logs, that is carried over where no
-# season is known.
-DRIFT_CARRIED: Final = 0.5
-# Amounts further than this factor from the expectation count as this far: a typing error must not
-# move the spend of others.
-MAX_SURPRISE: Final = 10.0
 FEWEST_REPEATS: Final = 30
 
 
@@ -111,17 +105,21 @@ def fit_value(teaching: Teaching, config: TrainConfig) -> ValueModel:
             teaching.purchases, base, teaching.now, teaching.history_days, config.horizon_days
         )
         model = replace(model, reactivation=reactivation, prices=prices)
-    dates = _with_purchases(teaching.dates)
+    dates = with_purchases(teaching.dates)
     if not dates:
         return model
     orders, orders_before = _fit_orders(dates, teaching, config)
     model = replace(model, orders=orders)
     rest = fit_rest(teaching.dates, teaching.bases, teaching.purchases, config, teaching.seasons)
     model = replace(model, rest=rest.factor, rest_season=rest.season)
-    spend, spend_before = Factor(), Factor()
+    spend_before = Factor()
     if model.mean_spend is not None:
-        spend, spend_before = _fit_spend(dates, teaching, model, config)
-    model = replace(model, spend=spend)
+        of_spend = SpendTeaching(
+            teaching.dates, teaching.seasons, base, teaching.purchases, teaching.as_of
+        )
+        spend = fit_spend(of_spend, model, config)
+        model = replace(model, spend=spend.within, later_spend=spend.later)
+        spend_before = spend.before
     return _mixed(model, replace(model, orders=orders_before, spend=spend_before), teaching)
 
 
@@ -154,10 +152,6 @@ def _fit_leaving(base: CustomerBase, teaching: Teaching) -> Leaving | None:
     return fit_leaving(base, teaching.now, teaching.gaps, season)
 
 
-def _with_purchases(frames: Sequence[Frame]) -> list[Frame]:
-    return [frame for frame in frames if not frame.inactive.all()]
-
-
 def _mean_spend(now: Mapping[str, Array]) -> float:
     """Return the mean spend per purchase day of the buyers who paid; 0 where nobody did."""
     mean = np.nan_to_num(now["spend_mean"])
@@ -171,31 +165,6 @@ def _p_paid(now: Mapping[str, Array]) -> float:
     return float(((later > 0).sum() + 0.5) / (len(later) + 1.0))
 
 
-def _those_who_bought(frames: Sequence[Frame]) -> list[NDArray[np.int64]]:
-    return [np.flatnonzero(~frame.inactive) for frame in frames]
-
-
-def _rows(
-    frames: Sequence[Frame], expected: Sequence[Array], outcome: Sequence[Array], weight: Array
-) -> Rows:
-    """Return the rows of those who bought, of several dates; arrays have one entry per row."""
-    bought = [frame.of(rows) for frame, rows in zip(frames, _those_who_bought(frames), strict=True)]
-    columns = stack(bought)
-    return Rows(
-        columns,
-        learnable(bought, varying(frames, list(columns))),
-        np.concatenate(expected),
-        np.concatenate(outcome),
-        weight,
-        np.concatenate([frame.customer for frame in bought]),
-    )
-
-
-def _split(frames: Sequence[Frame], horizon_days: int) -> list[Frame]:
-    """Return the dates whose horizon ends before the newest date."""
-    return [frame for frame in frames if frame.back >= frames[0].back + horizon_days]
-
-
 def _fit_orders(
     dates: Sequence[Frame], teaching: Teaching, config: TrainConfig
 ) -> tuple[Factor, Factor]:
@@ -205,12 +174,12 @@ def _fit_orders(
     """
 
     def rows_of_dates(frames: Sequence[Frame]) -> Rows:
-        pairs = list(zip(frames, _those_who_bought(frames), strict=True))
+        pairs = list(zip(frames, those_who_bought(frames), strict=True))
         outcome = [frame.orders[rows] - 1.0 for frame, rows in pairs]
         expected = [repeat_if_any(frame.columns)[rows] for frame, rows in pairs]
-        return _rows(frames, expected, outcome, np.ones(sum(len(values) for values in outcome)))
+        return rows_of(frames, expected, outcome, np.ones(sum(len(values) for values in outcome)))
 
-    rows, earlier = rows_of_dates(dates), _split(dates, config.horizon_days)
+    rows, earlier = rows_of_dates(dates), earlier_dates(dates, config.horizon_days)
     if rows.outcome.sum() < FEWEST_REPEATS:
         few = Factor(float(np.clip(rows.ratio, 0.0, 1.0)) if rows.outcome.any() else 0.02)
         return few, few
@@ -228,48 +197,6 @@ def _fit_orders(
         part = rows_of_dates(frames)
         return shrunk_level(part.outcome, so_far.times(part.start, part.columns), spread)
 
-    times = Times(level, dates, _with_purchases(teaching.seasons), teaching.as_of, config)
+    times = Times(level, dates, with_purchases(teaching.seasons), teaching.as_of, config)
     before = replace(before, level=of_all)
     return replace(factor, level=of_all * float(np.exp(times.carried(factor)))), before
-
-
-def _fit_spend(
-    dates: Sequence[Frame], teaching: Teaching, model: ValueModel, config: TrainConfig
-) -> tuple[Factor, Factor]:
-    """Return the factor of the spend per order, at the level of the season or the newest date.
-
-    Also the one that stood before the newest date, see :func:`fit_factor_and_before`.
-    """
-    mean_spend, p_paid = model.mean_spend or 0.0, model.p_paid
-    # the factor corrects one model of spend, that of the as_of: the levels of dates with a model of
-    # their own each differ by how far each model is off, and not by the prices
-    newest = teaching.bases.get(0)
-
-    def rows_of_dates(frames: Sequence[Frame]) -> Rows:
-        expected, outcome, orders = [], [], []
-        for frame, rows in zip(frames, _those_who_bought(frames), strict=True):
-            so_far = spend_so_far(frame.columns, newest, mean_spend, p_paid, model.prices)[rows]
-            per_order = frame.spend[rows] / frame.orders[rows]
-            expected.append(so_far)
-            outcome.append(np.clip(per_order, so_far / MAX_SURPRISE, so_far * MAX_SURPRISE))
-            orders.append(frame.orders[rows])
-        return _rows(frames, expected, outcome, np.sqrt(np.concatenate(orders)))
-
-    rows, earlier = rows_of_dates(dates), _split(dates, config.horizon_days)
-    earlier_rows = rows_of_dates(earlier) if earlier else None
-    later_rows = rows_of_dates(dates[:1]) if earlier else None
-    factor, before = fit_factor_and_before(rows, earlier_rows, later_rows, "gamma", config.seed)
-    factor = with_own_regressors(
-        factor, config.members.spend, rows, earlier_rows, later_rows, "gamma", config.seed
-    )
-
-    def level(frames: Sequence[Frame], so_far: Factor, spread: float) -> float:
-        part = rows_of_dates(frames)
-        orders = part.weight**2
-        expected = orders * part.start * so_far.of(part.columns, expected=part.start)
-        return shrunk_level(orders * part.outcome, expected, spread)
-
-    factor = replace(factor, level=level(dates, factor, LEVEL_SPREAD))
-    seasons = _with_purchases(teaching.seasons)
-    times = Times(level, dates, seasons, teaching.as_of, config, DRIFT_CARRIED)
-    return replace(factor, level=factor.level * float(np.exp(times.carried(factor)))), before

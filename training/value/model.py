@@ -2,8 +2,8 @@
 
     expected_orders = P(purchase) * orders if any
     expected_spend  = expected_orders * spend per order
-    value orders    = discounted expected_orders + orders in the rest of the value horizon
-    clv             = value orders * spend per order * margin
+    clv             = margin * (discounted expected_orders * spend per order
+                                + orders in the rest of the value horizon * spend per order then)
 
 The orders if any, the orders in the rest of the value horizon and the spend per order each begin
 with the customer base (MBG/NBD, MBG/CNBD-k, Pareto/NBD; Gamma-Gamma for money) and are multiplied
@@ -37,7 +37,7 @@ MAX_VALUE_DAYS: Final = 3650
 """Value later than this many days after the as_of is not counted."""
 FAR: Final = 3.0
 """A value horizon of more than this many times the history is told as too far."""
-FACTORS: Final = ("orders", "rest", "spend")
+FACTORS: Final = ("orders", "rest", "spend", "later_spend")
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,9 @@ class ValueModel:
         Factor of the orders after the horizon, within the value horizon.
     spend
         Factor of the spend per order.
+    later_spend
+        Factor of the spend per order after the horizon; None where it is that of the horizon, as in
+        bundles of before.
     leaving
         How customers leave, on which the parts of the value depend; None as in bundles of before,
         where the models of the customer base tell it with their weights.
@@ -83,6 +86,7 @@ class ValueModel:
     orders: Factor = field(default_factory=Factor)
     rest: Factor = field(default_factory=Factor)
     spend: Factor = field(default_factory=Factor)
+    later_spend: Factor | None = None
     leaving: Leaving | None = None
     base_share: BaseShare = field(default_factory=BaseShare)
     rest_season: float = 1.0
@@ -93,19 +97,41 @@ class ValueModel:
     @property
     def trees(self) -> dict[str, Boosted]:
         """Name of a factor -> its trees, for the factors that have some."""
-        factors = {name: getattr(self, name) for name in FACTORS}
-        return {name: f.trees for name, f in factors.items() if f.trees is not None}
+        trees = {name: factor.trees for name, factor in self._factors.items()}
+        return {name: of_factor for name, of_factor in trees.items() if of_factor is not None}
 
     @property
     def own(self) -> dict[str, Any]:
         """The regressors of the user, by factor and name, such as ``spend.mine``."""
-        factors = {name: getattr(self, name).own for name in FACTORS}
+        factors = {name: factor.own for name, factor in self._factors.items()}
         return {
             f"{factor}.{name}": member
             for factor, share in factors.items()
             if share is not None
             for name, member in share.members.items()
         }
+
+    @property
+    def has_later_prices(self) -> bool:
+        """Whether an order after the horizon costs another sum than one within it."""
+        return not self.prices.is_none or self.later_spend is not None
+
+    @property
+    def _factors(self) -> dict[str, Factor]:
+        factors = {name: getattr(self, name) for name in FACTORS}
+        return {name: factor for name, factor in factors.items() if factor is not None}
+
+    def price_after(
+        self, columns: Mapping[str, Array], days: int, threads: int = 0
+    ) -> Array | float:
+        """Return what an order after the horizon costs over one within it, shape (rows,), or 1.
+
+        ``days`` is the value horizon. Where the spend per order after the horizon has a factor of
+        its own, which was learned on what came then, it knows how prices go on.
+        """
+        if self.later_spend is None:
+            return self.prices.after_horizon(days)
+        return self.later_spend.of(columns, threads) / self.spend.of(columns, threads)
 
     def is_far(self, value_horizon_days: int) -> bool:
         """Return whether a value horizon is too many times the history for more than a guess."""
@@ -141,7 +167,7 @@ class ValueModel:
             "mean_spend": self.mean_spend,
             "p_paid": self.p_paid,
             "history_days": self.history_days,
-            **{name: getattr(self, name).to_json() for name in FACTORS},
+            **{name: factor.to_json() for name, factor in self._factors.items()},
             **({} if self.leaving is None else {"leaving": self.leaving.to_json()}),
             **({} if self.base_share.share == 0 else {"base_share": self.base_share.to_json()}),
             "rest_season": self.rest_season,
@@ -171,6 +197,7 @@ class ValueModel:
                     data[name], trees.get(name), _regressors(data[name], own.get(name))
                 )
                 for name in FACTORS
+                if name in data or name != "later_spend"
             },
             leaving=Leaving.from_json(data["leaving"]) if data.get("leaving") else None,
             base_share=BaseShare.from_json(data.get("base_share", {"share": 0.0, "level": 1.0})),

@@ -117,7 +117,7 @@ def money_of_buyers(
     near, orders = ahead.until(min(horizon, days)), ahead.until(days)
     of_horizon = earned = per_order * config.margin
     clv = orders * earned
-    if not model.prices.is_none:
+    if model.has_later_prices:
         clv = ahead.priced_until(days) * of_horizon
         # the parts of the value are at the prices of a customer's mean order in the value horizon
         earned = clv / np.maximum(orders, _SMALLEST)

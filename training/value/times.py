@@ -38,6 +38,8 @@ class Times:
         Horizon and calendar.
     drift
         Share of the level of the newest date that is carried over where no season is known.
+    belief
+        How far the level of the season is believed, 0 to 1.
     """
 
     level: Callable[[Sequence[Frame], Factor, float], float]
@@ -46,6 +48,7 @@ class Times:
     as_of: datetime
     config: TrainConfig
     drift: float = 0.0
+    belief: float = 1.0
 
     def carried(self, factor: Factor) -> float:
         """Return the log of the level of the as_of over that of all dates."""
@@ -61,7 +64,7 @@ class Times:
         )
         if self.seasons:
             logs = [log_level(f, SEASON_SPREAD) - by_calendar(f.as_of) for f in self.seasons]
-            carried = carried_share(SEASON_CARRIED, logs) * float(np.mean(logs))
+            carried = self.belief * carried_share(SEASON_CARRIED, logs) * float(np.mean(logs))
         else:
             newest = self.dates[0]
             carried = self.drift * (log_level(newest, LEVEL_SPREAD) - by_calendar(newest.as_of))

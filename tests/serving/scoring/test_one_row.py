@@ -179,6 +179,25 @@ def test_a_trend_of_the_prices_has_the_same_bytes(scorer: Scorer, yearly: float)
         assert (np.sign(np.log(of_moving[paid] / of_steady[paid])) == np.sign(yearly)).mean() > 0.8
 
 
+def test_a_spend_of_its_own_after_the_horizon_has_the_same_bytes(scorer: Scorer) -> None:
+    models = scorer.bundle.models
+    prices = PriceTrend(0.2, 18_300.0, 45.0)
+    alike, dearer = (
+        Scorer(replace(scorer.bundle, models=replace(models, value=value)))
+        for value in (
+            replace(models.value, prices=prices),
+            replace(models.value, prices=prices, later_spend=Factor(9.0)),
+        )
+    )
+    asked = [*customers(30, seed=16), *odd_customers()]
+    assert compared(dearer, asked)["left to arrays"] == 0
+    np.testing.assert_array_equal(*said_by(alike, dearer, asked, "expected_spend"))
+    of_alike, of_dearer = said_by(alike, dearer, asked, "clv")
+    bought = of_alike > 0
+    assert (of_dearer >= of_alike)[bought].all()
+    assert (of_dearer > 2.0 * of_alike)[bought].mean() > 0.5
+
+
 def test_the_rest_within_the_own_rate_has_the_same_bytes(scorer: Scorer) -> None:
     models = scorer.bundle.models
     held, free = (
