@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from stagecast.features.attributes import check_known_at_start
+from stagecast.features.attributes import NAME, check_known_at_start
 from stagecast.features.errors import DataRefusedError, UsageError, did_you_mean
 from stagecast.features.intake import values
 from stagecast.features.intake.expressions import Compiled, SourceColumn, column_text, quote_text
@@ -73,6 +74,10 @@ class CustomersTable:
         may learn from them.
     header_line
         Line of a text file that names the columns, counted from 1.
+    name
+        Columns that together are the customer's name, in the order in which it is written; they are
+        read as the attribute ``name``, and as no others. None: a column of that name, if there is
+        one.
     """
 
     source: str
@@ -82,6 +87,16 @@ class CustomersTable:
     columns: tuple[str, ...] | None = None
     known_at_start: tuple[str, ...] = ()
     header_line: int = 1
+    name: tuple[str, ...] = ()
+
+    @property
+    def declared(self) -> tuple[str, ...]:
+        """The columns that the source must have."""
+        return (self.customer, *self.numbers, *self.flags, *self.name, *(self.columns or ()))
+
+    def sources_of(self, attribute: str) -> tuple[str, ...]:
+        """Return the columns that an attribute is read from."""
+        return self.name if self.name and attribute == NAME else (attribute,)
 
 
 @dataclass(frozen=True)
@@ -144,6 +159,7 @@ def parse_customers(entry: object, folder: Path) -> CustomersTable:
         "columns",
         "known_at_start",
         "header_line",
+        "name",
     )
     if not isinstance(entry, dict) or not isinstance(entry.get("source"), str):
         raise UsageError(
@@ -154,9 +170,11 @@ def parse_customers(entry: object, folder: Path) -> CustomersTable:
         raise UsageError(f"customers: unknown '{unknown[0]}'.{did_you_mean(unknown[0], allowed)}")
     lists = {
         name: entry[name]
-        for name in ("numbers", "flags", "columns", "known_at_start")
+        for name in ("numbers", "flags", "columns", "known_at_start", "name")
         if name in entry
     }
+    if isinstance(lists.get("name"), str):
+        lists["name"] = [lists["name"]]
     for name, value in lists.items():
         if not isinstance(value, list) or not all(isinstance(column, str) for column in value):
             raise UsageError(f"customers: {name} must be a list of columns")
@@ -193,7 +211,7 @@ def load_attributes(
     UsageError, DataRefusedError
         The source cannot be read, lacks a declared column, or has no valid row.
     """
-    needed = (table.customer, *table.numbers, *table.flags, *(table.columns or ()))
+    needed = table.declared
     sources = open_sources(
         [table.source], replace(options, header_line=table.header_line), needed, "[customers]"
     )
@@ -220,15 +238,22 @@ _TYPES = {"category": "VARCHAR", "number": "DOUBLE", "flag": "BOOLEAN"}
 def _kinds(table: CustomersTable, source: Source) -> dict[str, str]:
     """Return each attribute with its type, in the order of the source."""
     source_names = [column.name for column in source.columns]
-    declared_names = (table.customer, *table.numbers, *table.flags, *(table.columns or ()))
-    if missing := [name for name in declared_names if name not in source_names]:
+    if missing := [name for name in table.declared if name not in source_names]:
         raise DataRefusedError(
             f"{source.label} has no column "
             f"{missing[0]!r}.{did_you_mean(missing[0], source_names)} "
             f"It has: {', '.join(source_names)}"
         )
     named = [column.name for column in source.columns if column.has_name]
-    names = [name for name in (table.columns or named) if name != table.customer]
+    names = [name for name in (table.columns or named) if name not in (table.customer, *table.name)]
+    if table.name:
+        if other := [name for name in names if name.lower() == NAME]:
+            raise UsageError(
+                f"{source.label}: {' and '.join(map(repr, table.name))} of [customers] name make "
+                f"the attribute 'name', and there is a column {other[0]!r} as well: leave it out "
+                "of columns, or name it as the name"
+            )
+        names.append(NAME)
     if any(name.lower() == "customer_id" for name in names):
         raise UsageError(
             f"{source.label}: 'customer_id' is the name of the id itself, and "
@@ -244,7 +269,9 @@ def _kinds(table: CustomersTable, source: Source) -> dict[str, str]:
     kinds = {}
     for name in names:
         is_flag = name in (*table.flags, *FLAG_COLUMNS)
-        is_number = name in (*table.numbers, *NUMBER_COLUMNS) or source_kinds[name] == "number"
+        is_number = name in (*table.numbers, *NUMBER_COLUMNS) or (
+            source_kinds.get(name) == "number"
+        )
         kinds[name] = "flag" if is_flag else "number" if is_number else "category"
     return kinds
 
@@ -260,7 +287,8 @@ def _insert_statement(
     """Return the statement that loads rows of the view ``block`` into ``raw_attributes``."""
     columns_by_name = {column.name: column for column in source.columns}
     missing_words = ", ".join(quote_text(word) for word in NO_CUSTOMER)
-    if missing := [name for name in (table.customer, *kinds) if name not in columns_by_name]:
+    needed = (table.customer, *chain.from_iterable(map(table.sources_of, kinds)))
+    if missing := [name for name in needed if name not in columns_by_name]:
         raise DataRefusedError(
             f"{source.label} has no column {missing[0]!r}, which another file of the "
             "customers has. It has: "
@@ -276,8 +304,10 @@ def _insert_statement(
     shown = quote_text(table.customer)
     faults.append(Fault(is_several, "inexact_customer", shown, "customer_id"))
     for i, (name, kind) in enumerate(kinds.items()):
-        text, value = f"t{i}", _typed_value(columns_by_name[name], kind, f"t{i}", options)
-        texts.append(f"nullif(trim({column_text(columns_by_name[name])}), '') AS {text}")
+        columns = [columns_by_name[column] for column in table.sources_of(name)]
+        text, value = f"t{i}", _typed_value(columns[0], kind, f"t{i}", options)
+        parts = ", ".join(f"nullif(trim({column_text(column)}), '')" for column in columns)
+        texts.append(f"nullif(concat_ws(' ', {parts}), '') AS {text}")
         typed.append(f"{value} AS a{i}")
         if kind != "category":
             condition = f"{text} IS NOT NULL AND a{i} IS NULL"
