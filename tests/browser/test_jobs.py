@@ -37,7 +37,7 @@ def test_the_loyal_going_quiet_are_ranked_and_downloaded_with_a_hold_out(
     page.get_by_role("link", name=f"or plan for all {LOYAL} customers").click()
     page.get_by_label("Left alone at random, per cent").fill("25")
     page.get_by_role("button", name="Work it out").click()
-    page.get_by_label("Name").fill("quiet")
+    page.get_by_label("Name", exact=True).fill("quiet")
     page.get_by_role("button", name="Store as a draft").click()
     page.wait_for_url("**/plans/quiet")
     page.get_by_role("button", name="Freeze: draw and fix the list").click()

@@ -18,7 +18,7 @@ def test_a_view_is_saved_found_and_deleted(page: Page) -> None:
     asked = "/customers?band=high&column=clv&sort=-clv"
     page.goto(asked)
     page.get_by_text("Save this view").click()
-    page.get_by_label("Name").fill(NAME)
+    page.get_by_label("Name", exact=True).fill(NAME)
     page.get_by_role("button", name="Save", exact=True).click()
     page.wait_for_load_state()
     delete = page.get_by_role("button", name="Delete this view")
@@ -42,7 +42,7 @@ def test_a_name_that_is_taken_is_said_beside_the_form(browser: Browser, address:
     def save(sort: str) -> int:
         page.goto(f"/customers?band=low&sort={sort}")
         page.get_by_text("Save this view").click()
-        page.get_by_label("Name").fill("taken")
+        page.get_by_label("Name", exact=True).fill("taken")
         with page.expect_response("**/v1/saved-views") as answer:
             page.get_by_role("button", name="Save", exact=True).click()
         return answer.value.status

@@ -45,7 +45,7 @@ def test_a_page_asks_who_it_is_and_opens_until_the_sign_out(visitor: Page, store
     assert visitor.locator(".ranked tbody tr").count() > 10
     assert visitor.evaluate("document.cookie") == ""
     visitor.goto("/plans/new?play=loyal_going_quiet&contacts=10&holdout_percent=20")
-    visitor.get_by_label("Name").fill("signed")
+    visitor.get_by_label("Name", exact=True).fill("signed")
     visitor.get_by_role("button", name="Store as a draft").click()
     visitor.wait_for_url("**/plans/signed")
     assert "signed" in {plan.name for plan in PlanBook(store.engine).plans()}
