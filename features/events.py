@@ -35,7 +35,9 @@ from stagecast.features.intake.values import define_macros
 from stagecast.features.shop.clock import clock_named
 
 SMALL_ROWS, SMALL_BYTES = 50_000, 4_000_000
-"""Rows of frames, and bytes of files, from which on a log is held in a file, not in memory."""
+"""Rows of frames, and bytes of text files, from which on a log is held in a file, not in memory."""
+PLAIN_TEXT, COMPRESSION = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson"), 10
+"""Names of text files that are not compressed, and how much smaller other files are than text."""
 
 __all__ = [
     "COLUMNS",
@@ -315,12 +317,16 @@ def _read_tables(
 
 def _are_small_files(sources: Sequence[str]) -> bool:
     """Tell whether the sources are files, which together are small; folders, globs and URLs no."""
+    paths = [Path(source) for source in sources]
     try:
-        files = [Path(source).stat() for source in sources]
+        files = [path.stat() for path in paths]
     except (OSError, ValueError):
         return False
-    are_files = all(stat.S_ISREG(file.st_mode) for file in files)
-    return are_files and sum(file.st_size for file in files) < SMALL_BYTES
+    size = sum(
+        file.st_size * (1 if path.suffix.lower() in PLAIN_TEXT else COMPRESSION)
+        for path, file in zip(paths, files, strict=True)
+    )
+    return all(stat.S_ISREG(file.st_mode) for file in files) and size < SMALL_BYTES
 
 
 def _read(
