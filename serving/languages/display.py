@@ -90,12 +90,13 @@ class Display:
     def number(self, value: float | None) -> str:
         """Return a count or a measure, with two decimals at most.
 
-        >>> Display().number(1234567), Display().number(0.256), Display().number(3.0)
-        ('1,234,567', '0.26', '3')
+        >>> Display().number(1234567), Display().number(0.256), Display().number(-3.0)
+        ('1,234,567', '0.26', '−3')
         """
         if value is None:
             return NOTHING
-        return self.written(f"{value:,.2f}".rstrip("0").rstrip(".") or "0")
+        text = f"{value:,.2f}".rstrip("0").rstrip(".")
+        return self.written("0" if text in ("-0", "0") else text.replace("-", "−"))
 
     def expected_count(self, value: float) -> str:
         """Return a number of customers that was expected, which is seldom whole; never "1".
