@@ -460,6 +460,24 @@ def test_the_risk_of_who_has_cancelled_is_named_as_that_of_no_order(tmp_path: Pa
     assert all("of ordering nothing within the horizon" in r["sentence"] for r in reasons)
 
 
+def test_a_scheme_by_orders_is_named_with_how_many_have_cancelled_on_its_active_stages(
+    service: Trained, scores: pd.DataFrame
+) -> None:
+    states = {stage.id: stage.state for stage in service.training.models.scheme.stages}
+    mismatched = (scores["state"] == "lapsed") & (scores["stage"].map(states) == "active")
+    assert 0 < mismatched.sum() < len(scores)
+    (note,) = (note for note in service.training.notes if "go by orders, not by contract" in note)
+    assert f"contract was cancelled, {mismatched.sum():,} stand on a stage of active" in note
+    assert note.startswith("The stages of the scheme retail ")
+    assert note.endswith("--stages membership goes by contract.")
+
+
+def test_a_scheme_by_contract_has_no_such_note(rows: list[Row], tmp_path: Path) -> None:
+    by_contract = replace(CONFIG, max_dates=1, scheme="membership")
+    done = trained(unpaid(rows), tmp_path / "model", AS_OF, by_contract)
+    assert not any("by orders" in note for note in done.training.notes)
+
+
 def test_where_nobody_has_a_contract_nothing_is_usual(tmp_path: Path) -> None:
     rows: list[Row] = []
     for k in range(120):

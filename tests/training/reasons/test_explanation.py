@@ -124,7 +124,7 @@ def test_a_high_risk_that_no_number_shows_has_the_fact_or_the_average() -> None:
 @pytest.mark.parametrize(("names_risk", "versus"), [(False, "active"), (True, "no_order")])
 def test_a_reason_that_names_a_risk_can_say_what_it_is_of(names_risk: bool, versus: str) -> None:
     of = Usual(
-        {group: COLUMNS for group in (AVERAGE, "lost")},
+        dict.fromkeys((AVERAGE, "lost"), COLUMNS),
         {AVERAGE: (0.0, 0.0), "lost": (0.9, 0.0)},
         {AVERAGE: 0.0, "lost": 2.2},
     )
