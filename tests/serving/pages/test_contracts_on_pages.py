@@ -48,6 +48,7 @@ def test_the_page_of_who_has_cancelled_says_so_and_which_risk_it_explains(
     web: Client, made: list[dict[str, Any]]
 ) -> None:
     page = text(web, f"/customers/{CANCELLED}")
+    assert "the contract was cancelled and 2% order again within 90 days." in page
     assert "The contract was cancelled. The stage goes by orders, not by contract" in page
     assert "The scheme “membership” has stages by contract." in page
     assert "the risk explained here is not that of a cancellation but of no order within" in page
