@@ -144,7 +144,11 @@ def _whom(forecast: Mapping[str, Any]) -> str:
 
 
 def _rankings(forecast: Mapping[str, Any]) -> list[str]:
-    ranked = forecast["rankings"]
+    ranked, contacts = forecast["rankings"], forecast["contacts"]["contacts"]
+    if contacts + forecast["held_out"] >= forecast["curve"]["points"][-1]["contacts"]:
+        return [
+            "  everybody who may be contacted is on the list: no other choice to compare it with"
+        ]
     return [
         f"  for no more contacts and money: by risk alone {ranked['risk']:,.2f}, by value alone "
         f"{ranked['value']:,.2f}, at random {ranked['random']:,.2f}"

@@ -45,6 +45,20 @@ def risk_steps(score: Mapping[str, Any]) -> list[dict[str, Any]]:
     return steps
 
 
+def risk_explained(score: Mapping[str, Any]) -> str:
+    """Return the kind of churn whose risk the reasons of a score are of.
+
+    Where churn is a cancellation, who has no open contract can order nothing, and not cancel.
+
+    >>> risk_explained({"churn": "cancellation", "state": "active"})
+    'cancellation'
+    >>> risk_explained({"churn": "cancellation", "state": "lapsed"})
+    'inactivity'
+    """
+    churn = str(score.get("churn") or "inactivity")
+    return churn if score["state"] == "active" else "inactivity"
+
+
 def usual_gap(score: Mapping[str, Any]) -> float | None:
     """Return the mean of the customer's own gaps between orders in days; None where it is not
     known.

@@ -248,6 +248,12 @@ class Cancellation:
                 "The log has too few repeat purchases for stages that go by purchases: the stages "
                 f"are those of the scheme {BY_CONTRACT}, by contract."
             )
+        if mismatched := self._lapsed_on_active_stages(panel, models):
+            notes.append(
+                f"The stages of the scheme {panel.scheme.id} go by orders, not by contract: of the "
+                f"customers whose contract was cancelled, {mismatched:,} stand on a stage of "
+                f"active customers, with its action. --stages {BY_CONTRACT} goes by contract."
+            )
         if not models.has_purchases:
             notes.append(
                 "Nobody has bought: what is said of orders, of spend and of the lapsed is empty."
@@ -258,6 +264,12 @@ class Cancellation:
                 "or was cancelled twice. They teach nothing; who has no other contract is lapsed."
             )
         return notes
+
+    def _lapsed_on_active_stages(self, panel: Panel, models: Models) -> int:
+        """Return how many have cancelled and stand on a stage of the active all the same."""
+        by_stage = self._inactivity.states(models, panel.now)
+        by_contract = self.states(models, panel.now)
+        return int(((by_contract == "lapsed") & (by_stage == "active")).sum())
 
 
 def _model(models: Models) -> CancellationModel:

@@ -30,6 +30,7 @@ from stagecast.training.reasons.families import SEASON, Family
 from stagecast.training.reasons.sentences import (
     ACTIVE,
     LOWERS,
+    NO_ORDER,
     OWN,
     PLAIN,
     RAISES,
@@ -114,6 +115,9 @@ class Explained:
         Title of each row's stage, shape (rows,).
     risk
         The risk to explain, shape (rows,).
+    names_risk
+        Whether reasons that name a risk say that it is of ordering nothing, because churn is
+        something else.
     """
 
     effects: Array
@@ -121,6 +125,7 @@ class Explained:
     groups: NDArray[np.str_]
     titles: NDArray[np.str_]
     risk: Array
+    names_risk: bool = False
 
 
 def explain(
@@ -170,9 +175,9 @@ def explain(
                 untold -= 0.0 if on_stage[row, k] else float(between[row, k])
         if not sides[RAISES] and rows.risk[row] >= high_risk:
             sides[RAISES].append(
-                of_stage(usual, group, str(rows.titles[row]), untold)
+                of_stage(usual, group, str(rows.titles[row]), untold, names_risk=rows.names_risk)
                 or _plain(families, values, row, effects[row])
-                or of_average(usual)
+                or of_average(usual, names_risk=rows.names_risk)
             )
         reasons = (*sides[RAISES], *sides[LOWERS])
         rest = (
@@ -267,17 +272,21 @@ def _plain(
     return None
 
 
-def of_stage(usual: Usual, group: str, title: str, effect: float) -> Reason | None:
+def of_stage(
+    usual: Usual, group: str, title: str, effect: float, *, names_risk: bool = False
+) -> Reason | None:
     """Return the reason of a stage whose customers leave more than the active do, or None."""
     if group == AVERAGE or group not in usual.base or effect < SMALLEST_EFFECT:
         return None
     here, average = float(expit(usual.base[group])), float(expit(usual.base[AVERAGE]))
     if here <= average or shown("stage", here) == shown("stage", average):
         return None
-    return Reason(f"stage.{ACTIVE}", "stage", here, average, effect, RAISES, title)
+    code = f"stage.{NO_ORDER if names_risk else ACTIVE}"
+    return Reason(code, "stage", here, average, effect, RAISES, title)
 
 
-def of_average(usual: Usual) -> Reason:
+def of_average(usual: Usual, *, names_risk: bool = False) -> Reason:
     """Return the reason of a risk that is high because that of the average customer is."""
     average = float(expit(usual.base[AVERAGE]))
-    return Reason(f"average.{PLAIN}", "average", average, np.nan, np.nan, RAISES)
+    code = f"average.{NO_ORDER if names_risk else PLAIN}"
+    return Reason(code, "average", average, np.nan, np.nan, RAISES)

@@ -86,6 +86,7 @@ def buyer_explanations(
         stage_of(models, snapshot, buyers),
         title_of(models, snapshot, buyers),
         predicted.p_silent[buyers],
+        names_risk=models.config.churn == "cancellation",
     )
     explanations = explain(buyer_families(models), explained, usual, models.config.high_risk)
     return dict(zip(buyers.tolist(), explanations, strict=True))

@@ -20,6 +20,10 @@ OWN, STAGE, ACTIVE, PLAIN = "own", "stage", "active", "plain"
 """What a value is compared with: the customer's own past, what is usual on the stage, what is usual
 of the active customers, or nothing.
 """
+NO_ORDER = "no_order"
+"""In place of what a risk is compared with: the risk is that of ordering nothing, in a log in which
+churn is a cancellation.
+"""
 _BEFORE = "before"
 
 _SHARES = frozenset({"refund_share", "stage", "average"})
@@ -46,7 +50,7 @@ def _template(code: str, language: str) -> tuple[str, Forms]:
     words = wording(language)
     feature, _, versus = code.rpartition(".")
     if feature in words.whole:
-        return feature, words.whole[feature]
+        return feature, words.whole.get(code, words.whole[feature])
     fact = words.facts.get(feature, words.facts["any"])
     if versus == PLAIN:
         return feature, fact

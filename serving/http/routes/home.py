@@ -25,9 +25,11 @@ from stagecast.serving.http.state import StateDep, StoreDep
 from stagecast.serving.reports.rendering import render
 from stagecast.serving.reports.value_grid import grid_rows
 from stagecast.serving.settled.ledger import entries
+from stagecast.serving.store.queries import Filters
 from stagecast.serving.store.store import Run, Store
 from stagecast.serving.targeting.plan.book import PlanBook
 from stagecast.serving.targeting.plan.sources import RUNNING
+from stagecast.training.schemes import BY_CONTRACT
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -62,7 +64,9 @@ def home_page(request: Request, store: StoreDep, state: StateDep) -> HTMLRespons
         totals=overview["totals"],
         has_money=store.has_money(run),
         has_stake=has_stake(store, run),
-        lapsed=sum(stage["customers"] for stage in stages if stage["state"] == "lapsed"),
+        lapsed=store.totals(run, Filters(state="lapsed")).customers,
+        lapsed_on_active=_lapsed_on_active(store, run),
+        by_contract=BY_CONTRACT,
         before=overview["before"],
         changed=overview["changed"],
         plays=plays,
@@ -111,6 +115,12 @@ def _first(
         asking.sort(key=lambda play: -play["customers"])
     fresh = [play for play in asking if play["new"]]
     return next(iter(fresh or asking), None)
+
+
+def _lapsed_on_active(store: Store, run: Run) -> int:
+    """Return how many customers have cancelled and stand on a stage of active customers."""
+    active = tuple(stage for stage, state in states_of(run.scheme).items() if state == "active")
+    return store.totals(run, Filters(stages=active, state="lapsed")).customers if active else 0
 
 
 def _stages(store: Store, run: Run, titles: dict[str, str]) -> list[dict[str, Any]]:

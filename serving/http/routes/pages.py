@@ -36,6 +36,7 @@ from stagecast.serving.http.state import StateDep, StoreDep
 from stagecast.serving.languages.scheme_words import translation
 from stagecast.serving.quoting import quote
 from stagecast.serving.reports.curves import step_bars
+from stagecast.serving.reports.customer_story import risk_explained
 from stagecast.serving.reports.past_events import story_rows
 from stagecast.serving.reports.rendering import link, render
 from stagecast.serving.reports.timeline_chart import timeline_chart
@@ -44,6 +45,7 @@ from stagecast.serving.store.protocols import ScorerLike
 from stagecast.serving.store.queries import SORTS
 from stagecast.serving.store.saved_views import list_views
 from stagecast.serving.store.store import Run, Store
+from stagecast.training.schemes import BY_CONTRACT
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -170,6 +172,9 @@ def customer_page(request: Request, customer_id: str, store: StoreDep) -> HTMLRe
         score=score,
         customer_name=names_of(store.engine, [customer_id]).get(customer_id),
         titles=titles,
+        risk_explained=risk_explained(score),
+        stage_state=None if run is None else states_of(run.scheme).get(score["stage"]),
+        by_contract=BY_CONTRACT,
         scheme=None if run is None else run.scheme_id,
         has_money=run is None or store.has_money(run),
         before=previous,

@@ -61,6 +61,15 @@ def test_a_plan_goes_all_its_way(shop, tmp_path):
     assert "autumn  closed" in shop("plan", "list").out
 
 
+def test_a_plan_for_everybody_is_compared_with_no_other_choice(shop):
+    everybody = shop("plan").out
+    assert "everybody who may be contacted is on the list" in everybody
+    assert "by risk alone" not in everybody
+    some = shop("plan", "--contacts", 60).out
+    assert "by risk alone" in some
+    assert "everybody who may be contacted" not in some
+
+
 def test_every_json_is_json(shop):
     as_json(shop("plan", "--json"))
     as_json(shop("plan", "--name", "autumn", "--contacts", 60, "--holdout", "25%", "--json"))

@@ -179,6 +179,29 @@ def test_a_list_too_short_for_the_usual_hold_out_is_planned_without_one(web, sto
     assert body["holdout"] == 0.0, "the form stores what the page shows"
 
 
+@pytest.mark.parametrize(
+    ("language", "nothing"),
+    [
+        ("en", "Everybody who may be contacted is on the list"),
+        ("ru", "В список вошли все, с кем можно связаться"),
+        ("fa", "همهٔ کسانی که می‌توان با آنها تماس گرفت"),
+    ],
+)
+def test_a_plan_for_everybody_is_compared_with_no_other_choice(
+    web, store, language, nothing
+) -> None:
+    published.publish(store, published.scores(60))
+    for held_out in (0, 30):
+        asked = f"/plans/new?lang={language}&holdout_percent={held_out}"
+        everybody = text(web.get(asked).text)
+        assert nothing in everybody
+        some = text(web.get(f"{asked}&contacts=20").text)
+        assert nothing not in some
+        if language == "en":
+            assert "the likeliest to leave first" in some
+            assert "the likeliest to leave first" not in everybody
+
+
 def test_the_curve_of_a_plan_has_numbers_on_both_axes(web, store) -> None:
     published.publish(store, published.scores(300))
     page = web.get("/plans/new?contacts=20&contact_cost=1").text

@@ -124,6 +124,22 @@ def test_every_note_that_a_training_can_make_is_said(language: Language) -> None
 
 
 @pytest.mark.parametrize("language", OTHERS)
+def test_the_note_on_stages_by_orders_is_said_with_its_scheme_and_number(
+    language: Language,
+) -> None:
+    note = (
+        "The stages of the scheme retail go by orders, not by contract: of the customers whose "
+        "contract was cancelled, 1,870 stand on a stage of active customers, with its action. "
+        "--stages membership goes by contract."
+    )
+    said = in_language(note, Display(language))
+    assert 'lang="en"' not in said
+    assert " retail " in said
+    assert "--stages membership" in said
+    assert Display(language).number(1870) in said
+
+
+@pytest.mark.parametrize("language", OTHERS)
 def test_every_method_that_a_training_compares_has_a_name(language: Language) -> None:
     quick = [buyers.LABELS[name] for name in buyers.QUICK if name != "bg_nbd"]
     labels = (*quick, *buyers.SPEND_LABELS.values(), *contracts.LABELS.values(), "Markov chain")

@@ -121,6 +121,25 @@ def test_a_high_risk_that_no_number_shows_has_the_fact_or_the_average() -> None:
     assert math.isnan(average.effect)
 
 
+@pytest.mark.parametrize(("names_risk", "versus"), [(False, "active"), (True, "no_order")])
+def test_a_reason_that_names_a_risk_can_say_what_it_is_of(names_risk: bool, versus: str) -> None:
+    of = Usual(
+        dict.fromkeys((AVERAGE, "lost"), COLUMNS),
+        {AVERAGE: (0.0, 0.0), "lost": (0.9, 0.0)},
+        {AVERAGE: 0.0, "lost": 2.2},
+    )
+    rows = Explained(
+        np.array([(0.9, 0.0), (0.0, 0.0)]),
+        {name: np.full(2, value) for name, value in COLUMNS.items()},
+        np.array(["lost", "new"]),
+        np.array(["Lost", "New"]),
+        np.array([0.9, 0.9]),
+        names_risk=names_risk,
+    )
+    codes = [e.reasons[0].code for e in explain(FAMILIES, rows, of, 2 / 3)]
+    assert codes == [f"stage.{versus}", f"average.{versus if names_risk else 'plain'}"]
+
+
 @pytest.mark.parametrize(
     ("customer_for", "code"),
     [

@@ -14,6 +14,7 @@ from stagecast.training.reasons.sentences import (
     main_reason,
     sentence_of,
 )
+from stagecast.training.reasons.wordings import wording
 
 
 @pytest.mark.parametrize(
@@ -68,6 +69,22 @@ def test_labels_belong_to_the_value() -> None:
     assert clause("stage.active", 0.93, 0.31, "Sleeping") == (
         "on the stage Sleeping the risk is 93% (31% of the active)"
     )
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [("en", "ordering nothing"), ("ru", "ничего не заказать"), ("fa", "سفارش")],
+)
+def test_where_churn_is_a_cancellation_the_risk_of_a_buyer_has_its_name(
+    language: str, words: str
+) -> None:
+    for feature, plain, usual in (("average", "plain", None), ("stage", "active", 0.31)):
+        named = clause(f"{feature}.no_order", 0.93, usual, "X", language)
+        unnamed = clause(f"{feature}.{plain}", 0.93, usual, "X", language)
+        assert words in named
+        assert words not in unnamed
+        assert wording(language).share(0.93) in named
+        assert usual is None or wording(language).share(usual) in named
 
 
 RAISING: dict[str, Any] = {
