@@ -2,7 +2,7 @@
 
 ``bundles/format-N`` is a bundle as that version wrote it, ``bundles/format-N-scores.json`` what it
 scored then. A change of the format adds a folder, and a step to ``UPGRADES`` of
-``training/bundle.py``; the folders of before stay.
+``training/bundle/formats.py``; the folders of before stay.
 """
 
 from __future__ import annotations

@@ -332,7 +332,7 @@ def test_contracts_must_be_handed_over(service: Trained) -> None:
 def test_a_bundle_whose_parts_do_not_agree_is_refused(
     service: Trained, tmp_path: Path, change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from stagecast.training import bundle
+    from stagecast.training.bundle import writing
 
     folder = tmp_path / "model"
     models = service.bundle.models
@@ -343,12 +343,12 @@ def test_a_bundle_whose_parts_do_not_agree_is_refused(
     elif models.cancellation is not None:
         models = replace(models, cancellation=replace(models.cancellation, columns=("nowhere",)))
     with pytest.raises(UsageError, match="could not be read back"):
-        bundle.save_bundle(folder, models, AS_OF, AS_OF, {})
+        writing.save_bundle(folder, models, AS_OF, AS_OF, {})
     assert not folder.exists()
     # one that was written in spite of it is refused when it is read
-    monkeypatch.setattr(bundle, "golden_rows", lambda models, as_of: None)
-    monkeypatch.setattr(bundle, "_models_of", lambda data, files, own=None: None)
-    bundle.save_bundle(folder, models, AS_OF, AS_OF, {})
+    monkeypatch.setattr(writing, "golden_rows", lambda models, as_of: None)
+    monkeypatch.setattr(writing, "models_of", lambda data, files, own=None: None)
+    writing.save_bundle(folder, models, AS_OF, AS_OF, {})
     monkeypatch.undo()
     with pytest.raises(DataRefusedError):
         load_bundle(folder)
