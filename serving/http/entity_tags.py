@@ -17,7 +17,8 @@ from starlette.responses import Response
 
 from stagecast.serving.http.languages import display_of
 from stagecast.serving.store.erased import erasure_count
-from stagecast.serving.store.store import Run, Store
+from stagecast.serving.store.published_runs import Run
+from stagecast.serving.store.store import Store
 
 TAGS_MAX = 100
 

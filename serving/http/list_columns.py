@@ -17,7 +17,7 @@ from stagecast.serving.languages.texts import texts_of
 from stagecast.serving.reports.shop_days import day_on
 from stagecast.serving.scoring.win_back import win_back_of
 from stagecast.serving.store.exports import PIECE_BYTES, escape_formula
-from stagecast.serving.store.store import Run
+from stagecast.serving.store.published_runs import Run
 from stagecast.training.reasons.sentences import because_but
 
 ListColumn = Literal[

@@ -10,6 +10,7 @@ from stagecast.features.errors import UsageError, did_you_mean
 from stagecast.serving.http.forms import drop_empty, with_both_names
 from stagecast.serving.http.list_columns import LIST_COLUMNS, ListColumn, chosen_columns
 from stagecast.serving.http.problems import Fault, ProblemError
+from stagecast.serving.store.published_runs import Run
 from stagecast.serving.store.queries import (
     DEFAULT_SORT,
     LAPSED_SORT,
@@ -22,7 +23,7 @@ from stagecast.serving.store.queries import (
     Filters,
     Order,
 )
-from stagecast.serving.store.store import Run, Store
+from stagecast.serving.store.store import Store
 from stagecast.serving.store.usual_order import state_of_stages, usual_order
 
 EARLIER: dict[str, Any] = {"deprecated": True}

@@ -13,8 +13,9 @@ from stagecast.serving.http.access import access_of
 from stagecast.serving.http.languages import display_of, page_address
 from stagecast.serving.languages.scheme_words import scheme_texts, translation
 from stagecast.serving.reports.rendering import link
+from stagecast.serving.store.published_runs import Run
 from stagecast.serving.store.queries import Filters, Order
-from stagecast.serving.store.store import Run, Store
+from stagecast.serving.store.store import Store
 
 
 def titles_of(scheme: Mapping[str, Any], language: str = "en") -> dict[str, str]:

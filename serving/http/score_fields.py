@@ -9,7 +9,7 @@ from fastapi import Query
 from stagecast.features.errors import did_you_mean
 from stagecast.serving.http.problems import Fault, ProblemError
 from stagecast.serving.scoring import score_schema
-from stagecast.serving.store.store import Run
+from stagecast.serving.store.published_runs import Run
 
 FieldsQuery = Annotated[
     str | None,

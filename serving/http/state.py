@@ -20,8 +20,9 @@ from stagecast.serving.metrics.meter import Meter
 from stagecast.serving.metrics.workers import Worker
 from stagecast.serving.settings import Settings
 from stagecast.serving.store.protocols import ScorerLike
+from stagecast.serving.store.published_runs import Run
 from stagecast.serving.store.purging import Purger
-from stagecast.serving.store.store import Run, Store
+from stagecast.serving.store.store import Store
 
 HOW_TO_PUBLISH = "stagecast score EVENTS --model MODEL --out scores.parquet --publish"
 HOW_TO_SERVE = "stagecast serve --model MODEL"

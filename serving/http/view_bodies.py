@@ -12,8 +12,8 @@ from stagecast.serving.http.list_links import parameters_of
 from stagecast.serving.http.lists import ListQuery
 from stagecast.serving.http.problems import Fault
 from stagecast.serving.http.schema_parts import object_schema
+from stagecast.serving.store.published_runs import Run
 from stagecast.serving.store.saved_views import NAME_LENGTH_MAX
-from stagecast.serving.store.store import Run
 
 _Value = Annotated[str, msgspec.Meta(max_length=256)]
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_LENGTH_MAX)]

@@ -15,7 +15,8 @@ from stagecast.features.clock import SHOP, iso, to_utc
 from stagecast.features.errors import DataRefusedError, StagecastError, UsageError
 from stagecast.serving.requests import PlanRequest
 from stagecast.serving.settings import load_settings
-from stagecast.serving.store.store import Run, Store
+from stagecast.serving.store.published_runs import Run
+from stagecast.serving.store.store import Store
 from stagecast.serving.store.tables import runs
 from stagecast.serving.targeting.learned.terms import with_default_effects, with_learned_effects
 from stagecast.serving.targeting.plan.audience import check_audience

@@ -12,7 +12,8 @@ from stagecast.serving.http.problems import ProblemError
 from stagecast.serving.http.state import RunDep, StoreDep
 from stagecast.serving.store.channels import stored_channels
 from stagecast.serving.store.kept_costs import kept_costs
-from stagecast.serving.store.store import Run, Store
+from stagecast.serving.store.published_runs import Run
+from stagecast.serving.store.store import Store
 
 HOW_TO_STORE = "stagecast channels EVENTS --model MODEL --spend FILE --publish"
 

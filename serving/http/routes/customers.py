@@ -36,10 +36,12 @@ from stagecast.serving.reports.past_events import past_events
 from stagecast.serving.reports.play_words import play_of
 from stagecast.serving.reports.shop_days import day_on
 from stagecast.serving.store.changes import changes
+from stagecast.serving.store.customer_history import CustomerRecord
 from stagecast.serving.store.documents import with_sentences
 from stagecast.serving.store.exports import csv_pieces, ndjson_pieces
+from stagecast.serving.store.published_runs import Run
 from stagecast.serving.store.purging import erasure
-from stagecast.serving.store.store import CustomerRecord, Run, Store
+from stagecast.serving.store.store import Store
 from stagecast.serving.store.timelines import past_of_customer
 from stagecast.serving.store.workbook import check_rows, write_workbook
 from stagecast.serving.targeting.plan.of_customer import contacts_of_customer, plans_of_customer

@@ -25,8 +25,9 @@ from stagecast.serving.http.state import StateDep, StoreDep
 from stagecast.serving.reports.rendering import render
 from stagecast.serving.reports.value_grid import grid_rows
 from stagecast.serving.settled.ledger import entries
+from stagecast.serving.store.published_runs import Run
 from stagecast.serving.store.queries import Filters
-from stagecast.serving.store.store import Run, Store
+from stagecast.serving.store.store import Store
 from stagecast.serving.targeting.plan.book import PlanBook
 from stagecast.serving.targeting.plan.sources import RUNNING
 from stagecast.training.schemes import BY_CONTRACT

@@ -19,7 +19,8 @@ from stagecast.serving.http.state import State, StateDep
 from stagecast.serving.metrics.samples import Family, gauge, merged, text_of
 from stagecast.serving.metrics.workers import EVERY_SECONDS, Worker, of_others, write_own
 from stagecast.serving.store.monitor_tables import last_monitoring
-from stagecast.serving.store.store import Run, Store
+from stagecast.serving.store.published_runs import Run
+from stagecast.serving.store.store import Store
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 STORE_SECONDS = 5.0

@@ -42,9 +42,10 @@ from stagecast.serving.reports.rendering import link, render
 from stagecast.serving.reports.timeline_chart import timeline_chart
 from stagecast.serving.store.names import MOST_FOUND, customers_named, names_of
 from stagecast.serving.store.protocols import ScorerLike
+from stagecast.serving.store.published_runs import Run
 from stagecast.serving.store.queries import SORTS
 from stagecast.serving.store.saved_views import list_views
-from stagecast.serving.store.store import Run, Store
+from stagecast.serving.store.store import Store
 from stagecast.training.schemes import BY_CONTRACT
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)

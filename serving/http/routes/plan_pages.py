@@ -28,7 +28,8 @@ from stagecast.serving.http.state import StateDep, StoreDep
 from stagecast.serving.reports.rendering import render
 from stagecast.serving.settled.ledger import entries
 from stagecast.serving.store.comparisons import stored_comparisons
-from stagecast.serving.store.store import Run, Store
+from stagecast.serving.store.published_runs import Run
+from stagecast.serving.store.store import Store
 from stagecast.serving.targeting.learned.terms import with_default_effects
 from stagecast.serving.targeting.plan.audience import check_audience
 from stagecast.serving.targeting.plan.book import PlanBook

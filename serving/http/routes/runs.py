@@ -12,8 +12,8 @@ from starlette.responses import Response
 from stagecast.serving.http.openapi import json_response, problem_responses
 from stagecast.serving.http.state import StoreDep, get_run, run_of
 from stagecast.serving.store.feed import changes_between, decode_place, encode_place
+from stagecast.serving.store.published_runs import Run
 from stagecast.serving.store.queries import LIMIT_DEFAULT, LIMIT_MAX, CursorError
-from stagecast.serving.store.store import Run
 
 router = APIRouter(prefix="/v1", tags=["runs"])
 

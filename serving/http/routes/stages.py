@@ -11,7 +11,8 @@ from starlette.responses import Response
 from stagecast.serving.http.entity_tags import tagged
 from stagecast.serving.http.openapi import json_response, problem_responses
 from stagecast.serving.http.state import PinnedRunDep, StoreDep
-from stagecast.serving.store.store import Run, Store
+from stagecast.serving.store.published_runs import Run
+from stagecast.serving.store.store import Store
 
 router = APIRouter(prefix="/v1", tags=["stages"])
 

@@ -13,7 +13,8 @@ from stagecast.serving.monitor.kept import drift_of
 from stagecast.serving.settled.ledger import entries
 from stagecast.serving.store.evidence import stored_evidence
 from stagecast.serving.store.monitor_tables import last_monitoring
-from stagecast.serving.store.store import Run, Store
+from stagecast.serving.store.published_runs import Run
+from stagecast.serving.store.store import Store
 
 router = APIRouter(prefix="/v1", tags=["model"])
 

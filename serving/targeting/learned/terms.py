@@ -8,7 +8,7 @@ from functools import lru_cache
 import sqlalchemy as sa
 
 from stagecast.serving.store.plan_tables import readouts
-from stagecast.serving.store.store import Run
+from stagecast.serving.store.published_runs import Run
 from stagecast.serving.targeting.learned.effects import (
     LearnedEffects,
     learned_effects,

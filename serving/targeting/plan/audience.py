@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from stagecast.features.errors import did_you_mean
 from stagecast.features.stages.plays import BANDS, STATES
-from stagecast.serving.store.store import Run
+from stagecast.serving.store.published_runs import Run
 from stagecast.serving.targeting.plan.candidates import Candidates
 from stagecast.serving.targeting.plan.errors import NameRefusedError
 from stagecast.serving.targeting.plan.terms import Audience

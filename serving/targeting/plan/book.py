@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from stagecast.features.errors import UsageError
 from stagecast.serving.store.plan_tables import plan_customers, plans, profiles
-from stagecast.serving.store.store import Run, current_run
+from stagecast.serving.store.published_runs import Run, current_run
 from stagecast.serving.targeting.plan.errors import PlanStateError
 from stagecast.serving.targeting.plan.member_rows import digest_of, member_rows
 from stagecast.serving.targeting.plan.names import check_name, check_owner

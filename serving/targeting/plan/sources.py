@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from stagecast.features.arrays import Array, Integers
 from stagecast.features.stages.plays import Play, play_from_toml
 from stagecast.serving.store.plan_tables import contacts, plan_customers, plans, profiles, settled
-from stagecast.serving.store.store import Run
+from stagecast.serving.store.published_runs import Run
 from stagecast.serving.store.tables import documents, scores
 from stagecast.serving.targeting.plan.candidates import (
     COLUMNS,

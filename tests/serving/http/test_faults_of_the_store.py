@@ -12,7 +12,7 @@ from stagecast.features.errors import DataRefusedError, UsageError
 from stagecast.serving.http.app import create_app
 from stagecast.serving.http.store_faults import store_problem
 from stagecast.serving.settings import Settings
-from stagecast.serving.store import purging
+from stagecast.serving.store import purging, stored_scores
 from stagecast.serving.store.deleting import purge
 from stagecast.serving.store.opening import open_engine
 from stagecast.serving.store.purging import erasure, forget, purge_waiting
@@ -40,24 +40,26 @@ def api(store, tmp_path):
         yield client
 
 
-def erase_before_documents(store, customer_id):
+def erase_before_documents(store, customer_id, monkeypatch):
     """Erase a customer as soon as their row was read, and before their document is."""
-    read = store._documents
-    store._documents = lambda connection, run, ids: (
-        forget(store.engine, customer_id),
-        read(connection, run, ids),
-    )[1]
+    read = stored_scores.scores_of
+
+    def erased_before(connection, run_id, customer_ids):
+        forget(store.engine, customer_id)
+        return read(connection, run_id, customer_ids)
+
+    monkeypatch.setattr(stored_scores, "scores_of", erased_before)
 
 
 @pytest.mark.parametrize("path", [f"/v1/customers/{GONE}", f"/customers/{GONE}"])
-def test_a_customer_erased_while_they_are_read_is_unknown(api, store, path):
-    erase_before_documents(store, GONE)
+def test_a_customer_erased_while_they_are_read_is_unknown(api, store, path, monkeypatch):
+    erase_before_documents(store, GONE, monkeypatch)
     assert api.get(path).status_code == 404
 
 
-def test_a_customer_erased_while_a_list_is_read_is_left_out_of_it(api, store):
+def test_a_customer_erased_while_a_list_is_read_is_left_out_of_it(api, store, monkeypatch):
     everybody = {s["customer_id"] for s in api.get("/v1/customers").json()["customers"]}
-    erase_before_documents(store, GONE)
+    erase_before_documents(store, GONE, monkeypatch)
     answer = api.get("/v1/customers")
     assert answer.status_code == 200
     assert {s["customer_id"] for s in answer.json()["customers"]} == everybody - {GONE}

@@ -26,8 +26,10 @@ from stagecast.serving.scoring import score_schema
 from stagecast.serving.store import publishing
 from stagecast.serving.store.exports import csv_pieces
 from stagecast.serving.store.opening import open_engine
+from stagecast.serving.store.published_runs import Run
 from stagecast.serving.store.queries import SORTS, Filters, Order
-from stagecast.serving.store.store import Run, StageFlows, Store
+from stagecast.serving.store.stage_totals import StageFlows
+from stagecast.serving.store.store import Store
 from stagecast.serving.store.tables import VERSION, store_version
 from tests.postgres import postgres_url  # noqa: F401
 from tests.profiles import examples
