@@ -147,9 +147,9 @@ def test_a_log_without_such_features_reads_no_attributes() -> None:
     with event_log(CUSTOMERS, {"a": {PLAN: "pro"}}) as log:
         table = DailyTable(log.con, AS_OF)
         table.features(standard(90).with_parameters(shop_gap_days=30.0), [0])
-        assert "told" not in table._tables
+        assert "told" not in table._known.tables
         table.features(CATALOG, [0])
-        assert "told" in table._tables
+        assert "told" in table._known.tables
 
 
 # --- errors ---------------------------------------------------------------------------------------

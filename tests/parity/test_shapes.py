@@ -33,7 +33,7 @@ KINDS_OF = {
 def results(log: EventLog, as_of: datetime, shape: sql.Shape | None) -> dict[str, bytes]:
     """Return features, outcomes and purchase days as bytes; without ``shape`` for the log's own."""
     shape_of = duckdb.shape_of if shape is None else lambda *_: shape
-    with patch("stagecast.features.engines.duckdb.shape_of", shape_of):
+    with patch("stagecast.features.engines.duckdb.known_events.shape_of", shape_of):
         table = duckdb.DailyTable(log.con, as_of)
     features, outcomes = table.features(CATALOG, [0, 30, 400]), table.outcomes(30, [30, 90])
     order = sorted(

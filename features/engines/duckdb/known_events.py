@@ -1,0 +1,126 @@
+"""The events of a log that are known at one as_of, and their daily table, in DuckDB."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from stagecast.features.clock import microseconds
+from stagecast.features.engines import sql
+from stagecast.features.engines.duckdb.expressions import (
+    DIALECT,
+    HAPPENED,
+    RECORDED,
+    clock,
+    shape_of,
+)
+from stagecast.features.errors import NotEnoughDataError
+from stagecast.features.shop.events import KNOWN, SHOP_EVENTS, clock_of
+
+
+class KnownEvents:
+    """What one as_of knows of a log: views and temporary tables of a cursor.
+
+    ``known_events`` has the events that happened and were recorded before the as_of,
+    ``announced_events`` those recorded before it that happen later, ``daily`` one row per customer
+    and day of the known ones.
+
+    Parameters
+    ----------
+    connection, anchor, rows
+        As those of :class:`stagecast.features.engines.duckdb.DailyTable`.
+
+    Attributes
+    ----------
+    connection
+        The cursor.
+    clock
+        Clock of the shop.
+    anchor, at
+        The as_of in shop time, and as microseconds since 1970.
+    shape
+        Shape of the known events.
+    tables
+        Step of each table that was created, by name.
+    customers
+        Their ids, shape (n_customers,), in the order of their numbers in the whole log.
+
+    Raises
+    ------
+    NotEnoughDataError
+        No event was known before the anchor.
+    """
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        anchor: datetime,
+        rows: tuple[int, int] | None = None,
+    ) -> None:
+        # a cursor has its own temporary tables, so two daily tables of one log do not overwrite
+        # each other
+        connection = self.connection = connection.cursor()
+        self.clock = clock_of(connection)
+        self.anchor = anchor if self.clock.is_utc else self.clock.shop(anchor)
+        self.at = microseconds(self.anchor)
+        events, row = ("events", "rowid") if self.clock.is_utc else (SHOP_EVENTS, "row")
+        in_range = "" if rows is None else f"{row} >= {rows[0]} and {row} < {rows[1]} and "
+        for view, known in (
+            ("known_events", f"{KNOWN} < {self.at}"),
+            ("announced_events", f"{HAPPENED} >= {self.at} and {RECORDED} < {self.at}"),
+        ):
+            connection.execute(
+                f"create or replace temp view {view} as select * from {events} "
+                f"where {in_range}{known}"
+            )
+        self.shape = shape_of(connection, "known_events", self.at)
+        self.tables: dict[str, sql.Step] = {}
+        self.create(sql.daily_step(clock(self.at), "known_events", self.shape))
+        ids = connection.sql(
+            "select rowid as customer, customer_id from ids "
+            "where rowid in (select distinct customer from daily) order by 1"
+        ).to_arrow_table()
+        # customers are numbered by the whole log; those not known yet leave gaps
+        self._log_numbers: NDArray[np.int64] = ids["customer"].to_numpy()
+        self.customers: NDArray[np.object_] = ids["customer_id"].to_numpy()
+        if not len(self.customers):
+            raise NotEnoughDataError(
+                f"no event stands before the as_of {anchor.isoformat()}; choose a later --as-of"
+            )
+
+    def create(self, step: sql.Step) -> None:
+        """Create a temporary table of a step, in place of one of that name."""
+        self.connection.execute(
+            f"create or replace temp table {step.name} as {sql.render([step], DIALECT)}"
+        )
+        self.tables[step.name] = step
+
+    def exists(self, source: str, where: str) -> bool:
+        """Tell whether a table or view has a row that meets a condition."""
+        rows = self.connection.execute(
+            f"select exists (select 1 from {source} where {where})"
+        ).fetchall()
+        return bool(rows[0][0])
+
+    def query(self, steps: Sequence[sql.Step]) -> dict[str, NDArray[Any]]:
+        """Return the rows of the last step as :meth:`columns`."""
+        return self.columns(self.connection.sql(sql.render(steps, DIALECT)).to_arrow_table())
+
+    def columns(self, table: pa.Table) -> dict[str, NDArray[Any]]:
+        """Return a result as arrays, shape (n_rows,); ``customer``: rows of :attr:`customers`."""
+        columns = {name: table[name].to_numpy() for name in table.column_names}
+        columns["customer"] = self._rows_of(columns["customer"])
+        return columns
+
+    def _rows_of(self, log_numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return rows of :attr:`customers` for customers numbered by the whole log."""
+        first = self._log_numbers[0]
+        if self._log_numbers[-1] - first + 1 == len(self._log_numbers):
+            return np.asarray(log_numbers - first)
+        return np.asarray(np.searchsorted(self._log_numbers, log_numbers), dtype=np.int64)
