@@ -128,6 +128,28 @@ def fit_factor_and_before(
     return Factor(1.0, fit_trees(rows, objective, seed), power), before
 
 
+def level_and_variance(
+    outcome: Array, expected: Array, customer: NDArray[np.int64]
+) -> tuple[float, float]:
+    """Return the log of what came over what was expected, and its sampling variance.
+
+    Customers are drawn, with all of their rows; arrays have shape (rows,). NaN where one of the
+    totals is nothing.
+
+    >>> level, variance = level_and_variance(
+    ...     np.array([2.0, 2.0, 0.0]), np.ones(3), np.array([7, 7, 8])
+    ... )
+    >>> round(level, 3), round(variance, 3)
+    (0.288, 0.222)
+    """
+    observed, total = float(outcome.sum()), float(expected.sum())
+    if not (observed > 0 and total > 0):
+        return np.nan, np.nan
+    _, place = np.unique(customer, return_inverse=True)
+    surplus = np.bincount(place, weights=outcome - expected * observed / total)
+    return float(np.log(observed / total)), float((surplus**2).sum()) / observed**2
+
+
 def shrunk_level(outcome: Array, expected: Array, spread: float = LEVEL_SPREAD) -> float:
     """Return the factor that brings a total to what came, shrunk towards 1 by its sampling error.
 

@@ -18,6 +18,7 @@ from stagecast.training.learners.fit_factor import (
     LEVEL_SPREAD,
     Rows,
     fit_factor_and_before,
+    level_and_variance,
     shrunk_level,
 )
 from stagecast.training.panel import Frame
@@ -149,14 +150,10 @@ def fit_spend(teaching: SpendTeaching, model: ValueModel, config: TrainConfig) -
 def _belief_in_level(rows: Rows, factor: Array) -> float:
     """Return how far the level of rows is believed: as far as it is beyond chance, 0 to 1.
 
-    A few dear orders make the level of a season a matter of chance. Customers are drawn, with all
-    of their rows.
+    A few dear orders make the level of a season a matter of chance.
     """
     orders = rows.weight**2
-    came, expected = orders * rows.outcome, orders * rows.start * factor
-    observed, total = float(came.sum()), float(expected.sum())
-    if not (observed > 0 and total > 0):
-        return 0.0
-    _, place = np.unique(rows.customer, return_inverse=True)
-    surplus = np.bincount(place, weights=came - expected * observed / total)
-    return beyond_chance(float(np.log(observed / total)), float((surplus**2).sum()) / observed**2)
+    level, variance = level_and_variance(
+        orders * rows.outcome, orders * rows.start * factor, rows.customer
+    )
+    return float(beyond_chance(level, variance)) if np.isfinite(level) else 0.0

@@ -21,7 +21,12 @@ from stagecast.training.config import TrainConfig
 from stagecast.training.learners.blend import SEASON_SPREAD, beyond_chance, carried_share
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.factor import Factor
-from stagecast.training.learners.fit_factor import Rows, fit_factor, shrunk_level
+from stagecast.training.learners.fit_factor import (
+    Rows,
+    fit_factor,
+    level_and_variance,
+    shrunk_level,
+)
 from stagecast.training.panel import Frame, learnable, stack, thinned, varying
 from stagecast.training.value.ahead import own_rate, rest_within_own_rate
 from stagecast.training.value.model import discounted_days, rest_by_base
@@ -187,16 +192,9 @@ def _belief_in_season(of_years: Sequence[_Date], past: Sequence[_Date], horizon_
 
 
 def _level(past: Sequence[_Date]) -> tuple[float, float]:
-    """Return the log of what came over what was expected, and its sampling variance.
-
-    Rows of a customer at several dates count as one.
-    """
-    outcome = np.concatenate([date.outcome for date in past])
-    expected = np.concatenate([date.expected for date in past])
-    observed, total = float(outcome.sum()), float(expected.sum())
-    if not (observed > 0 and total > 0):
-        return np.nan, np.nan
-    customer = np.concatenate([date.frame.customer for date in past])
-    _, place = np.unique(customer, return_inverse=True)
-    surplus = np.bincount(place, outcome - expected * observed / total)
-    return float(np.log(observed / total)), float((surplus**2).sum()) / observed**2
+    """Return the level of dates together and its variance, see :func:`level_and_variance`."""
+    return level_and_variance(
+        np.concatenate([date.outcome for date in past]),
+        np.concatenate([date.expected for date in past]),
+        np.concatenate([date.frame.customer for date in past]),
+    )
