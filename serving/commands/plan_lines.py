@@ -8,6 +8,7 @@ from typing import Any
 from stagecast.serving.commands.console import table
 from stagecast.serving.jobs.plans import MadePlan
 from stagecast.serving.targeting.plan.files import Written
+from stagecast.serving.targeting.plan.forecast import takes_everybody
 from stagecast.serving.targeting.plan.stored import Plan
 from stagecast.serving.targeting.plan.suppression import REASONS
 
@@ -144,8 +145,8 @@ def _whom(forecast: Mapping[str, Any]) -> str:
 
 
 def _rankings(forecast: Mapping[str, Any]) -> list[str]:
-    ranked, contacts = forecast["rankings"], forecast["contacts"]["contacts"]
-    if contacts + forecast["held_out"] >= forecast["curve"]["points"][-1]["contacts"]:
+    ranked = forecast["rankings"]
+    if takes_everybody(forecast):
         return [
             "  everybody who may be contacted is on the list: no other choice to compare it with"
         ]

@@ -66,3 +66,16 @@ class Forecast:
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data."""
         return plain_json.to_json(self)
+
+
+def takes_everybody(forecast: Mapping[str, Any]) -> bool:
+    """Return whether a plan lists everybody who may be contacted, by its forecast as plain data.
+
+    No other choice of as many customers is then to be compared with it.
+
+    >>> of = {"contacts": {"contacts": 8}, "curve": {"points": [{"contacts": 10}]}}
+    >>> takes_everybody({**of, "held_out": 2}), takes_everybody({**of, "held_out": 1})
+    (True, False)
+    """
+    listed = forecast["contacts"]["contacts"] + forecast["held_out"]
+    return bool(listed and listed >= forecast["curve"]["points"][-1]["contacts"])
