@@ -9,6 +9,7 @@ import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -69,24 +70,27 @@ def load_scheme(name: str) -> Scheme:
     'prospect'
     """
     if name in known_schemes():
-        text = (
-            resources.files("stagecast.features")
-            .joinpath("schemes", f"{name}.toml")
-            .read_text("utf-8")
-        )
-        where = f"scheme '{name}'"
-    elif Path(name).suffix == ".toml" and Path(name).is_file():
-        where = name
+        return _scheme_of_package(name)
+    if Path(name).suffix == ".toml" and Path(name).is_file():
         try:
             text = Path(name).read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"{name} cannot be read: {error}") from None
-    else:
-        known = known_schemes()
-        raise UsageError(
-            f"--stages '{name}' is no scheme ({', '.join(known)}) and no TOML "
-            f"file.{did_you_mean(name, known)}"
-        )
+        return _scheme_from_text(text, name)
+    known = known_schemes()
+    raise UsageError(
+        f"--stages '{name}' is no scheme ({', '.join(known)}) and no TOML "
+        f"file.{did_you_mean(name, known)}"
+    )
+
+
+@cache
+def _scheme_of_package(name: str) -> Scheme:
+    file = resources.files("stagecast.features").joinpath("schemes", f"{name}.toml")
+    return _scheme_from_text(file.read_text("utf-8"), f"scheme '{name}'")
+
+
+def _scheme_from_text(text: str, where: str) -> Scheme:
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

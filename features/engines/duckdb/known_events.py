@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from stagecast.features.clock import microseconds
 from stagecast.features.engines import sql
 from stagecast.features.engines.duckdb.expressions import (
-    DIALECT,
     HAPPENED,
     RECORDED,
     clock,
@@ -97,7 +96,7 @@ class KnownEvents:
     def create(self, step: sql.Step) -> None:
         """Create a temporary table of a step, in place of one of that name."""
         self.connection.execute(
-            f"create or replace temp table {step.name} as {sql.render([step], DIALECT)}"
+            f"create or replace temp table {step.name} as {sql.joined([step])}"
         )
         self.tables[step.name] = step
 
@@ -110,7 +109,7 @@ class KnownEvents:
 
     def query(self, steps: Sequence[sql.Step]) -> dict[str, NDArray[Any]]:
         """Return the rows of the last step as :meth:`columns`."""
-        return self.columns(self.connection.sql(sql.render(steps, DIALECT)).to_arrow_table())
+        return self.columns(self.connection.sql(sql.joined(steps)).to_arrow_table())
 
     def columns(self, table: pa.Table) -> dict[str, NDArray[Any]]:
         """Return a result as arrays, shape (n_rows,); ``customer``: rows of :attr:`customers`."""

@@ -1,4 +1,4 @@
-"""A catalogue as SQL: small named steps, rendered to one query in an engine's dialect.
+"""A catalogue as SQL: small named steps, joined to one query in an engine's dialect.
 
     events -> daily -> visible -> purchase_days -> days -> days_totals -+
                                -> log_totals ---------------------------+-> aggregates -> derived_1
@@ -16,7 +16,8 @@ one step, ``totals``. For such a log DuckDB only computes ``daily``, and NumPy d
 
 Steps are written in DuckDB's dialect, restricted to what all engines have: filter, equality and
 range join, group by with sum, count, min, max, bit_or and conditions, sum and min over rows, lag,
-lead, least, greatest, cast, coalesce, floor, ln, sqrt, bit_count. :func:`render` parses them with
+lead, least, greatest, cast, coalesce, floor, ln, sqrt, bit_count. DuckDB runs them as
+:func:`joined` joins them; for another engine, and for people, :func:`render` parses them with
 sqlglot and writes the engine's dialect.
 """
 
@@ -30,6 +31,7 @@ from stagecast.features.engines.sql.steps import (
     ANY,
     Shape,
     Step,
+    joined,
     largest_sum_query,
     render,
     shape_of,
@@ -43,6 +45,7 @@ __all__ = [
     "Shape",
     "Step",
     "daily_step",
+    "joined",
     "largest_sum_query",
     "net_day_steps",
     "outcome_steps",

@@ -1,4 +1,4 @@
-"""Named steps of a query, rendered to one query in an engine's dialect, and the shape of a log."""
+"""Named steps of a query, joined to one query in an engine's dialect, and the shape of a log."""
 
 from __future__ import annotations
 
@@ -141,8 +141,23 @@ def shape_of(
     )
 
 
+def joined(steps: Sequence[Step]) -> str:
+    """Return the steps as one query in DuckDB's dialect, as they are written.
+
+    DuckDB runs this text: to parse it here too would take longer than most queries.
+
+    Parameters
+    ----------
+    steps
+        Each may read the steps before it; the last step is the result.
+    """
+    *earlier, last = steps
+    ctes = ",\n".join(f"{step.name} as ({step.sql})" for step in earlier)
+    return f"with {ctes}\n{last.sql}" if earlier else last.sql
+
+
 def render(steps: Sequence[Step], dialect: str) -> str:
-    """Return the steps as one query in a dialect; the last step is the result.
+    """Return the steps as one query in a dialect, set out in lines; the last step is the result.
 
     Parameters
     ----------
@@ -151,14 +166,10 @@ def render(steps: Sequence[Step], dialect: str) -> str:
     dialect
         ``duckdb`` or ``spark``.
     """
-    return _rendered(tuple(steps), dialect)
+    return _rendered(joined(steps), dialect)
 
 
 @lru_cache(maxsize=256)
-def _rendered(steps: tuple[Step, ...], dialect: str) -> str:
-    # cached, since parsing takes longer than running a small query, and the same query runs for
-    # each part of the customers
-    *earlier, last = steps
-    ctes = ",\n".join(f"{step.name} as ({step.sql})" for step in earlier)
-    text = f"with {ctes}\n{last.sql}" if earlier else last.sql
+def _rendered(text: str, dialect: str) -> str:
+    # cached, since the same query runs for each part of the customers
     return sqlglot.transpile(text, read="duckdb", write=dialect, pretty=True)[0]
