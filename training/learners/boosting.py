@@ -97,7 +97,8 @@ def fit(
         free_raw_data=True,
         params={"max_bin": settings["max_bin"], "feature_pre_filter": False, "verbosity": -1},
     )
-    booster = lightgbm.train(settings, data, num_boost_round=trees)
+    # otherwise it would be written and read once more before it is returned
+    booster = lightgbm.train(settings, data, num_boost_round=trees, keep_training_booster=True)
     # the number of threads changes no tree, and must not change the text
     text = _THREADS.sub("[num_threads: 1]", booster.model_to_string())
     return Boosted(text, tuple(names))
