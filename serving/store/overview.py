@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,20 +16,11 @@ from stagecast.serving.scoring.value_classes import VALUE_SHARES
 from stagecast.serving.store.changed import CHANGES
 from stagecast.serving.store.earlier_run import earlier_run
 from stagecast.serving.store.lists.segments import customers_of, read_segments, sum_of
+from stagecast.serving.store.published_runs import Run
 from stagecast.serving.store.tables import runs, scores
 
 
-@dataclass(frozen=True)
-class RunKey:
-    """What an overview needs to know of a run; the fields are those of the table ``runs``."""
-
-    id: int
-    as_of: Any
-    horizon_days: int
-    scheme_id: str
-
-
-def overview(engine: sa.Engine, run: RunKey) -> dict[str, Any]:
+def overview(engine: sa.Engine, run: Run) -> dict[str, Any]:
     """Return the overview of a run; one that is not kept yet is worked out and kept.
 
     Parameters
@@ -68,7 +58,7 @@ def overview(engine: sa.Engine, run: RunKey) -> dict[str, Any]:
     return result
 
 
-def _make(connection: sa.Connection, run: RunKey) -> dict[str, Any]:
+def _make(connection: sa.Connection, run: Run) -> dict[str, Any]:
     previous = earlier_run(connection, run.scheme_id, run.horizon_days, run.as_of)
     before = None if previous is None else int(previous.id)
     return {

@@ -19,7 +19,7 @@ from stagecast.serving.store import deleting, stored_scores
 from stagecast.serving.store.customer_history import CustomerRecord, customer_record
 from stagecast.serving.store.erased import erasure_count
 from stagecast.serving.store.opening import open_engine
-from stagecast.serving.store.overview import RunKey, overview
+from stagecast.serving.store.overview import overview
 from stagecast.serving.store.protocols import SchemeLike
 from stagecast.serving.store.published_runs import Run, current_run, published_runs
 from stagecast.serving.store.publishing import publish
@@ -100,8 +100,7 @@ class Store:
 
         See :func:`stagecast.serving.store.overview.overview`.
         """
-        key = RunKey(run.id, run.as_of, run.horizon_days, run.scheme_id)
-        return overview(self._engine, key)
+        return overview(self._engine, run)
 
     def erase(self, customer_id: str) -> int:
         """Delete a customer's rows from every run and table, and return their number.
