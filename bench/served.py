@@ -77,16 +77,20 @@ class Side:
         self.loads.append(result)
         self.processor.append(spent / len(result.latencies) / self.customers * 1e3)
 
+    @property
+    def per_second(self) -> float:
+        """Customers per second by the clock, the median over the rounds."""
+        return float(np.median([load.per_second for load in self.loads])) * self.customers
+
     def row(self, peer: float) -> list[str]:
         """Return the cells of the table; medians over the rounds."""
         middle = float(np.median(self.processor))
-        per_second = float(np.median([load.per_second for load in self.loads])) * self.customers
         p50, p99 = (
             float(np.median([load.percentile(percent) for load in self.loads]))
             for percent in (50, 99)
         )
         figures = [f"{min(self.processor):.3f} ms", f"{middle:.3f} ms", f"{peer / middle:.2f}"]
-        return [self.name, *figures, f"{per_second:,.0f}", f"{p50:.1f} ms", f"{p99:.1f} ms"]
+        return [self.name, *figures, f"{self.per_second:,.0f}", f"{p50:.1f} ms", f"{p99:.1f} ms"]
 
 
 @contextmanager
@@ -192,6 +196,19 @@ def sides_of(own: Server, peer: Server, body: bytes) -> list[Side]:
     ]
 
 
+def capacities(sides: Sequence[Side]) -> str:
+    """Return a sentence on the requests that each server answers at most, without reasons.
+
+    Each is asked by the number of clients at which it answers most.
+    """
+    peer = max(sides[:3], key=lambda side: side.per_second)
+    own = max(sides[3:6], key=lambda side: side.per_second)
+    return (
+        f"most requests per second: {own.per_second:,.0f} ({own.name}), "
+        f"{peer.per_second:,.0f} ({peer.name}): {own.per_second / peer.per_second:.1f} times"
+    )
+
+
 def main() -> None:
     """Measure and print the tables."""
     from bench.__main__ import trained
@@ -228,6 +245,7 @@ def main() -> None:
     middles = {side.clients: float(np.median(side.processor)) for side in sides[:3]}
     rows += [side.row(middles[side.clients]) for side in sides]
     sys.stdout.write("\n".join(table(rows, {1, 2, 3, 4, 5, 6})) + "\n\n")
+    sys.stdout.write(f"{capacities(sides)}\n")
     for title, server in (("stagecast serve", own), ("mlflow models serve", peer)):
         sys.stdout.write(
             f"{title}: ready after {server.ready_seconds:.1f} s, of which {os.cpu_count()} cores "
