@@ -56,8 +56,9 @@ def rows() -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    opened = published.open_store(tmp_path_factory.mktemp("browser"))
-    published.publish(opened, published.table(rows()), [PAST])
+    opened = published.open_store(
+        tmp_path_factory.mktemp("browser"), published.table(rows()), past=[PAST]
+    )
     yield opened
     opened.close()
 

@@ -49,8 +49,7 @@ class Clock:
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    opened = published.open_store(tmp_path_factory.mktemp("access"))
-    published.publish(opened, published.scores(5))
+    opened = published.open_store(tmp_path_factory.mktemp("access"), published.scores(5))
     yield opened
     opened.close()
 

@@ -113,7 +113,7 @@ def test_no_column_of_a_list_is_empty_for_all_customers_of_its_state(
     table = pa.Table.from_pylist(
         rows(at_risk=0.2, gone=9.0), schema=score_schema.schema(published.STAGES)
     )
-    published.publish(store, table)
+    published.put(store, table)
     for state in ("active", "lapsed", "prospect"):
         page = web.get(f"/customers?state={state}").text
         cells = re.findall(r'<td data-label="([^"]*)"[^>]*>\s*(.*?)</td>', page, re.DOTALL)
