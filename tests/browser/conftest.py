@@ -94,7 +94,7 @@ def locked_address(store: Store, tmp_path_factory: pytest.TempPathFactory) -> It
         yield made
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     path = chromium()
     if path is None:

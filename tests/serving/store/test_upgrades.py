@@ -162,7 +162,8 @@ def test_a_store_of_an_earlier_version_answers_what_it_held(
     expected, actual = answers_of(version), answers(upgraded)
     assert expected[f"/v1/customers/{ERASED}"][0] == 404
     for path in PATHS:
-        assert actual[path] == close(expected[path]), path
+        if actual[path] != expected[path]:  # most are equal, which is soon found
+            assert actual[path] == close(expected[path]), path
     with upgraded.engine.connect() as connection:
         for table in (plans, profiles, contacts, settled) if version >= 3 else ():
             assert len(connection.execute(sa.select(table)).all()) == 1, table.name
