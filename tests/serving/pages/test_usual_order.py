@@ -92,9 +92,7 @@ def test_customers_are_ranked_by_what_can_be_moved_else_by_how_likely_it_is(
     key: Callable[[Score], float],
 ) -> None:
     made = rows(at_risk=of_active, gone=gone)
-    published.publish(
-        store, pa.Table.from_pylist(made, schema=score_schema.schema(published.STAGES))
-    )
+    published.put(store, pa.Table.from_pylist(made, schema=score_schema.schema(published.STAGES)))
     parts = [part.split("=") for part in query.split("&") if part]
     for name in ("state", "stage"):
         wanted = {value for own, value in parts if own == name}
