@@ -24,15 +24,21 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
+def shared_folder(factory: pytest.TempPathFactory) -> Path:
+    """Return the folder that all processes of a run of the tests see."""
+    own = factory.getbasetemp()
+    home = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared"
+    home.mkdir(exist_ok=True)
+    return home
+
+
 def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], T]) -> T:
     """Return what ``make`` makes in an empty folder: made by the first process that asks.
 
     The others read what it returned, and wait meanwhile. Nobody may write into the folder: a test
     that changes something copies it first.
     """
-    own = factory.getbasetemp()
-    home = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared"
-    home.mkdir(exist_ok=True)
+    home = shared_folder(factory)
     result = home / f"{name}.pickle"
     with locked(home / f"{name}.lock"):
         if not result.exists():

@@ -56,8 +56,9 @@ def rows() -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    opened = published.open_store(tmp_path_factory.mktemp("browser"))
-    published.publish(opened, published.table(rows()), [PAST])
+    opened = published.open_store(
+        tmp_path_factory.mktemp("browser"), published.table(rows()), past=[PAST]
+    )
     yield opened
     opened.close()
 
@@ -93,7 +94,7 @@ def locked_address(store: Store, tmp_path_factory: pytest.TempPathFactory) -> It
         yield made
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     path = chromium()
     if path is None:

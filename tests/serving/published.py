@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import hashlib
 import shutil
+import sqlite3
+import tempfile
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -17,6 +22,7 @@ from stagecast.features.stages.scheme import Scheme
 from stagecast.features.stages.scheme_files import load_scheme
 from stagecast.serving.scoring import score_schema
 from stagecast.serving.store.store import Store
+from tests.postgres import new_database
 from tests.shared import once
 
 AS_OF = datetime(1998, 1, 1, tzinfo=UTC)
@@ -34,6 +40,7 @@ HOSTILE_IDS = (
 )
 
 
+@cache
 def retail() -> Scheme:
     """Return the scheme of the scores made here."""
     return load_scheme("retail")
@@ -150,9 +157,130 @@ def _scores(customers: int, seed: int, as_of: datetime, extra: tuple[str, ...]) 
     )
 
 
-def open_store(folder: Path) -> Store:
-    """Return a new store in the folder."""
-    return Store.open(f"sqlite:///{folder / 'stagecast.db'}")
+Past = Sequence[Sequence[tuple[str, str]]]
+"""Events of customers, in portions, see :func:`stagecast.serving.store.publishing.publish`."""
+
+
+def open_store(folder: Path, *scored: pa.Table, past: Past = ()) -> Store:
+    """Return the store in the folder, a new one if there is none, with what :func:`put` puts in."""
+    file = folder / "stagecast.db"
+    if not file.exists():
+        shutil.copyfile(_empty_file(), file)
+    store = Store.open(f"sqlite:///{file}")
+    if scored:
+        put(store, *scored, past=past)
+    return store
+
+
+def put(store: Store, *scored: pa.Table, past: Past = ()) -> int:
+    """Fill a new store with publications, and return the id of the last run.
+
+    What this process has put into a file before is copied from there: a test of the publication
+    itself calls :func:`publish`.
+
+    Parameters
+    ----------
+    store
+        A store that holds nothing.
+    scored
+        Scores of the publications, in their order.
+    past
+        Events of the customers of the last publication.
+    """
+    publications = Publications(scored, past)
+    if store.engine.dialect.name != "sqlite":
+        return publications.publish(store)
+    with closing(store.engine.raw_connection()) as connection:
+        driver = connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        tables = driver.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+        for (name,) in tables:
+            full = driver.execute(f"SELECT EXISTS (SELECT 1 FROM {name})").fetchone()[0]
+            assert not full or name in ("store_version", "server_secrets"), name
+        if publications in _FILES:
+            with closing(sqlite3.connect(_FILES[publications])) as source:
+                source.backup(driver)
+            return len(scored)
+    last = publications.publish(store)
+    file = Path(tempfile.mkdtemp(dir=_kept())) / "stagecast.db"
+    with (
+        closing(store.engine.raw_connection()) as connection,
+        closing(sqlite3.connect(file)) as target,
+    ):
+        driver = connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        driver.backup(target)
+    _FILES[publications] = file
+    return last
+
+
+def postgres_store(url: str, *scored: pa.Table, past: Past = ()) -> str:
+    """Return the URL of a new database with a store that holds publications, see :func:`put`.
+
+    Parameters
+    ----------
+    url
+        Any database of the server.
+    scored, past
+        As of :func:`put`.
+    """
+    return new_database(url, _made_in_postgres(url, Publications(scored, past)))
+
+
+class Publications:
+    """Publications that can be looked up: those of equal content are equal."""
+
+    def __init__(self, scored: Sequence[pa.Table], past: Past) -> None:
+        self._scored, self._past = scored, past
+        digest = hashlib.sha256()
+        for table in scored:
+            sink = pa.BufferOutputStream()
+            with pa.ipc.new_stream(sink, table.schema) as stream:
+                stream.write_table(table)
+            digest.update(sink.getvalue())
+        self._key = (len(scored), digest.digest(), tuple(tuple(part) for part in past))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Publications) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def publish(self, store: Store) -> int:
+        """Publish them, and return the id of the last run."""
+        *earlier, newest = self._scored
+        for table in earlier:
+            publish(store, table)
+        return publish(store, newest, self._past)
+
+
+_FILES: dict[Publications, Path] = {}
+"""What :func:`put` put into files."""
+
+
+@cache
+def _kept() -> Path:
+    """Return a folder for files that are copied, which goes with the process."""
+    folder = Path(tempfile.mkdtemp(prefix="stores-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+@cache
+def _empty_file() -> Path:
+    file = _kept() / "empty.db"
+    Store.open(f"sqlite:///{file}").close()
+    return file
+
+
+@cache
+def _made_in_postgres(url: str, publications: Publications) -> str:
+    made = new_database(url)
+    store = Store.open(made)
+    if publications != Publications((), ()):
+        publications.publish(store)
+    store.close()
+    return made.rpartition("/")[2]
 
 
 def published_store(
@@ -166,9 +294,7 @@ def published_store(
     """
 
     def make(home: Path) -> Path:
-        store = open_store(home)
-        publish(store, scores(customers, extra=extra))
-        store.close()
+        open_store(home, scores(customers, extra=extra)).close()
         return home / "stagecast.db"
 
     source = once(factory, f"published {customers} and {len(extra)}", make)

@@ -38,7 +38,6 @@ from stagecast.serving.erasure.identity import Customer
 from stagecast.serving.erasure.occurrences import search_stream
 from stagecast.serving.erasure.replacing import draft_of, replace_file
 from stagecast.serving.store.store import Store
-from stagecast.serving.store.tables import metadata
 from stagecast.training.bundle import load_bundle
 from stagecast.training.config import TrainConfig
 from stagecast.training.tracking import log_training
@@ -395,9 +394,11 @@ def test_whoever_is_asked_may_say_no(erase, copied, monkeypatch):
 
 @pytest.fixture
 def store(tmp_path) -> Iterator[Store]:
-    opened = published.open_store(tmp_path)
-    published.publish(opened, published.scores(300, extra=[*HOSTILE, "17", "17850", "c00012345"]))
-    published.publish(opened, published.scores(300, seed=8, extra=[*HOSTILE, "17", "17850"]))
+    opened = published.open_store(
+        tmp_path,
+        published.scores(60, extra=[*HOSTILE, "17", "17850", "c00012345"]),
+        published.scores(60, seed=8, extra=[*HOSTILE, "17", "17850"]),
+    )
     yield opened
     opened.close()
 
@@ -411,10 +412,9 @@ def test_a_hostile_id_is_only_an_id(erase, store, name, tmp_path):
     pd.DataFrame(rows).to_csv("log.csv", index=False)
     pd.DataFrame(rows).to_parquet("log.parquet")
     before = everything(tmp_path)
-    result = erase("--json", "--", name, "log.csv")
+    result = erase("--json", "--", name, "log.csv", "log.parquet")
     assert result.code == 0, result.err
-    assert result.rows() == {"log.csv": 1, "stagecast.db": 4}
-    assert erase("--json", "--", name, "log.parquet").rows() == {"log.parquet": 1}
+    assert result.rows() == {"log.csv": 1, "log.parquet": 1, "stagecast.db": 4}
     assert set(everything(tmp_path)) == set(before)
     for left in (pd.read_csv("log.csv"), pd.read_parquet("log.parquet")):
         assert set(left["customer_id"]) == {*HOSTILE, "other"} - {name}
@@ -519,9 +519,9 @@ def test_what_is_no_store_is_refused_and_not_made_one(erase, tmp_path):
 
 
 def test_a_store_in_postgresql_is_erased_and_says_what_cannot_be_searched(erase, postgres_url):  # noqa: F811
-    url = postgres_url.replace("postgresql://", "postgresql+psycopg://")
+    url = published.postgres_store(postgres_url, published.scores(20, extra=HOSTILE[:3]))
+    url = url.replace("postgresql://", "postgresql+psycopg://")
     store = Store.open(url)
-    published.publish(store, published.scores(20, extra=HOSTILE[:3]))
     for name in (HOSTILE[0], "c0003"):
         result = erase("--store", url, "--json", "--", name)
         assert result.code == 0, result.err
@@ -530,9 +530,6 @@ def test_a_store_in_postgresql_is_erased_and_says_what_cannot_be_searched(erase,
         assert store.customer(name) is None
     assert "***" in result.told["places"][0]["place"]
     store.close()
-    engine = sa.create_engine(url)
-    metadata.drop_all(engine)
-    engine.dispose()
 
 
 # ------------------------------------------------------------------ MLflow elsewhere

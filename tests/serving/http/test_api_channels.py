@@ -64,7 +64,7 @@ def store(tmp_path) -> Iterator[Any]:
 
 
 def test_without_a_stored_table_the_answer_says_how_to_store_one(tmp_path, store):
-    published.publish(store, published.scores(5))
+    published.put(store, published.scores(5))
     with web.client(web.app_with(tmp_path, store=store)) as api:
         answer = api.get("/v1/channels")
         assert answer.status_code == 404
@@ -74,7 +74,7 @@ def test_without_a_stored_table_the_answer_says_how_to_store_one(tmp_path, store
 
 @pytest.mark.slow
 def test_the_table_of_the_current_run_is_answered_as_it_is_described(tmp_path, store):
-    run_id = published.publish(store, published.scores(5))
+    run_id = published.put(store, published.scores(5))
     store_channels(store.engine, run_id, "channel", body())
     a_plan(store.engine, "spring", interval(25.0, 10.0, 50.0), closed=True)
     with web.client(web.app_with(tmp_path, store=store)) as api:
@@ -98,7 +98,7 @@ def test_the_table_of_the_current_run_is_answered_as_it_is_described(tmp_path, s
 
 
 def test_a_table_of_an_earlier_run_is_not_that_of_the_current_one(tmp_path, store):
-    first = published.publish(store, published.scores(5, as_of=NOW.replace(year=1997)))
+    first = published.put(store, published.scores(5, as_of=NOW.replace(year=1997)))
     store_channels(store.engine, first, "channel", body())
     published.publish(store, published.scores(5))
     with web.client(web.app_with(tmp_path, store=store)) as api:
@@ -106,7 +106,7 @@ def test_a_table_of_an_earlier_run_is_not_that_of_the_current_one(tmp_path, stor
 
 
 def test_storing_again_replaces_the_table(store):
-    run_id = published.publish(store, published.scores(5))
+    run_id = published.put(store, published.scores(5))
     store_channels(store.engine, run_id, "channel", {"n": 1})
     store_channels(store.engine, run_id, "channel", {"n": 2})
     from stagecast.serving.store.channels import stored_channels

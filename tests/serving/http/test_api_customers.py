@@ -21,9 +21,9 @@ def scored():
 @pytest.fixture(scope="module")
 def api(tmp_path_factory, scored):
     folder = tmp_path_factory.mktemp("customers")
-    store = published.open_store(folder)
-    published.publish(store, published.scores(30, seed=9, as_of=published.AS_OF.replace(year=1997)))
-    published.publish(store, scored)
+    store = published.open_store(
+        folder, published.scores(30, seed=9, as_of=published.AS_OF.replace(year=1997)), scored
+    )
     with web.client(web.app_with(folder, store=store)) as client:
         yield client
     store.close()
@@ -144,8 +144,7 @@ def test_csv_is_the_contract_and_safe_in_a_spreadsheet(api, scored):
 
 
 def test_a_cursor_of_before_the_last_publication_is_refused(tmp_path):
-    store = published.open_store(tmp_path)
-    published.publish(store, published.scores(20))
+    store = published.open_store(tmp_path, published.scores(20))
     with web.client(web.app_with(tmp_path, store=store)) as api:
         cursor = api.get("/v1/customers?limit=5").json()["next_cursor"]
         published.publish(store, published.scores(20, seed=8))
@@ -234,8 +233,7 @@ def test_flows_between_the_last_two_runs_have_shares_of_their_origin(own):
 
 
 def test_without_an_earlier_run_there_are_no_flows(tmp_path):
-    store = published.open_store(tmp_path)
-    published.publish(store, published.scores(5))
+    store = published.open_store(tmp_path, published.scores(5))
     with web.client(web.app_with(tmp_path, store=store)) as api:
         result = api.get("/v1/stages/flows").json()
     assert (result["from_as_of"], result["flows"]) == (None, [])
@@ -258,9 +256,11 @@ def test_before_the_first_publication_it_says_what_to_run(tmp_path, path):
 @pytest.fixture
 def own(tmp_path):
     """A server of its own, whose store may lose customers."""
-    store = published.open_store(tmp_path)
-    published.publish(store, published.scores(30, seed=9, as_of=published.AS_OF.replace(year=1997)))
-    published.publish(store, published.scores(60, extra=published.HOSTILE_IDS))
+    store = published.open_store(
+        tmp_path,
+        published.scores(30, seed=9, as_of=published.AS_OF.replace(year=1997)),
+        published.scores(60, extra=published.HOSTILE_IDS),
+    )
     with web.client(web.app_with(tmp_path, store=store)) as client:
         yield client
     store.close()
@@ -308,8 +308,7 @@ def test_erasing_an_unknown_customer_is_a_short_404(own, name):
 
 
 def test_erasing_needs_a_key_where_there_are_keys(tmp_path):
-    store = published.open_store(tmp_path)
-    published.publish(store, published.scores(3))
+    store = published.open_store(tmp_path, published.scores(3))
     with web.client(web.app_with(tmp_path, store=store, api_keys=web.KEY)) as api:
         assert delete(api, "c0001").status_code == 401
         assert delete(api, "c0001", authorization=f"Bearer {web.KEY}").status_code == 204

@@ -48,8 +48,7 @@ class Slow(web.FakeScorer):
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = published.open_store(tmp_path)
-    published.publish(opened, published.scores(30))
+    opened = published.open_store(tmp_path, published.scores(30))
     yield opened
     opened.close()
 

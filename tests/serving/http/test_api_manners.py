@@ -21,8 +21,7 @@ MARK = "xQz7marker"
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[web.Client]:
     folder = tmp_path_factory.mktemp("manners")
-    store = published.open_store(folder)
-    published.publish(store, published.scores(6))
+    store = published.open_store(folder, published.scores(6))
     later = published.AS_OF + timedelta(days=30)
     published.publish(store, published.scores(7, seed=8, as_of=later))
     app = web.app_with(folder, store=store, scorer=web.FakeScorer(), max_body_bytes=200_000)
@@ -258,8 +257,7 @@ def test_an_answer_that_is_known_is_a_304(api: web.Client, path: str) -> None:
 
 
 def test_after_an_erasure_nothing_is_known_any_more(tmp_path: Any) -> None:
-    store = published.open_store(tmp_path)
-    published.publish(store, published.scores(3))
+    store = published.open_store(tmp_path, published.scores(3))
     with web.client(web.app_with(tmp_path, store=store)) as api:
         tag = api.get("/v1/customers").headers["etag"]
         assert api.request("DELETE", "/v1/customers/c0001").status_code == 204

@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import jsonschema
@@ -30,13 +33,51 @@ def api(tmp_path, store):
         yield client
 
 
+@pytest.fixture(scope="module")
+def store_of_refusals(tmp_path_factory):
+    """A store that no test changes."""
+    folder = tmp_path_factory.mktemp("refusals")
+    store = published.published_store(tmp_path_factory, folder)
+    yield store
+    store.close()
+
+
+@pytest.fixture(scope="module")
+def empty_api(tmp_path_factory, store_of_refusals):
+    """A server without plans, of which nothing is asked that it does."""
+    app = web.app_with(tmp_path_factory.mktemp("server"), store=store_of_refusals)
+    with web.client(app) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory):
+    """A server with a frozen plan and a draft, of which nothing is asked that it does; and the
+    customers of the frozen one.
+    """
+    folder = tmp_path_factory.mktemp("planned")
+    store = published.published_store(tmp_path_factory, folder)
+    with web.client(web.app_with(folder, store=store)) as client:
+        customers = frozen(client)
+        client.post("/v1/plans", json={**BODY, "name": "draft"})
+        yield client, customers
+    store.close()
+
+
 def no_constant(name: str) -> Any:
     raise AssertionError(f"{name} is no JSON")
 
 
-def checked(api: web.Client, answer: Any, path: str, method: str = "get") -> Any:
+@cache
+def openapi_document() -> Any:
+    """Return what a server says of its answers: it takes long to write, and is always the same."""
+    with TemporaryDirectory() as folder, web.client(web.app_with(Path(folder))) as any_api:
+        return any_api.get("/openapi.json").json()
+
+
+def checked(answer: Any, path: str, method: str = "get") -> Any:
     """Return the body of an answer, which must be as the document describes it."""
-    document = api.get("/openapi.json").json()
+    document = openapi_document()
     responses = document["paths"][path][method]["responses"]
     described = responses[str(answer.status_code)]
     body = json.loads(answer.text, parse_constant=no_constant)
@@ -57,36 +98,36 @@ def test_a_plan_goes_all_its_way_and_each_answer_is_as_described(api):
     path = "/v1/plans"
     tried = api.post(path, json={**BODY, "name": None})
     assert tried.status_code == 200
-    assert checked(api, tried, path, "post")["plan"] is None
-    assert checked(api, api.get(path), path)["plans"] == []
+    assert checked(tried, path, "post")["plan"] is None
+    assert checked(api.get(path), path)["plans"] == []
     made = api.post(path, json=BODY)
     assert made.status_code == 201
-    assert checked(api, made, path, "post")["plan"]["state"] == "draft"
+    assert checked(made, path, "post")["plan"]["state"] == "draft"
     plan_path = path + "/{name}"
-    assert checked(api, api.get("/v1/plans/autumn"), plan_path)["request"]["contacts"] == 60
-    done = checked(api, api.post_text("/v1/plans/autumn/freeze", ""), plan_path + "/freeze", "post")
+    assert checked(api.get("/v1/plans/autumn"), plan_path)["request"]["contacts"] == 60
+    done = checked(api.post_text("/v1/plans/autumn/freeze", ""), plan_path + "/freeze", "post")
     assert done["state"] == "frozen"
     listed = api.get("/v1/plans/autumn/customers")
-    customers = checked(api, listed, plan_path + "/customers")["customers"]
+    customers = checked(listed, plan_path + "/customers")["customers"]
     assert [row["rank"] for row in customers] == list(range(1, len(customers) + 1))
     sent = api.post("/v1/plans/autumn/sent", json={"at": "1998-01-02T09:00:00Z"})
-    assert checked(api, sent, plan_path + "/sent", "post")["sent_at"] == "1998-01-02T09:00:00Z"
+    assert checked(sent, plan_path + "/sent", "post")["sent_at"] == "1998-01-02T09:00:00Z"
     outcomes = [
         {"customer_id": row["customer_id"], "orders": k % 2, "spend": 10.0 * (k % 2)}
         for k, row in enumerate(customers)
     ]
     read = api.post("/v1/plans/autumn/outcomes", json={"outcomes": outcomes})
-    result = checked(api, read, plan_path + "/outcomes", "post")
+    result = checked(read, plan_path + "/outcomes", "post")
     assert (result["closed"], result["erased"]) == (True, 0)
-    again = checked(api, api.get("/v1/plans/autumn/readout"), plan_path + "/readout")
+    again = checked(api.get("/v1/plans/autumn/readout"), plan_path + "/readout")
     assert again == result
-    assert checked(api, api.get("/v1/plans/autumn"), plan_path)["state"] == "closed"
-    together = checked(api, api.get("/v1/results"), "/v1/results")
+    assert checked(api.get("/v1/plans/autumn"), plan_path)["state"] == "closed"
+    together = checked(api.get("/v1/results"), "/v1/results")
     assert together["plans"] == ["autumn"]
     total = result["money"]["comparison"]["adjusted"]["total"]["estimate"]
     assert together["money"]["estimate"] == pytest.approx(total)
     assert "All closed plans together" in api.get("/results").text
-    assert [plan["name"] for plan in checked(api, api.get(path), path)["plans"]] == ["autumn"]
+    assert [plan["name"] for plan in checked(api.get(path), path)["plans"]] == ["autumn"]
 
 
 @pytest.mark.parametrize(
@@ -111,15 +152,14 @@ def test_a_plan_goes_all_its_way_and_each_answer_is_as_described(api):
     ],
 )
 def test_what_is_not_possible_is_a_problem_that_is_described(
-    api, method, path, description, status
+    planned, method, path, description, status
 ):
-    frozen(api)
-    api.post("/v1/plans", json={**BODY, "name": "draft"})
+    api, _ = planned
     before = api.get("/v1/plans").json()
     headers = {"content-type": "application/json"}
     answer = api.request(method.upper(), path, headers=headers)
     assert answer.status_code == status, answer.text
-    problem = checked(api, answer, description, method)
+    problem = checked(answer, description, method)
     assert problem["status"] == status
     assert len(problem["detail"]) < 400
     assert api.get("/v1/plans").json() == before
@@ -151,23 +191,23 @@ def test_what_is_not_possible_is_a_problem_that_is_described(
         ({"seed": 2**60}, "<="),
     ],
 )
-def test_a_body_that_cannot_be_used_is_a_422_and_stores_nothing(api, change, says):
-    answer = api.post("/v1/plans", json={**BODY, **change})
+def test_a_body_that_cannot_be_used_is_a_422_and_stores_nothing(empty_api, change, says):
+    answer = empty_api.post("/v1/plans", json={**BODY, **change})
     assert answer.status_code == 422, answer.text
-    assert says in checked(api, answer, "/v1/plans", "post")["detail"]
-    assert api.get("/v1/plans").json() == {"plans": []}
+    assert says in checked(answer, "/v1/plans", "post")["detail"]
+    assert empty_api.get("/v1/plans").json() == {"plans": []}
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"budget": NaN}', '{"name": "\\ud800"}'])
-def test_what_is_no_json_is_a_400(api, text):
-    answer = api.post_text("/v1/plans", text)
+def test_what_is_no_json_is_a_400(empty_api, text):
+    answer = empty_api.post_text("/v1/plans", text)
     assert answer.status_code == 400
-    checked(api, answer, "/v1/plans", "post")
+    checked(answer, "/v1/plans", "post")
 
 
 @pytest.mark.parametrize("number", ["1e400", "-1e400"])
-def test_a_number_that_is_too_large_is_refused(api, number):
-    answer = api.post_text("/v1/plans", f'{{"budget": {number}}}')
+def test_a_number_that_is_too_large_is_refused(empty_api, number):
+    answer = empty_api.post_text("/v1/plans", f'{{"budget": {number}}}')
     assert answer.status_code in (400, 422)
 
 
@@ -175,7 +215,7 @@ def test_a_name_that_is_taken_is_a_409_and_a_draft_is_replaced(api):
     assert api.post("/v1/plans", json=BODY).status_code == 201
     taken = api.post("/v1/plans", json=BODY)
     assert taken.status_code == 409
-    assert "already" in checked(api, taken, "/v1/plans", "post")["detail"]
+    assert "already" in checked(taken, "/v1/plans", "post")["detail"]
     assert api.post("/v1/plans", json={**BODY, "contacts": 30, "replace": True}).status_code == 201
     assert api.get("/v1/plans/autumn").json()["request"]["contacts"] == 30
     assert api.request("DELETE", "/v1/plans/autumn").status_code == 204
@@ -185,7 +225,7 @@ def test_without_scores_there_is_no_plan(tmp_path):
     with web.client(web.app_with(tmp_path)) as client:
         answer = client.post("/v1/plans", json=BODY)
         assert answer.status_code == 404
-        checked(client, answer, "/v1/plans", "post")
+        checked(answer, "/v1/plans", "post")
 
 
 def test_the_list_as_csv_has_no_formula_of_a_customers_id(api):
@@ -217,7 +257,7 @@ def test_who_is_held_out_or_unknown_cannot_have_been_contacted(api):
         body = {"at": "1998-01-02", "customer_ids": [id_]}
         answer = api.post("/v1/plans/autumn/sent", json=body)
         assert answer.status_code == 422
-        assert says in checked(api, answer, "/v1/plans/{name}/sent", "post")["detail"]
+        assert says in checked(answer, "/v1/plans/{name}/sent", "post")["detail"]
     assert api.get("/v1/plans/autumn").json()["state"] == "frozen"
 
 
@@ -231,11 +271,12 @@ def test_who_is_held_out_or_unknown_cannot_have_been_contacted(api):
         (lambda rows: [{**rows[0], "income": 5.0}], "not known"),
     ],
 )
-def test_outcomes_that_cannot_be_used_are_refused_and_leave_the_plan(api, change, says):
-    rows = [{"customer_id": row["customer_id"], "orders": 0} for row in frozen(api)]
+def test_outcomes_that_cannot_be_used_are_refused_and_leave_the_plan(planned, change, says):
+    api, customers = planned
+    rows = [{"customer_id": row["customer_id"], "orders": 0} for row in customers]
     answer = api.post("/v1/plans/autumn/outcomes", json={"outcomes": change(rows)})
     assert answer.status_code == 422, answer.text
-    assert says in checked(api, answer, "/v1/plans/{name}/outcomes", "post")["detail"]
+    assert says in checked(answer, "/v1/plans/{name}/outcomes", "post")["detail"]
     assert api.get("/v1/plans/autumn").json()["state"] == "frozen"
     assert api.get("/v1/plans/autumn/readout").status_code == 404
 
@@ -250,7 +291,7 @@ def test_a_customer_erased_after_freezing_is_counted_and_the_rest_is_read_out(ap
         if row["customer_id"] != gone
     ]
     answer = api.post("/v1/plans/autumn/outcomes", json={"outcomes": rows})
-    result = checked(api, answer, "/v1/plans/{name}/outcomes", "post")
+    result = checked(answer, "/v1/plans/{name}/outcomes", "post")
     assert result["erased"] == 1
     assert result["customers"] == len(customers) - 1
     assert gone not in answer.text

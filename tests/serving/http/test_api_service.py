@@ -16,8 +16,7 @@ from tests.serving import published, web
 @pytest.fixture(scope="module")
 def api(tmp_path_factory):
     folder = tmp_path_factory.mktemp("service")
-    store = published.open_store(folder)
-    published.publish(store, published.scores(5))
+    store = published.open_store(folder, published.scores(5))
     with web.client(web.app_with(folder, store=store, scorer=web.FakeScorer())) as client:
         yield client
     store.close()
@@ -45,8 +44,7 @@ def test_a_model_that_cannot_be_loaded_leaves_the_published_list(tmp_path):
     def refuse(path):
         raise UsageError("sha256 of model.txt differs")
 
-    store = published.open_store(tmp_path)
-    published.publish(store, published.scores(5))
+    store = published.open_store(tmp_path, published.scores(5))
     settings = Settings(store=f"sqlite:///{tmp_path / 'stagecast.db'}", model=tmp_path)
     with web.client(create_app(settings, scorer_loader=refuse)) as api:
         assert "sha256 of model.txt differs" in api.get("/readyz").json()["detail"]
@@ -65,8 +63,7 @@ def test_a_store_that_cannot_be_opened_leaves_the_scorer(tmp_path):
 
 
 def test_a_store_that_breaks_while_serving_is_a_503(tmp_path):
-    store = published.open_store(tmp_path)
-    published.publish(store, published.scores(5))
+    store = published.open_store(tmp_path, published.scores(5))
     with web.client(web.app_with(tmp_path, store=store, scorer=web.FakeScorer())) as api:
         with store._engine.begin() as connection:
             connection.exec_driver_sql("DROP TABLE documents")

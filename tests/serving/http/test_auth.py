@@ -24,8 +24,7 @@ ADDRESSES = (f"203.0.113.{number}" for number in itertools.cycle(range(256)))
 @pytest.fixture(scope="module")
 def locked(tmp_path_factory):
     folder = tmp_path_factory.mktemp("auth")
-    store = published.open_store(folder)
-    published.publish(store, published.scores(5))
+    store = published.open_store(folder, published.scores(5))
     app = web.app_with(
         folder,
         store=store,

@@ -17,7 +17,7 @@ from stagecast.serving.store.deleting import purge
 from stagecast.serving.store.opening import open_engine
 from stagecast.serving.store.purging import erasure, forget, purge_waiting
 from stagecast.serving.store.queries import Filters, Order
-from tests.postgres import postgres_url  # noqa: F401
+from tests.postgres import new_database, postgres_url  # noqa: F401
 from tests.serving import published, web
 
 pytestmark = pytest.mark.slow
@@ -28,8 +28,7 @@ GONE = "c0007"
 
 @pytest.fixture
 def store(tmp_path):
-    opened = published.open_store(tmp_path)
-    published.publish(opened, published.scores(20, extra=ODD_IDS))
+    opened = published.open_store(tmp_path, published.scores(20, extra=ODD_IDS))
     yield opened
     opened.close()
 
@@ -94,7 +93,7 @@ def test_erasures_that_wait_share_one_purge(database, request, tmp_path, monkeyp
     if database == "sqlite":
         url = f"sqlite:///{tmp_path / 'own.db'}"
     else:
-        url = request.getfixturevalue("postgres_url")
+        url = new_database(request.getfixturevalue("postgres_url"))
     store = published.Store(open_engine(url))
     published.publish(store, published.scores(3, extra=["anna@shop.example", "b@shop.example"]))
     calls = []
@@ -157,7 +156,7 @@ def test_a_server_that_only_reads_refuses_to_write_and_its_database_does_too(
 ):
     url = f"sqlite:///{tmp_path / 'own.db'}"
     if database == "postgresql":
-        url = request.getfixturevalue("postgres_url")
+        url = new_database(request.getfixturevalue("postgres_url"))
     else:
         with pytest.raises(UsageError, match="is not there"):
             open_engine(url, read_only=True)

@@ -27,8 +27,7 @@ BODY = {"customers": [{"customer_id": ID, "events": [{"timestamp": "1997-06-01"}
 
 @pytest.fixture
 def store(tmp_path):
-    opened = published.open_store(tmp_path)
-    published.publish(opened, published.scores(5, extra=[ID]))
+    opened = published.open_store(tmp_path, published.scores(5, extra=[ID]))
     yield opened
     opened.close()
 

@@ -48,8 +48,7 @@ class Contracted(web.FakeScorer):
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     folder = tmp_path_factory.mktemp("openapi")
-    store = published.open_store(folder)
-    published.publish(store, published.scores(40))
+    store = published.open_store(folder, published.scores(40))
     later = published.AS_OF + timedelta(days=30)
     published.publish(store, published.scores(40, seed=8, as_of=later))
     yield web.app_with(folder, store=store, scorer=Contracted())

@@ -31,8 +31,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 @pytest.fixture
 def store(tmp_path):
-    opened = published.open_store(tmp_path)
-    published.publish(opened, published.scores(5, extra=[ID, "berta@shop.example"]))
+    opened = published.open_store(tmp_path, published.scores(5, extra=[ID, "berta@shop.example"]))
     yield opened
     opened.close()
 

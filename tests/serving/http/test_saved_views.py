@@ -23,8 +23,7 @@ LOYAL = {"stage": ["loyal"], "sort": "-clv", "column": ["clv", "stage"]}
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = published.open_store(tmp_path)
-    published.publish(opened, published.scores(60))
+    opened = published.open_store(tmp_path, published.scores(60))
     yield opened
     opened.close()
 

@@ -64,8 +64,7 @@ def cookie_of(answer):
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sign-in")
-    store = published.open_store(folder)
-    published.publish(store, published.scores(40))
+    store = published.open_store(folder, published.scores(40))
     clock, audit = Clock(), folder / "audit.jsonl"
     KeyBook(store.engine).create("first", ("metrics",), clock.now, None)
     settings = Settings(
@@ -352,8 +351,7 @@ def test_without_keys_there_is_nothing_to_sign_in_to(tmp_path):
 
 
 def test_a_key_of_the_settings_opens_a_session_that_ends_with_it(tmp_path):
-    store = published.open_store(tmp_path)
-    published.publish(store, published.scores(3))
+    store = published.open_store(tmp_path, published.scores(3))
     with web.client(web.app_with(tmp_path, store=store, api_keys=(web.KEY,))) as client:
         cookie = cookie_of(client.post("/sign-in", content=f"key={web.KEY}", headers=FORM))
     for keys, status in (((web.KEY,), 200), (("another-key-of-24-chars!",), 401)):

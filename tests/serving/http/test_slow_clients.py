@@ -72,8 +72,7 @@ def ended(sock: socket.socket) -> bytes:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("slow")
-    store = published.open_store(folder)
-    published.publish(store, published.scores(20))
+    store = published.open_store(folder, published.scores(20))
     store.close()
     return folder
 

@@ -25,8 +25,7 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    opened = published.open_store(tmp_path_factory.mktemp("spans"))
-    published.publish(opened, published.scores(5, extra=[ID]))
+    opened = published.open_store(tmp_path_factory.mktemp("spans"), published.scores(5, extra=[ID]))
     yield opened
     opened.close()
 

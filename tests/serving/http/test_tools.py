@@ -32,9 +32,11 @@ MODES = pytest.mark.parametrize("mode", ["auto", "legacy"])
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    opened = published.open_store(tmp_path_factory.mktemp("tools"))
-    published.publish(opened, published.scores(30, extra=[HOSTILE]))
-    published.publish(opened, published.scores(30, as_of=LATER, extra=[HOSTILE]))
+    opened = published.open_store(
+        tmp_path_factory.mktemp("tools"),
+        published.scores(30, extra=[HOSTILE]),
+        published.scores(30, as_of=LATER, extra=[HOSTILE]),
+    )
     yield opened
     opened.close()
 
@@ -142,8 +144,7 @@ def test_wrong_use_is_a_result_that_says_what_to_change(store, tool, arguments, 
 
 
 def test_keys_scopes_and_limits_are_those_of_the_api(tmp_path):
-    store = published.open_store(tmp_path)
-    published.publish(store, published.scores(5))
+    store = published.open_store(tmp_path, published.scores(5))
     book, now = KeyBook(store.engine), datetime.now(UTC)
     keys = {
         name: str(book.create(name, (name,), now, None).text) for name in ("read", "plan", "score")
@@ -219,8 +220,7 @@ def test_tools_are_off_without_the_setting_and_need_the_package(store, monkeypat
 @pytest.mark.slow
 @pytest.mark.long
 def test_a_local_client_speaks_over_stdio_and_writes_nothing(tmp_path):
-    store = published.open_store(tmp_path)
-    published.publish(store, published.scores(5, extra=[HOSTILE]))
+    store = published.open_store(tmp_path, published.scores(5, extra=[HOSTILE]))
     KeyBook(store.engine).create("shop", ("read",), datetime.now(UTC), None)
     store.close()
     command = StdioServerParameters(

@@ -1,11 +1,11 @@
-"""A store on each database, emptied of keys and rates for each test."""
+"""A store on each database, without keys and rates."""
 
 from __future__ import annotations
 
 import pytest
 
-from stagecast.serving.store.key_tables import api_keys, rates, server_secrets
-from stagecast.serving.store.opening import open_engine
+from stagecast.serving.store.store import Store
+from tests.serving import published
 
 DATABASES = ["sqlite", "postgresql"]
 
@@ -14,11 +14,8 @@ DATABASES = ["sqlite", "postgresql"]
 def engine(request, tmp_path):
     """Yield the engine of a store without keys."""
     if request.param == "sqlite":
-        opened = open_engine(f"sqlite:///{tmp_path / 'stagecast.db'}")
+        store = published.open_store(tmp_path)
     else:
-        opened = open_engine(request.getfixturevalue("postgres_url"))
-        with opened.begin() as connection:
-            for table in (api_keys, rates, server_secrets):
-                connection.execute(table.delete())
-    yield opened
-    opened.dispose()
+        store = Store.open(published.postgres_store(request.getfixturevalue("postgres_url")))
+    yield store.engine
+    store.close()

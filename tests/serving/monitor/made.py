@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import cache
 
 import pandas as pd
 
@@ -17,7 +18,8 @@ BROKEN = 790
 """Day from which a fault holds."""
 
 
-def rows() -> list[Row]:
+@cache
+def rows() -> tuple[Row, ...]:
     """Return the rows that ``shop`` was trained on, and the 120 days before its as_of once more.
 
     So the customers of these days do the same again, and no rate changes.
@@ -28,7 +30,7 @@ def rows() -> list[Row]:
         for name, at, event, amount in known
         if at >= day(TRAINED - LATER)
     ]
-    return [*known, *again]
+    return (*known, *again)
 
 
 def renamed(log: Sequence[Row]) -> list[Row]:

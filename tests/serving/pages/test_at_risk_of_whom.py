@@ -15,7 +15,7 @@ def test_the_sum_above_the_list_names_the_part_of_home(web: Client, store: Store
     active = [row for row in made if row["state"] == "active"]
     for k, row in enumerate(lapsed):
         row["value_at_risk"] = 10.0 + k
-    published.publish(store, published.table(made))
+    published.put(store, published.table(made))
     everybody, of_active, of_lapsed = (
         money(summed(part, "value_at_risk") or 0.0) for part in (made, active, lapsed)
     )
@@ -37,7 +37,7 @@ def test_what_may_return_is_held_against_what_is_gone_with_the_lapsed(
     web: Client, store: Store
 ) -> None:
     made = rows(1)
-    published.publish(store, published.table(made))
+    published.put(store, published.table(made))
     lapsed = [row for row in made if row["state"] == "lapsed"]
     gone, back = (
         money(value or 0.0) for value in (summed(lapsed, "value_gone"), likely_return(made))

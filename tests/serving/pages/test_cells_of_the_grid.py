@@ -43,7 +43,7 @@ def cells_of(made: list[dict[str, Any]]) -> dict[Cell, list[dict[str, Any]]]:
 
 def test_a_cell_lists_its_customers_over_the_api_and_on_the_page(web: Client, store: Store) -> None:
     made = scores()
-    published.publish(store, published.table(made))
+    published.put(store, published.table(made))
     wanted = cells_of(made)
     answer = web.get("/v1/value-grid").json()["cells"]
     assert {(cell["band"], cell["value_class"]) for cell in answer} == set(wanted)
@@ -68,7 +68,7 @@ def test_a_cell_lists_its_customers_over_the_api_and_on_the_page(web: Client, st
 
 def test_a_cell_names_its_most_frequent_play(web: Client, store: Store) -> None:
     made = scores()
-    published.publish(store, published.table(made))
+    published.put(store, published.table(made))
     titles = {play["id"]: play["title"]["en"] for play in web.get("/v1/views").json()["views"]}
     wanted = cells_of(made)
     for cell in web.get("/v1/value-grid").json()["cells"]:
@@ -81,7 +81,7 @@ def test_a_cell_names_its_most_frequent_play(web: Client, store: Store) -> None:
 
 
 def test_the_filters_stay_while_others_are_set_and_sorted(web: Client, store: Store) -> None:
-    published.publish(store, published.table(scores()))
+    published.put(store, published.table(scores()))
     page = web.get("/customers?clv_above=41.5&clv_at_most=200").text
     assert 'name="clv_above" value="41.5"' in page
     assert 'name="clv_at_most" value="200"' in page
@@ -96,12 +96,12 @@ def test_the_filters_stay_while_others_are_set_and_sorted(web: Client, store: St
 
 @pytest.mark.parametrize("value", ["inf", "nan", "much"])
 def test_a_limit_that_is_no_number_is_refused(web: Client, store: Store, value: str) -> None:
-    published.publish(store, published.table(scores()))
+    published.put(store, published.table(scores()))
     assert web.get(f"/v1/customers?clv_above={value}").status_code == 422
 
 
 def test_a_grid_of_an_earlier_version_has_counts_and_no_links(web: Client, store: Store) -> None:
-    published.publish(store, published.table(scores()))
+    published.put(store, published.table(scores()))
     run = store.current_run()
     assert run is not None
     overview = store.overview(run)

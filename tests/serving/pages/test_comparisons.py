@@ -32,7 +32,7 @@ def compared() -> list[dict[str, Any]]:
 
 
 def test_the_page_shows_what_the_comparison_says(web, store, compared) -> None:
-    published.publish(store, published.scores(5))
+    published.put(store, published.scores(5))
     assert "--before-after DATE --publish" in text(web, "/results")
     assert web.get("/v1/results/before-after").json() == {"comparisons": []}
     for body in compared:
@@ -80,7 +80,7 @@ def test_the_api_answers_as_it_is_described(web, store, compared) -> None:
 
 @pytest.mark.parametrize("language", ["ru", "fa"])
 def test_a_comparison_is_said_in_the_language_of_the_page(web, store, compared, language) -> None:
-    published.publish(store, published.scores(5))
+    published.put(store, published.scores(5))
     for body in compared:
         store_comparison(store.engine, "retail", body)
     page = web.get("/results", headers={"accept-language": language, "accept": "text/html"}).text

@@ -40,7 +40,7 @@ def made(store: Store) -> list[dict[str, Any]]:
         row |= risk
     made[0]["customer_id"], made[1]["customer_id"] = CANCELLED, OPEN
     made[3]["stage"] = "lost"
-    published.publish(store, table(made))
+    published.put(store, table(made))
     return made
 
 

@@ -30,7 +30,7 @@ def shop(web, store):
         late("c", 27.0, 11.5),
         late("d", 8.0, None),
     ]
-    published.publish(store, published.table(rows))
+    published.put(store, published.table(rows))
     return web
 
 
@@ -84,7 +84,7 @@ def test_files_have_them_under_their_head(shop) -> None:
 
 
 def test_a_list_of_scores_without_a_rhythm_has_no_such_column(web, store) -> None:
-    published.publish(store, published.table([late(name, 27.0, None) for name in "ab"]))
+    published.put(store, published.table([late(name, 27.0, None) for name in "ab"]))
     head = web.get("/customers").text.split("<thead>")[1].split("</thead>")[0]
     assert "days_overdue" not in head
     asked = web.get("/customers?column=days_overdue").text.split("<thead>")[1]

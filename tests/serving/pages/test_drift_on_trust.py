@@ -48,13 +48,13 @@ def metrics(action: str = "retrain", *, outcomes: bool = True) -> str:
 
 
 def test_without_a_watch_the_page_says_which_command_makes_one(web: Client, store: Store) -> None:
-    published.publish(store, published.scores(5))
+    published.put(store, published.scores(5))
     assert web.get("/v1/trust").json()["drift"] is None
     assert "stagecast monitor EVENTS --model MODEL" in text(web, "/trust")
 
 
 def test_the_last_watch_is_told_in_words(web: Client, store: Store) -> None:
-    published.publish(store, published.scores(5))
+    published.put(store, published.scores(5))
     store_monitoring(store.engine, "older", published.AS_OF, metrics("repair"))
     as_of = published.AS_OF + timedelta(days=61)
     store_monitoring(store.engine, "9c1f7", as_of, metrics())
@@ -77,7 +77,7 @@ def test_the_last_watch_is_told_in_words(web: Client, store: Store) -> None:
 
 
 def test_what_is_not_known_is_said_so(web: Client, store: Store) -> None:
-    published.publish(store, published.scores(5))
+    published.put(store, published.scores(5))
     version = web.get("/v1/trust").json()["model_version"]
     store_monitoring(store.engine, version, published.AS_OF, metrics("keep", outcomes=False))
     page = text(web, "/trust")

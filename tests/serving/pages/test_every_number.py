@@ -31,7 +31,7 @@ def without_amounts() -> list[dict[str, Any]]:
 @pytest.fixture(params=[with_amounts, without_amounts], ids=["amounts", "no amounts"])
 def scores(request: pytest.FixtureRequest, store: Store) -> list[dict[str, Any]]:
     made: list[dict[str, Any]] = request.param()
-    published.publish(store, published.table(made))
+    published.put(store, published.table(made))
     return made
 
 
@@ -86,7 +86,7 @@ def test_a_plan_expects_what_the_scores_of_the_contacted_say(web: Client, store:
 
 def test_without_amounts_no_page_speaks_of_money(web: Client, store: Store) -> None:
     made = without_amounts()
-    published.publish(store, published.table(made))
+    published.put(store, published.table(made))
     home, listed = main_of(web, "/"), main_of(web, "/customers")
     for page in (re.sub(r"<span popover.*?</span>", "", page) for page in (home, listed)):
         said = re.sub(r"<[^>]*>", " ", page)

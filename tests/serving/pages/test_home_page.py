@@ -48,7 +48,7 @@ def test_without_scores_the_page_says_how_to_publish(web: Client) -> None:
 
 def test_the_totals_are_those_of_the_scores(web: Client, store: Store) -> None:
     made = rows(1)
-    published.publish(store, table(made))
+    published.put(store, table(made))
     active = [row for row in made if row["state"] == "active"]
     lapsed = [row for row in made if row["state"] == "lapsed"]
     page = text(web)
@@ -65,8 +65,7 @@ def test_the_totals_are_those_of_the_scores(web: Client, store: Store) -> None:
 
 def test_what_changed_is_counted_against_the_run_before(web: Client, store: Store) -> None:
     before, now = rows(1, EARLIER), rows(2)
-    published.publish(store, table(before))
-    published.publish(store, table(now))
+    published.put(store, table(before), table(now))
     pairs = list(zip(before, now, strict=True))
     jumped = sum(
         b["churn_probability"] is not None
@@ -86,8 +85,7 @@ def test_each_count_of_what_changed_opens_the_list_of_these_customers(
     web: Client, store: Store
 ) -> None:
     before, now = rows(1, EARLIER), rows(2)
-    published.publish(store, table(before))
-    published.publish(store, table(now))
+    published.put(store, table(before), table(now))
     changes = {
         "jumped": lambda b, n: (
             None not in (b["churn_probability"], n["churn_probability"])
@@ -110,7 +108,7 @@ def test_each_count_of_what_changed_opens_the_list_of_these_customers(
 
 
 def test_without_a_run_before_nobody_has_changed(web: Client, store: Store) -> None:
-    published.publish(store, table(rows(1)))
+    published.put(store, table(rows(1)))
     assert web.get("/v1/customers?changed=jumped").json()["total"] == 0
 
 
@@ -120,7 +118,7 @@ def test_plays_that_ask_for_a_contact_stand_above_those_that_do_not(
     made = rows(1)
     for row in made:
         row["value_gone"] = 1e6 if row["play"] == "let_go" else 1.0
-    published.publish(store, table(made))
+    published.put(store, table(made))
     page = web.get("/").text
     contacts = page.index('href="/customers?play=loyal_going_quiet"')
     alone = page.index('href="/customers?play=let_go&amp;state=lapsed"')
@@ -151,7 +149,7 @@ def test_the_first_sentence_names_the_play_with_most_money_and_leads_to_its_plan
     web: Client, store: Store
 ) -> None:
     made = rows(1)
-    published.publish(store, table(made))
+    published.put(store, table(made))
     number = Counter(row["play"] for row in made)
     asking = ("loyal_going_quiet", "worth_winning_back")
     money = {play: both for play, both in money_of_plays(made).items() if play in asking}
@@ -176,7 +174,7 @@ def test_a_play_that_moves_next_to_nothing_is_not_what_today_is_for(
     lapsed[0] |= {"play": "worth_winning_back", "value_gone": 2.0, "p_return": 0.2}
     for row in lapsed[1:]:
         row["value_gone"] = 0.0
-    published.publish(store, table(made))
+    published.put(store, table(made))
     at_risk = sum(row["value_at_risk"] or 0.0 for row in made if row["state"] == "active")
     said = text(web)
     assert "“Worth winning back”" not in said
@@ -192,14 +190,14 @@ def test_without_amounts_the_largest_play_is_listed_first(web: Client, store: St
         row["play"] = "loyal_going_quiet" if k % 10 < 2 else "worth_winning_back"
         for name in ("value_at_risk", "value_gone", "clv", "clv_low", "clv_high"):
             row[name] = None
-    published.publish(store, table(made))
+    published.put(store, table(made))
     listed = text(web)
     assert listed.index("Worth winning back 160") < listed.index("Loyal, may leave 40")
 
 
 def test_the_list_can_be_filtered_by_play_over_the_api(web: Client, store: Store) -> None:
     made = rows(1)
-    published.publish(store, table(made))
+    published.put(store, table(made))
     answer = web.get("/v1/customers?play=let_go&limit=1000").json()
     wanted = {row["customer_id"] for row in made if row["play"] == "let_go"}
     assert {row["customer_id"] for row in answer["customers"]} == wanted
@@ -208,7 +206,7 @@ def test_the_list_can_be_filtered_by_play_over_the_api(web: Client, store: Store
 
 def test_the_grid_counts_the_active_by_risk_and_value(web: Client, store: Store) -> None:
     made = rows(1)
-    published.publish(store, table(made))
+    published.put(store, table(made))
     overview = store.overview(store.current_run())
     counted = Counter(row["churn_band"] for row in made if row["churn_band"] is not None)
     for band, number in counted.items():
@@ -221,7 +219,7 @@ def test_the_grid_counts_the_active_by_risk_and_value(web: Client, store: Store)
 
 
 def test_a_running_plan_stands_on_the_page_until_it_is_read_out(web: Client, store: Store) -> None:
-    published.publish(store, table(rows(1)))
+    published.put(store, table(rows(1)))
     assert "No plan is running." in text(web)
     body = {"name": "autumn", "contacts": 20, "holdout": 0}
     assert web.post_text("/v1/plans", json.dumps(body)).status_code == 201
@@ -235,7 +233,7 @@ def test_a_store_of_scores_without_plays_and_money_has_a_page(web: Client, store
         row["play"] = None
         for name in ("value_at_risk", "value_gone", "clv", "clv_low", "clv_high"):
             row[name] = None
-    published.publish(store, table(made))
+    published.put(store, table(made))
     assert "Nobody has a play that asks for a contact today." in text(web)
 
 
@@ -245,7 +243,7 @@ def test_without_money_the_play_of_most_customers_is_named(web: Client, store: S
     for row in made:
         for name in ("value_at_risk", "value_gone", "clv", "clv_low", "clv_high"):
             row[name] = None
-    published.publish(store, table(made))
+    published.put(store, table(made))
     page = text(web)
     assert re.search(r"\d+ customers have the play “[^”]+”: plan for them\.", page), page
     assert "expected to be lost: plan" not in page
@@ -266,7 +264,7 @@ def test_what_is_gone_for_good_puts_no_play_first(web: Client, store: Store) -> 
             lapsed += 1
         else:
             row["play"] = None
-    published.publish(store, table(made))
+    published.put(store, table(made))
     page = text(web)
     assert loyal * 1_000 > lapsed * 200 > 0
     assert loyal * 1_000 < lapsed * 20_000
@@ -284,7 +282,7 @@ def test_an_overview_of_an_earlier_version_gets_the_money_of_its_plays(
     web: Client, store: Store
 ) -> None:
     made = rows(1)
-    run_id = published.publish(store, table(made))
+    run_id = published.put(store, table(made))
     run = store.current_run()
     assert run is not None
     overview = store.overview(run)
@@ -303,8 +301,7 @@ def test_an_overview_of_an_earlier_version_gets_the_money_of_its_plays(
 
 def test_who_is_new_to_a_play_had_another_or_no_score_before(web: Client, store: Store) -> None:
     before, now = rows(1, EARLIER, customers=150), rows(2, customers=200)
-    published.publish(store, table(before))
-    published.publish(store, table(now))
+    published.put(store, table(before), table(now))
     earlier = {row["customer_id"]: row["play"] for row in before}
     run = store.current_run()
     assert run is not None
@@ -320,15 +317,14 @@ def test_after_scores_without_plays_nobody_is_called_new(web: Client, store: Sto
     before = rows(1, EARLIER)
     for row in before:
         row["play"] = None
-    published.publish(store, table(before))
-    published.publish(store, table(rows(2)))
+    published.put(store, table(before), table(rows(2)))
     assert "newly have the play" not in text(web)
 
 
 def test_an_edited_ledger_is_told_on_the_page_and_hides_nothing_else(
     web: Client, store: Store
 ) -> None:
-    published.publish(store, table(rows(1)))
+    published.put(store, table(rows(1)))
     with store.engine.begin() as connection:
         connection.execute(
             sa.text(

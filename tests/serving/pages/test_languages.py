@@ -126,7 +126,7 @@ DATA = {
 
 @pytest.fixture
 def filled(web, store):
-    run_id = published.publish(store, published.table(rows()))
+    run_id = published.put(store, published.table(rows()))
     store_evidence(store.engine, run_id, {"card": CARD, "data": data_of_report(DATA)})
     store_channels(store.engine, run_id, "channel", body())
     store_monitoring(store.engine, "9c1f7", published.AS_OF, metrics())

@@ -37,7 +37,7 @@ def table(store: Store) -> pa.Table:
         [*rows, one | {"play": "worth_winning_back"}],
         schema=score_schema.schema(published.STAGES),
     )
-    published.publish(store, made)
+    published.put(store, made)
     return made
 
 

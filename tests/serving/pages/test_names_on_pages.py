@@ -13,7 +13,7 @@ HOSTILE = "<script>alert('n')</script>"
 
 @pytest.fixture
 def shop(web, store):
-    published.publish(store, published.scores(12))
+    published.put(store, published.scores(12))
     put_names(store.engine, [("c0001", "Анна Иванова"), ("c0002", HOSTILE)])
     return web
 
@@ -49,7 +49,7 @@ def test_a_search_by_name_says_when_there_are_more_and_never_that_nobody_is_foun
 
 
 def test_a_long_list_of_names_says_that_it_is_cut(web, store):
-    published.publish(store, published.scores(30))
+    published.put(store, published.scores(30))
     put_names(store.engine, [(f"c{k:04d}", f"Berta {k:02d}") for k in range(25)])
     page = text(web, "/customers?q=berta")
     assert "Berta 19" in page

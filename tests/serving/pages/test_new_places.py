@@ -36,7 +36,7 @@ def rows():
 
 
 def test_the_channels_are_those_of_the_api_and_the_empty_page_says_how_to_store_them(web, store):
-    run_id = published.publish(store, published.scores(5))
+    run_id = published.put(store, published.scores(5))
     assert "stagecast channels EVENTS --model MODEL" in text(web, "/channels")
     store_channels(store.engine, run_id, "channel", body())
     page, listed = text(web, "/channels"), web.get("/v1/channels").json()
@@ -50,7 +50,7 @@ def test_the_channels_are_those_of_the_api_and_the_empty_page_says_how_to_store_
 
 
 def test_trust_says_what_the_run_holds_and_what_it_does_not(web, store):
-    run_id = published.publish(store, published.scores(5))
+    run_id = published.put(store, published.scores(5))
     bare = text(web, "/trust")
     assert "published without the card" in bare
     assert "published without the counts" in bare
@@ -82,7 +82,7 @@ def test_every_reason_to_refuse_and_every_flag_has_words() -> None:
 
 def test_views_and_totals_are_sums_of_the_scores(web, store):
     made = rows()
-    published.publish(store, published.table(made))
+    published.put(store, published.table(made))
     mine = [row for row in made if row["play"] == "loyal_going_quiet"]
     totals = web.get("/v1/totals?play=loyal_going_quiet").json()
     assert totals["customers"] == len(mine)
@@ -101,7 +101,7 @@ def test_views_and_totals_are_sums_of_the_scores(web, store):
 
 
 def test_a_list_as_a_file_has_the_columns_of_the_page_in_words(web, store):
-    published.publish(store, published.table(rows()))
+    published.put(store, published.table(rows()))
     asked = "column=stage&column=clv&column=churn_probability&sort=customer_id&limit=all"
     listed = list(csv.reader(io.StringIO(web.get(f"/v1/customers?format=csv&{asked}").text)))
     assert listed[0] == ["Customer", "Stage", "Churn risk", "Value in a year"]
@@ -120,7 +120,7 @@ def test_a_list_as_a_file_has_the_columns_of_the_page_in_words(web, store):
 
 @pytest.mark.slow
 def test_chosen_customers_stand_in_the_plan_that_is_made(web, store):
-    published.publish(store, published.scores(30))
+    published.put(store, published.scores(30))
     page = web.get("/plans/new?customer_id=c0001&customer_id=c0002&customer_id=c0001").text
     assert "Only the 2 customers" in page
     assert re.findall(r'name="customer_id" value="(\w+)" checked', page) == ["c0001", "c0002"]
@@ -151,7 +151,7 @@ def test_the_usual_gap_is_that_of_the_reasons_and_not_of_a_first_order() -> None
 
 
 def test_groups_too_small_to_tell_are_folded(web, store):
-    run_id = published.publish(store, published.scores(5))
+    run_id = published.put(store, published.scores(5))
     table = body()
     small = {"value": None, "low": None, "high": None, "too_few": True, "customers": 1, "needed": 9}
     unknown = {**table["groups"][0], "people": 1, "customers": 1, "earned": [], "payback": None}

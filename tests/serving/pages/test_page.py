@@ -60,8 +60,7 @@ def scored():
 @pytest.fixture(scope="module")
 def site(tmp_path_factory, scored):
     folder = tmp_path_factory.mktemp("page")
-    store = published.open_store(folder)
-    published.publish(store, scored)
+    store = published.open_store(folder, scored)
     with web.client(web.app_with(folder, store=store)) as client:
         yield client
     store.close()
@@ -185,8 +184,7 @@ def test_the_stages_show_their_totals_and_lead_to_their_list(site, scored):
 
 
 def test_a_page_left_open_over_a_publication_shows_the_new_list(tmp_path):
-    store = published.open_store(tmp_path)
-    published.publish(store, published.scores(60))
+    store = published.open_store(tmp_path, published.scores(60))
     with web.client(web.app_with(tmp_path, store=store)) as site:
         onward = next(a["href"] for a in see(site, "/customers").all("a") if a.get("rel") == "next")
         published.publish(store, published.scores(70, seed=8))
@@ -198,8 +196,7 @@ def test_a_page_left_open_over_a_publication_shows_the_new_list(tmp_path):
 
 def test_a_horizon_shorter_than_the_usual_gap_is_said_before_the_list(tmp_path, scored):
     note = "the usual gap is 120 days, more than the horizon of 90; --horizon 245d would hold two"
-    store = published.open_store(tmp_path)
-    published.publish(store, scored)
+    store = published.open_store(tmp_path, scored)
     version = store.current_run().model_version
     for model_version, says in ((version, True), ("another", False)):
         scorer = web.FakeScorer()

@@ -35,7 +35,7 @@ def test_an_empty_store_says_how_to_publish(web: Client) -> None:
 
 
 def test_the_numbers_of_a_plan_that_is_being_made_are_those_of_the_api(web, store) -> None:
-    published.publish(store, published.scores(300))
+    published.put(store, published.scores(300))
     page = text(
         web.get("/plans/new?contacts=20&contact_cost=1&keep_percent=10&holdout_percent=20").text
     )
@@ -53,7 +53,7 @@ def test_the_numbers_of_a_plan_that_is_being_made_are_those_of_the_api(web, stor
 
 
 def test_the_form_sends_the_same_plan_that_the_page_shows(web, store) -> None:
-    published.publish(store, published.scores(300))
+    published.put(store, published.scores(300))
     page = web.get("/plans/new?contacts=20&contact_cost=1&stage=loyal&stage=at_risk").text
     body = json.loads(unescape(re.search(r'data-api="/v1/plans" data-body="([^"]*)"', page)[1]))
     stored(web, "from-the-page", **body)
@@ -71,7 +71,7 @@ def test_the_form_sends_the_same_plan_that_the_page_shows(web, store) -> None:
     ],
 )
 def test_what_cannot_be_planned_is_said_beside_the_form(web, store, query, problem) -> None:
-    published.publish(store, published.scores(300))
+    published.put(store, published.scores(300))
     answer = web.get(f"/plans/new?{query}")
     assert answer.status_code == 200
     assert problem in text(answer.text)
@@ -79,13 +79,13 @@ def test_what_cannot_be_planned_is_said_beside_the_form(web, store, query, probl
 
 
 def test_a_wrong_number_in_the_address_is_refused(web, store) -> None:
-    published.publish(store, published.scores(30))
+    published.put(store, published.scores(30))
     assert web.get("/plans/new?contacts=0").status_code == 422
     assert web.get("/plans/new?contact=5").status_code == 422
 
 
 def test_a_draft_offers_to_freeze_and_a_frozen_plan_to_download(web, store) -> None:
-    published.publish(store, published.scores(300))
+    published.put(store, published.scores(300))
     stored(web)
     draft = text(web.get("/plans/autumn").text)
     assert "Freeze: draw and fix the list" in draft
@@ -99,7 +99,7 @@ def test_a_draft_offers_to_freeze_and_a_frozen_plan_to_download(web, store) -> N
 
 
 def test_what_a_plan_brought_stands_on_its_page_and_among_the_results(web, store) -> None:
-    published.publish(store, published.scores(300))
+    published.put(store, published.scores(300))
     stored(web, contacts=40, holdout=0.5)
     web.post_text("/v1/plans/autumn/freeze", "{}")
     rows = web.get("/v1/plans/autumn/customers").json()["customers"]
@@ -117,7 +117,7 @@ def test_what_a_plan_brought_stands_on_its_page_and_among_the_results(web, store
 
 
 def test_a_superseded_draft_cannot_be_frozen_from_its_page(web, store) -> None:
-    published.publish(store, published.scores(300))
+    published.put(store, published.scores(300))
     stored(web)
     published.publish(store, published.scores(300))
     page = text(web.get("/plans/autumn").text)
@@ -126,7 +126,7 @@ def test_a_superseded_draft_cannot_be_frozen_from_its_page(web, store) -> None:
 
 
 def test_an_unknown_plan_is_a_404_that_names_those_there_are(web, store) -> None:
-    published.publish(store, published.scores(300))
+    published.put(store, published.scores(300))
     stored(web)
     answer = web.get("/plans/autumm", headers={"accept": "text/html"})
     assert answer.status_code == 404
@@ -134,7 +134,7 @@ def test_an_unknown_plan_is_a_404_that_names_those_there_are(web, store) -> None
 
 
 def test_hostile_ids_and_owners_are_shown_as_text(web, store) -> None:
-    published.publish(store, published.scores(20, extra=list(HOSTILE)))
+    published.put(store, published.scores(20, extra=list(HOSTILE)))
     stored(web, owner="<script>alert(1)</script>", audience={"customer_ids": list(HOSTILE)},
            holdout=0, contacts=None)  # fmt: skip
     web.post_text("/v1/plans/autumn/freeze", "{}")
@@ -148,7 +148,7 @@ def test_a_customer_has_the_play_with_its_reasons_and_the_plans_so_far(web, stor
     for row in rows:
         row["play"] = "worth_winning_back" if row["state"] == "lapsed" else None
     schema = score_schema.schema(published.STAGES)
-    published.publish(store, pa.Table.from_pylist(rows, schema=schema))
+    published.put(store, pa.Table.from_pylist(rows, schema=schema))
     stored(web, audience={"plays": ["worth_winning_back"]}, contacts=None, holdout=0.3)
     web.post_text("/v1/plans/autumn/freeze", "{}")
     listed = web.get("/v1/plans/autumn/customers").json()["customers"]
@@ -168,7 +168,7 @@ def test_a_customer_has_the_play_with_its_reasons_and_the_plans_so_far(web, stor
 
 
 def test_a_list_too_short_for_the_usual_hold_out_is_planned_without_one(web, store) -> None:
-    published.publish(store, published.scores(12))
+    published.put(store, published.scores(12))
     page = text(web.get("/plans/new").text)
     assert "customers are contacted" in page
     assert "0 are left alone at random" in page
@@ -190,7 +190,7 @@ def test_a_list_too_short_for_the_usual_hold_out_is_planned_without_one(web, sto
 def test_a_plan_for_everybody_is_compared_with_no_other_choice(
     web, store, language, nothing
 ) -> None:
-    published.publish(store, published.scores(60))
+    published.put(store, published.scores(60))
     for held_out in (0, 30):
         asked = f"/plans/new?lang={language}&holdout_percent={held_out}"
         everybody = text(web.get(asked).text)
@@ -203,7 +203,7 @@ def test_a_plan_for_everybody_is_compared_with_no_other_choice(
 
 
 def test_the_curve_of_a_plan_has_numbers_on_both_axes(web, store) -> None:
-    published.publish(store, published.scores(300))
+    published.put(store, published.scores(300))
     page = web.get("/plans/new?contacts=20&contact_cost=1").text
     scale = page.split('<g class="scale"')[1].split("</g>")[0]
     labels = re.findall(r">([^<]+)</text>", scale)
@@ -217,7 +217,7 @@ def test_the_curve_of_a_plan_has_numbers_on_both_axes(web, store) -> None:
 
 
 def test_the_slider_says_of_each_length_of_the_list_what_the_api_expects(web, store) -> None:
-    published.publish(store, published.scores(300))
+    published.put(store, published.scores(300))
     page = web.get("/plans/new?contacts=20&contact_cost=1&holdout_percent=20").text
     slide = page.split('<div class="slide"')[1].split("</div>")[0]
     shown = json.loads(unescape(re.search(r"data-points='([^']*)'", slide)[1]))
@@ -234,7 +234,7 @@ def test_the_slider_says_of_each_length_of_the_list_what_the_api_expects(web, st
 
 
 def test_plans_stand_in_groups_by_what_is_to_be_done_with_them(web, store) -> None:
-    published.publish(store, published.scores(600))
+    published.put(store, published.scores(600))
     for name in ("a-draft", "b-frozen", "c-cancelled", "d-sent", "e-closed"):
         stored(web, name)
     for name in ("b-frozen", "c-cancelled", "d-sent", "e-closed"):
@@ -259,6 +259,6 @@ def test_plans_stand_in_groups_by_what_is_to_be_done_with_them(web, store) -> No
 
 
 def test_a_group_without_plans_is_not_shown(web, store) -> None:
-    published.publish(store, published.scores(300))
+    published.put(store, published.scores(300))
     stored(web)
     assert re.findall(r"<h2>(\w+)", web.get("/plans").text) == ["Drafts"]

@@ -33,7 +33,7 @@ def test_the_expected_are_the_sums_of_the_probabilities(
 
 
 def test_a_run_of_an_earlier_version_says_nothing(web: Client, store: Store) -> None:
-    published.publish(store, published.table(rows(1)))
+    published.put(store, published.table(rows(1)))
     with store.engine.begin() as connection:
         connection.execute(sa.delete(evidence))
     assert {stage["expected"] for stage in web.get("/v1/stages").json()["stages"]} == {None}

@@ -41,7 +41,7 @@ def publish(store, events=EVENTS, left_out=0):
         next_order_date=date(1998, 1, 20),
     )
     past = [] if events is None else [[(NAME, json.dumps([left_out, *events]))]]
-    published.publish(store, published.table([row]), past)
+    published.put(store, published.table([row]), past=past)
 
 
 def table_rows(page: str) -> list[tuple[str, ...]]:

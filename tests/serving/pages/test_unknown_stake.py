@@ -31,7 +31,7 @@ def scores(customers: int = 40) -> list[dict[str, Any]]:
 
 def publish(store: Store, made: list[dict[str, Any]]) -> None:
     table = pa.Table.from_pylist(made, schema=score_schema.schema(published.STAGES))
-    published.publish(store, table)
+    published.put(store, table)
 
 
 def text(page: str) -> str:
@@ -55,7 +55,7 @@ def test_home_has_no_tile_without_a_number(web: Client, store: Store) -> None:
 
 
 def test_once_the_cost_is_known_home_shows_it(web: Client, store: Store) -> None:
-    published.publish(store, published.scores(40))
+    published.put(store, published.scores(40))
     page = text(web.get("/").text)
     assert NOT_KNOWN not in page
     assert "is expected to be lost as active customers leave" in page

@@ -92,9 +92,7 @@ def test_customers_are_ranked_by_what_can_be_moved_else_by_how_likely_it_is(
     key: Callable[[Score], float],
 ) -> None:
     made = rows(at_risk=of_active, gone=gone)
-    published.publish(
-        store, pa.Table.from_pylist(made, schema=score_schema.schema(published.STAGES))
-    )
+    published.put(store, pa.Table.from_pylist(made, schema=score_schema.schema(published.STAGES)))
     parts = [part.split("=") for part in query.split("&") if part]
     for name in ("state", "stage"):
         wanted = {value for own, value in parts if own == name}
@@ -113,7 +111,7 @@ def test_no_column_of_a_list_is_empty_for_all_customers_of_its_state(
     table = pa.Table.from_pylist(
         rows(at_risk=0.2, gone=9.0), schema=score_schema.schema(published.STAGES)
     )
-    published.publish(store, table)
+    published.put(store, table)
     for state in ("active", "lapsed", "prospect"):
         page = web.get(f"/customers?state={state}").text
         cells = re.findall(r'<td data-label="([^"]*)"[^>]*>\s*(.*?)</td>', page, re.DOTALL)

@@ -118,8 +118,7 @@ def a_shop(*later):
 
 @pytest.fixture
 def open_run(tmp_path):
-    store = published.open_store(tmp_path)
-    published.publish(store, published.scores(10))
+    store = published.open_store(tmp_path, published.scores(10))
     yield store
     store.close()
 

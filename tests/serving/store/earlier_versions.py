@@ -6,6 +6,8 @@ was. Rows are copied into it from a store of this version, as far as it has thei
 
 from __future__ import annotations
 
+from functools import cache
+
 import sqlalchemy as sa
 
 VERSIONS = (1, 2, 3, 4, 5, 6, 7)
@@ -145,6 +147,17 @@ _WORDS = {
 }
 
 
+_MADE: dict[tuple[str, int], sa.MetaData] = {}
+"""(Database, version) -> the tables of a store that was made."""
+
+
+@cache
+def _tables_of(source: sa.Engine) -> sa.MetaData:
+    found = sa.MetaData()
+    found.reflect(source)
+    return found
+
+
 def make_earlier(url: str, version: int, source: sa.Engine) -> None:
     """Make a store of an earlier version, with the rows of another.
 
@@ -165,9 +178,11 @@ def make_earlier(url: str, version: int, source: sa.Engine) -> None:
                 connection.exec_driver_sql(statement.format(**words))
         connection.exec_driver_sql(f"INSERT INTO store_version VALUES ({version})")
     with source.connect() as origin, engine.begin() as connection:
-        made, full = sa.MetaData(), sa.MetaData()
-        made.reflect(connection)
-        full.reflect(origin)
+        full = _tables_of(source)
+        # of one version and database all have the same tables
+        made = _MADE.setdefault((engine.dialect.name, version), sa.MetaData())
+        if not made.tables:
+            made.reflect(connection)
         for table in made.sorted_tables:
             if table.name == "store_version":
                 continue

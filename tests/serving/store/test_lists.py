@@ -32,6 +32,7 @@ from tests.serving.store.test_store import (
     filled,  # noqa: F401
     ids_of,
     new_database,  # noqa: F401
+    new_store,  # noqa: F401
     passes,
     store,  # noqa: F401
     the_run,
@@ -130,7 +131,7 @@ def test_every_page_is_read_from_an_index(filled, column, descending, monkeypatc
 
 def test_the_newest_two_runs_have_a_list_and_older_ones_answer_the_same(store):  # noqa: F811
     scored = published.scores(60)
-    published.publish(store, scored)
+    published.put(store, scored)
     first = the_run(store)
     asked = [
         (filters, Order(column, descending))
@@ -157,7 +158,7 @@ def test_the_newest_two_runs_have_a_list_and_older_ones_answer_the_same(store): 
 
 def test_a_list_that_is_dropped_while_it_is_read_is_read_from_the_scores(store):  # noqa: F811
     """As when another process publishes a run, between two statements of a page."""
-    published.publish(store, published.scores(30))
+    published.put(store, published.scores(30))
     run, filters, order = the_run(store), Filters(q="c00"), Order("clv", True)
     expected = store.customers(run, filters, order, limit=10).documents
     customers = store.totals(run, filters).customers
@@ -183,8 +184,7 @@ def test_a_list_that_is_dropped_while_it_is_read_is_read_from_the_scores(store):
 
 
 def test_flows_from_a_run_go_with_it(store):  # noqa: F811
-    published.publish(store, published.scores(20))
-    published.publish(store, published.scores(20, as_of=LATER))
+    published.put(store, published.scores(20), published.scores(20, as_of=LATER))
     assert store.flows(the_run(store)).flows
     with store.engine.begin() as connection:
         assert connection.scalar(sa.select(sa.func.count()).select_from(flows))
@@ -197,7 +197,7 @@ def test_flows_from_a_run_go_with_it(store):  # noqa: F811
 
 
 def test_a_cursor_goes_on_when_a_list_comes_or_goes(store):  # noqa: F811
-    published.publish(store, published.scores(60))
+    published.put(store, published.scores(60))
     run = the_run(store)
     for order in (Order("orders", False), Order("stage", True), Order("customer_id", False)):
         whole = [name for page in ids_of(store, Filters(), order, 60) for name in page]
@@ -240,7 +240,7 @@ def test_an_erased_customer_is_out_of_pages_sums_and_flows(store, monkeypatch): 
 
 @pytest.mark.parametrize("step", ["_upper_end", "_insert", "index_statements"])
 def test_a_list_that_cannot_be_built_leaves_nothing(store, monkeypatch, step):  # noqa: F811
-    published.publish(store, published.scores(10))
+    published.put(store, published.scores(10))
 
     def stop(*_):
         raise KeyboardInterrupt
@@ -313,7 +313,7 @@ def test_who_is_erased_while_a_list_is_built_is_not_in_it(store, monkeypatch):  
 
 
 def test_two_processes_build_a_list_once_and_a_stopped_one_is_taken_over(store, monkeypatch):  # noqa: F811
-    published.publish(store, published.scores(10))
+    published.put(store, published.scores(10))
     run = the_run(store)
     building.drop(store.engine, run.id)
     assert building._claim(store.engine, run.id)
@@ -352,7 +352,7 @@ def test_each_step_of_a_build_renews_its_claim_and_one_that_is_overtaken_ends(st
 
 @pytest.mark.parametrize("target", DATABASES)
 def test_a_restored_store_has_lists_of_what_was_restored(store, target, new_database, tmp_path):  # noqa: F811
-    published.publish(store, published.scores(30))
+    published.put(store, published.scores(30))
     file, url = tmp_path / "backup.db", new_database(target)
     backup(store.engine.url.render_as_string(hide_password=False), file)
     other = Store.open(url)

@@ -13,7 +13,7 @@ from stagecast.serving.store.store import Store
 from tests.postgres import postgres_url  # noqa: F401
 from tests.serving import published
 from tests.serving.store.earlier_versions import make_earlier
-from tests.serving.store.test_store import DATABASES, new_database, store  # noqa: F401
+from tests.serving.store.test_store import DATABASES, new_database, new_store, store  # noqa: F401
 
 pytestmark = pytest.mark.slow
 NOW = datetime(1998, 5, 1, tzinfo=UTC)
@@ -27,7 +27,7 @@ NAMES = [
 
 
 def test_a_name_is_found_by_its_beginning_in_any_capitals(store):  # noqa: F811
-    run = published.publish(store, published.scores(10))
+    run = published.put(store, published.scores(10))
     put_names(store.engine, NAMES)
     search = [
         [customer_id for customer_id, _ in customers_named(store.engine, run, beginning)]
@@ -38,7 +38,7 @@ def test_a_name_is_found_by_its_beginning_in_any_capitals(store):  # noqa: F811
 
 
 def test_a_search_returns_few_customers(store):  # noqa: F811
-    run = published.publish(store, published.scores(60))
+    run = published.put(store, published.scores(60))
     put_names(store.engine, [(f"c{k:04d}", "Ann") for k in range(60)])
     assert len(customers_named(store.engine, run, "ann")) == MOST_FOUND
 
@@ -59,7 +59,7 @@ def test_a_new_name_replaces_the_former_and_leaves_the_rest_of_the_profile(store
 
 
 def test_the_name_of_an_erased_customer_is_gone(store):  # noqa: F811
-    run = published.publish(store, published.scores(10))
+    run = published.put(store, published.scores(10))
     put_names(store.engine, NAMES)
     store.forget("c0001")
     assert customers_named(store.engine, run, "Анна") == []

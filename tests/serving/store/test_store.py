@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import itertools
 import json
 import threading
 from collections import Counter
@@ -31,6 +30,7 @@ from stagecast.serving.store.queries import SORTS, Filters, Order
 from stagecast.serving.store.stage_totals import StageFlows
 from stagecast.serving.store.store import Store
 from stagecast.serving.store.tables import VERSION, store_version
+from tests.postgres import new_database as new_postgres_database
 from tests.postgres import postgres_url  # noqa: F401
 from tests.profiles import examples
 from tests.serving import published
@@ -46,34 +46,37 @@ DATABASES = ["sqlite", "postgresql"]
 @pytest.fixture(scope="session")
 def new_database(postgres_url, tmp_path_factory):  # noqa: F811
     """Make an empty database of a kind, and return its URL."""
-    server = sa.create_engine(
-        postgres_url.replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT"
-    )
-    numbers = itertools.count()
 
     def make(kind):
         if kind == "sqlite":
             return f"sqlite:///{tmp_path_factory.mktemp('store') / 'stagecast.db'}"
-        name = f"store_{next(numbers)}"
-        with server.connect() as connection:
-            connection.execute(sa.text(f"CREATE DATABASE {name}"))
-        return postgres_url.rsplit("/", 1)[0] + "/" + name
+        return new_postgres_database(postgres_url)
 
-    yield make
-    server.dispose()
+    return make
+
+
+@pytest.fixture(scope="session")
+def new_store(postgres_url, tmp_path_factory):  # noqa: F811
+    """Open a new store of a kind that holds scores, see :func:`published.open_store`."""
+
+    def make(kind, *scored, past=()):
+        if kind == "sqlite":
+            return published.open_store(tmp_path_factory.mktemp("store"), *scored, past=past)
+        return Store.open(published.postgres_store(postgres_url, *scored, past=past))
+
+    return make
 
 
 @pytest.fixture(scope="module", params=DATABASES)
-def filled(request, new_database):
-    store = Store.open(new_database(request.param))
-    published.publish(store, published.scores(321, extra=published.HOSTILE_IDS))
+def filled(request, new_store):
+    store = new_store(request.param, published.scores(321, extra=published.HOSTILE_IDS))
     yield store
     store.close()
 
 
 @pytest.fixture(params=DATABASES)
-def store(request, new_database):
-    store = Store.open(new_database(request.param))
+def store(request, new_store):
+    store = new_store(request.param)
     yield store
     store.close()
 
@@ -231,7 +234,7 @@ def test_stage_totals_are_those_of_the_table(filled):
 def test_flows_are_counted_between_the_last_two_runs_of_one_scheme(store):
     earlier = published.scores(80, seed=3, as_of=published.AS_OF.replace(year=1997))
     later = published.scores(100, seed=4)
-    published.publish(store, earlier)
+    published.put(store, earlier)
     assert store.flows(the_run(store)) == StageFlows(None, [])
     published.publish(store, later)
     # a second run of the same day is no step, nor is one of another scheme
@@ -258,7 +261,7 @@ def test_a_customer_comes_back_as_the_contract_has_them(filled):
 
 
 def test_a_score_is_set_beside_one_of_the_same_scheme_and_horizon(store):
-    published.publish(store, published.scores(20))
+    published.put(store, published.scores(20))
     later = published.scores(20, seed=8, as_of=LATER)
     position = later.schema.get_field_index("horizon_days")
     other = later.set_column(
@@ -269,8 +272,7 @@ def test_a_score_is_set_beside_one_of_the_same_scheme_and_horizon(store):
 
 
 def test_every_score_is_kept_and_the_last_published_is_current(store):
-    published.publish(store, published.scores(20))
-    published.publish(store, published.scores(10, seed=8, as_of=LATER))
+    published.put(store, published.scores(20), published.scores(10, seed=8, as_of=LATER))
     assert the_run(store).as_of == LATER
     assert store.count(the_run(store), Filters()) == 10
     both, gone = store.customer("c0001"), store.customer("c0015")
@@ -303,7 +305,7 @@ def rows_left(store: Store) -> dict[str, int]:
 
 
 def test_an_interrupted_run_leaves_the_former_one_and_nothing_of_itself(store, monkeypatch):
-    published.publish(store, published.scores(30))
+    published.put(store, published.scores(30))
     monkeypatch.setattr(publishing, "CHUNK_ROWS", 10)
     written = []
 
@@ -325,7 +327,7 @@ def test_an_interrupted_run_leaves_the_former_one_and_nothing_of_itself(store, m
 
 
 def test_what_a_killed_publication_left_is_invisible_and_deleted_by_the_next(store, monkeypatch):
-    published.publish(store, published.scores(30))
+    published.put(store, published.scores(30))
     with monkeypatch.context() as killed:
         # as after a power cut: nothing tidies up, the last step never comes
         killed.setattr(
@@ -359,7 +361,7 @@ def test_of_two_publications_at_once_the_later_wins_and_the_other_says_so(store,
 
 def test_readers_never_see_half_a_run(store, monkeypatch):
     monkeypatch.setattr(publishing, "CHUNK_ROWS", 25)
-    published.publish(store, published.scores(200))
+    published.put(store, published.scores(200))
     sizes, stop = set(), threading.Event()
 
     def read() -> None:
@@ -407,7 +409,7 @@ def one(**columns) -> dict:
     ids=["empty", "columns", "twice", "nan", "inf", "runs", "foreign"],
 )
 def test_a_table_that_will_not_do_is_refused_and_the_former_run_stays(store, scored, complaint):
-    published.publish(store, published.scores(3))
+    published.put(store, published.scores(3))
     with pytest.raises(DataRefusedError, match=complaint):
         published.publish(store, scored)
     assert rows_left(store) == {"runs": 1, "scores": 3, "documents": 3}

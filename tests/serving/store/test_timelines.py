@@ -13,7 +13,7 @@ from stagecast.serving.store import publishing
 from stagecast.serving.store.timelines import DayEvents, Past, past_of_customer, timelines
 from tests.postgres import postgres_url  # noqa: F401
 from tests.serving import published
-from tests.serving.store.test_store import new_database, store  # noqa: F401
+from tests.serving.store.test_store import new_store, store  # noqa: F401
 
 pytestmark = pytest.mark.slow
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, datetime
+from functools import cache
 
 import pytest
 import sqlalchemy as sa
@@ -32,12 +36,17 @@ NOW = datetime(1998, 5, 1, tzinfo=UTC)
 ERASED = "c0007"
 
 
-@pytest.fixture
-def source(tmp_path):
-    """A store of this version: two runs, a plan, contacts, a settled run, and an erasure."""
-    store = Store.open(f"sqlite:///{tmp_path / 'source.db'}")
-    published.publish(store, published.scores(60, extra=published.HOSTILE_IDS))
-    published.publish(store, published.scores(50, seed=8, as_of=LATER))
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """A store of this version: two runs, a plan, contacts, a settled run, and an erasure.
+
+    It is only read.
+    """
+    store = published.open_store(
+        tmp_path_factory.mktemp("source"),
+        published.scores(60, extra=published.HOSTILE_IDS),
+        published.scores(50, seed=8, as_of=LATER),
+    )
     with store.engine.begin() as connection:
         plan = {
             "name": "spring",
@@ -63,6 +72,26 @@ def source(tmp_path):
     store.erase(ERASED)
     yield store
     store.close()
+
+
+@pytest.fixture(scope="module")
+def answers_of(source, tmp_path_factory):
+    """Return what a store of this version answers that holds what a version could hold."""
+
+    @cache
+    def made(version: int) -> dict[str, tuple[int, object]]:
+        file = tmp_path_factory.mktemp("reduced") / "stagecast.db"
+        with closing(sqlite3.connect(file)) as copy:
+            copy.execute("PRAGMA auto_vacuum=INCREMENTAL")
+            with closing(source.engine.raw_connection()) as connection:
+                connection.driver_connection.backup(copy)
+        reduced = Store.open(f"sqlite:///{file}")
+        without_columns_since(reduced, version)
+        expected = answers(reduced)
+        reduced.close()
+        return expected
+
+    return made
 
 
 def without_columns_since(store: Store, version: int) -> None:
@@ -97,13 +126,13 @@ PATHS = (
 )
 
 
-def answers(store: Store) -> dict[str, tuple[int, object]]:
+def answers(store: Store, paths: Sequence[str] = PATHS) -> dict[str, tuple[int, object]]:
     """Return what the API answers, without what names the request."""
     url = store.engine.url.render_as_string(hide_password=False)
     app = create_app(Settings(store=url), scorer_loader=lambda _: web.FakeScorer(), store=store)
     with web.client(app) as http:
         result = {}
-        for path in PATHS:
+        for path in paths:
             answer = http.get(path)
             content = answer.json()
             if answer.status_code != 200:
@@ -116,6 +145,7 @@ def answers(store: Store) -> dict[str, tuple[int, object]]:
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_store_of_an_earlier_version_answers_what_it_held(
     source,
+    answers_of,
     new_database,  # noqa: F811
     database,
     version,
@@ -129,11 +159,11 @@ def test_a_store_of_an_earlier_version_answers_what_it_held(
     assert {table.name for table in (*TABLES, *derived.sorted_tables)} <= tables
     assert {"list_1", "list_2"} <= tables
     assert {index["name"] for index in inspector.get_indexes("scores")}.isdisjoint(SUPERSEDED)
-    without_columns_since(source, version)
-    expected, actual = answers(source), answers(upgraded)
+    expected, actual = answers_of(version), answers(upgraded)
     assert expected[f"/v1/customers/{ERASED}"][0] == 404
     for path in PATHS:
-        assert actual[path] == close(expected[path]), path
+        if actual[path] != expected[path]:  # most are equal, which is soon found
+            assert actual[path] == close(expected[path]), path
     with upgraded.engine.connect() as connection:
         for table in (plans, profiles, contacts, settled) if version >= 3 else ():
             assert len(connection.execute(sa.select(table)).all()) == 1, table.name
@@ -178,8 +208,10 @@ def test_an_interrupted_upgrade_answers_meanwhile_and_is_finished_later(
         # another process opens it while nothing can be built
         stopped.setattr(place, step, lambda *_: (_ for _ in ()).throw(busy()))
         between = Store.open(url)
-        expected = answers(source)
-        assert answers(between)["/v1/customers?limit=20"] == expected["/v1/customers?limit=20"]
+        first_page = PATHS[1:2]
+        expected = answers(source, first_page)
+        assert expected["/v1/customers?limit=20"][0] == 200
+        assert answers(between, first_page) == expected
         between.close()
     upgraded = Store.open(url)
     with upgraded.engine.connect() as connection:
@@ -189,7 +221,7 @@ def test_an_interrupted_upgrade_answers_meanwhile_and_is_finished_later(
         assert sorted(rows) == [1, 2]
     inspector = sa.inspect(upgraded.engine)
     assert {index["name"] for index in inspector.get_indexes("scores")}.isdisjoint(SUPERSEDED)
-    assert answers(upgraded)["/v1/customers?limit=20"] == expected["/v1/customers?limit=20"]
+    assert answers(upgraded, first_page) == expected
     upgraded.close()
 
 

@@ -33,19 +33,18 @@ from stagecast.serving.upkeep.prune import Retention, prune
 from stagecast.serving.upkeep.restore import restore
 from tests.postgres import postgres_url  # noqa: F401
 from tests.serving import published
-from tests.serving.store.test_store import DATABASES, LATER, new_database  # noqa: F401
+from tests.serving.store.test_store import DATABASES, LATER, new_database, new_store  # noqa: F401
 
 pytestmark = pytest.mark.slow
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture(params=DATABASES)
-def store(request, new_database):  # noqa: F811
+def store(request, new_store):  # noqa: F811
     """A store of two runs, the first of them settled."""
-    opened = Store.open(new_database(request.param))
-    published.publish(opened, published.scores(30, extra=published.HOSTILE_IDS))
     past = [(f"c{i:04d}", '[0,["1998-03-30","purchase",1,9.5]]') for i in range(20)]
-    published.publish(opened, published.scores(20, as_of=LATER), [past])
+    earlier = published.scores(30, extra=published.HOSTILE_IDS)
+    opened = new_store(request.param, earlier, published.scores(20, as_of=LATER), past=[past])
     save_view(opened.engine, "The dear", [("sort", "-clv")])
     with opened.engine.begin() as connection:
         previous = "0" * 64
@@ -329,9 +328,8 @@ def test_a_run_in_writing_is_no_run_to_prune(store, monkeypatch):
 
 
 def test_the_commands_say_what_they_did(tmp_path):
-    store, file = published.open_store(tmp_path), tmp_path / "backup.db"
-    published.publish(store, published.scores(10))
-    published.publish(store, published.scores(12))
+    store = published.open_store(tmp_path, published.scores(10), published.scores(12))
+    file = tmp_path / "backup.db"
     at = ["--store", url_of(store)]
 
     def run(*arguments: str) -> str:

@@ -96,8 +96,11 @@ def add_moves(store: Store, now: datetime = NOW) -> None:
 
 def two_runs(store: Store, customers: int = 40) -> None:
     earlier = published.AS_OF - timedelta(days=30)
-    published.publish(store, published.scores(customers, seed=1, as_of=earlier))
-    published.publish(store, published.scores(customers, seed=2))
+    published.put(
+        store,
+        published.scores(customers, seed=1, as_of=earlier),
+        published.scores(customers, seed=2),
+    )
 
 
 def rows(store: Store) -> list[Any]:
@@ -138,7 +141,7 @@ def test_the_signature_is_that_of_standard_webhooks(store, inbox) -> None:
 
 
 def test_a_first_run_sends_nothing(store, inbox) -> None:
-    published.publish(store, published.scores(10))
+    published.put(store, published.scores(10))
     add_moves(store)
     assert deliver_due(store.engine, Receiver(inbox.url, SECRET), NOW) == 0
     assert inbox.requests == []
@@ -278,7 +281,7 @@ def test_a_secret_of_the_libraries_of_standard_webhooks_is_decoded() -> None:
 
 
 def frozen_plan(store: Store) -> PlanBook:
-    published.publish(store, published.scores(80))
+    published.put(store, published.scores(80))
     book, run = PlanBook(store.engine), store.current_run()
     assert run is not None
     book.create("autumn", run, Terms(contacts=20, holdout=0.3), owner="Ann")
@@ -306,7 +309,7 @@ def test_a_frozen_plan_and_its_end_are_sent_once(store, inbox) -> None:
 
 
 def test_a_freezing_that_fails_sends_nothing(store, inbox) -> None:
-    published.publish(store, published.scores(80))
+    published.put(store, published.scores(80))
     book, run = PlanBook(store.engine), store.current_run()
     assert run is not None
     book.create("autumn", run, Terms(contacts=20))

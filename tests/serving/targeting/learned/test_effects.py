@@ -159,8 +159,7 @@ def test_a_plan_can_use_every_learned_effect(estimate: float, down: float, up: f
 
 
 def test_the_next_plan_takes_what_was_learned_without_being_asked(tmp_path: Path) -> None:
-    store = published.open_store(tmp_path)
-    published.publish(store, published.scores(40))
+    store = published.open_store(tmp_path, published.scores(40))
     run = store.current_run()
     assert run is not None
     assert with_default_effects(store.engine, run, Terms()) == Terms()
