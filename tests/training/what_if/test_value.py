@@ -173,7 +173,7 @@ def test_where_nobody_is_active_the_leaving_of_all_buyers_is_meant(shop: Trained
 def service(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     config = TrainConfig(horizon_days=30, churn="cancellation", max_dates=1)
     folder = tmp_path_factory.mktemp("service") / "model"
-    return trained(subscriptions(150), folder, day(400), config)
+    return trained(subscriptions(150), folder, day(400), config, evaluated=False)
 
 
 def test_contracts_that_are_cancelled_less_often_last_longer(service: Trained) -> None:
