@@ -23,7 +23,7 @@ from stagecast.training.value.ahead import OrdersAhead
 from stagecast.training.value.model import ValueModel
 from tests.training.made import START, log_of
 
-DAYS, CUSTOMERS = 1_400, 2_400
+DAYS, CUSTOMERS = 1_400, 1_500
 KAYAK, PADDLE = 1_200.0, 40.0
 PARTS_PER_DAY, STAYS_DAYS = 1 / 250, 1_300.0
 AGAIN_DAYS, AGAIN_SPREAD = 900.0, 180.0
