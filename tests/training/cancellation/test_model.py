@@ -45,7 +45,7 @@ def told() -> tuple[Spells, Array, Landmarks, dict[str, Array], CancellationMode
 
 @cache
 def few_told() -> tuple[Spells, Landmarks, dict[str, Array]]:
-    """Return contracts like those of :func:`told`, a fifth as many, for what asks for no quality."""
+    """Return contracts like those of :func:`told`, a fifth as many, where quality is not asked."""
     random = np.random.default_rng(21)
     x = random.normal(size=500)
     of = simulated(500, 240.0, seed=22, rate=0.006 * np.exp(0.9 * x))
