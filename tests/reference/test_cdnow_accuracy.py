@@ -34,7 +34,8 @@ def training(request: pytest.FixtureRequest) -> Training:
 def scores(training: Training, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     folder = tmp_path_factory.mktemp("cdnow") / "model"
     save_bundle(folder, training.models, AS_OF, training.data_cutoff, {})
-    table = Scorer(load_bundle(folder), threads=0).score(training.panel.now, training.data_cutoff)
+    scorer = Scorer(load_bundle(folder), threads=0, with_reasons=False)
+    table = scorer.score(training.panel.now, training.data_cutoff)
     return table.to_pandas().set_index("customer_id")
 
 

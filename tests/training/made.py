@@ -9,7 +9,7 @@ only visit, some give goods back.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pytest
 
 from stagecast.features.events import EventLog, ReadOptions, from_frame
 from stagecast.serving.reports.summary import card
@@ -105,6 +106,18 @@ class Trained:
         return Scorer(self.reloaded()).score(self.training.panel.now, self.training.data_cutoff)
 
 
+@contextmanager
+def unevaluated() -> Iterator[None]:
+    """Leave the evaluation out of trainings, which fits all models once or twice more.
+
+    The models are the same but for their intervals, which are learned from it: enough for a test
+    that reads neither.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("stagecast.training.train._train_earlier", lambda *given: None)
+        yield
+
+
 def trained(
     rows: Sequence[Row] | pd.DataFrame,
     folder: Path,
@@ -113,9 +126,13 @@ def trained(
     *,
     amounts: bool = True,
     threads: int | None = None,
+    evaluated: bool = True,
 ) -> Trained:
-    """Train on a log and save the bundle into ``folder``; ``threads`` are DuckDB's."""
-    with log_of(rows, amounts=amounts) as log:
+    """Train on a log and save the bundle into ``folder``; ``threads`` are DuckDB's.
+
+    With ``evaluated=False`` it is done :func:`unevaluated`.
+    """
+    with log_of(rows, amounts=amounts) as log, nullcontext() if evaluated else unevaluated():
         if threads is not None:
             log.con.execute(f"set threads = {threads}")
         training = train(log.con, as_of, config or TrainConfig())

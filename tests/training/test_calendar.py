@@ -102,6 +102,7 @@ def test_a_campaign_that_is_known_raises_what_is_expected(tmp_path: Path) -> Non
             tmp_path / name,
             as_of,
             TrainConfig(horizon_days=30, max_dates=12, calendar=arguments),
+            evaluated=False,
         )
         for name, arguments in (("with", calendar), ("without", Calendar()))
     }

@@ -19,8 +19,8 @@ if sys.argv[2] == "one":
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 from stagecast.training.config import TrainConfig
 from tests.training.made import day, simulated_rows, trained
-rows, config = simulated_rows(400, 500, seed=3), TrainConfig(max_dates=2)
-done = trained(rows, Path(sys.argv[1]), day(500), config)
+rows, config = simulated_rows(400, 500, seed=3), TrainConfig(max_dates=1)
+done = trained(rows, Path(sys.argv[1]), day(500), config, evaluated=False)
 print(done.reloaded().model_version)
 """
 

@@ -34,7 +34,7 @@ def payments(customers: int, leave: float, days: int, *, gap: float, noise: floa
 
 def test_monthly_payers_are_as_good_as_the_regression_that_is_printed(tmp_path: Path) -> None:
     rows, as_of = payments(130, 0.15, 240, gap=30, noise=0.7), day(200)
-    done = trained(rows, tmp_path / "m", as_of, CONFIG)
+    done = trained(rows, tmp_path / "m", as_of, CONFIG, evaluated=False)
     training = done.training
     churn = training.models.churn
     assert (churn.method, churn.few_customers) == ("blend", True)
@@ -57,7 +57,7 @@ def test_monthly_payers_are_as_good_as_the_regression_that_is_printed(tmp_path: 
 
 def test_who_buys_every_other_day_goes_on(tmp_path: Path) -> None:
     rows = payments(100, 0.0, 120, gap=2, noise=0.2)
-    scores = trained(rows, tmp_path / "m", day(120), CONFIG).scores().to_pandas()
+    scores = trained(rows, tmp_path / "m", day(120), CONFIG, evaluated=False).scores().to_pandas()
     assert len(scores) == 100
     assert set(scores["next_stage"]) <= {"repeat", "loyal"}
     assert (scores["p_stage_sleeping"] < 0.1).all()
@@ -71,7 +71,8 @@ def test_where_nobody_leaves_the_note_says_that_value_at_risk_ranks_nobody(tmp_p
         while at < 700:
             rows.append((f"c{k:04d}", day(at), "purchase", float(random.uniform(300, 900))))
             at += float(random.exponential(900))
-    done = trained(rows, tmp_path / "m", day(700), TrainConfig(horizon_days=90, max_dates=4))
+    config = TrainConfig(horizon_days=90, max_dates=4)
+    done = trained(rows, tmp_path / "m", day(700), config, evaluated=False)
     scores = done.scores().to_pandas()
     active = scores[scores["state"] == "active"]
     report = [note for note in done.training.notes if "buy rarely rather than leave" in note]

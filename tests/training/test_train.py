@@ -4,8 +4,10 @@ contract.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +44,7 @@ def seen(number: float) -> Row:
 
 @pytest.fixture(scope="module")
 def past() -> pd.DataFrame:
-    return frame_of(simulated_rows(400, 500, seed=7))
+    return frame_of(simulated_rows(250, 500, seed=7))
 
 
 @pytest.fixture(scope="module")
@@ -191,10 +193,24 @@ LOGS: dict[str, tuple[list[Row], float, str]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def trained_on(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Trained]:
+    """Give the training on a log of :data:`LOGS`, made once."""
+
+    @cache
+    def made(name: str) -> Trained:
+        rows, as_of, _ = LOGS[name]
+        return trained(rows, tmp_path_factory.mktemp("log") / "m", day(as_of), FEW)
+
+    return made
+
+
 @pytest.mark.parametrize("name", LOGS)
-def test_every_log_has_a_rung_and_sound_scores(name: str, tmp_path: Path) -> None:
-    rows, as_of, method = LOGS[name]
-    made = trained(rows, tmp_path / "m", day(as_of), FEW)
+def test_every_log_has_a_rung_and_sound_scores(
+    name: str, trained_on: Callable[[str], Trained]
+) -> None:
+    rows, _, method = LOGS[name]
+    made = trained_on(name)
     assert made.training.models.churn.method == method
     scores = made.scores()
     check_contract(scores)
@@ -215,18 +231,17 @@ def test_a_middling_log_is_blended(known: Trained) -> None:
     check_contract(known.scores())
 
 
-def test_nobody_returns_to_a_shop_that_nobody_returned_to(tmp_path: Path) -> None:
-    rows, as_of, _ = LOGS["no repeat buyer"]
-    scores = trained(rows, tmp_path / "m", day(as_of), FEW).scores().to_pandas()
+def test_nobody_returns_to_a_shop_that_nobody_returned_to(
+    trained_on: Callable[[str], Trained],
+) -> None:
+    scores = trained_on("no repeat buyer").scores().to_pandas()
     assert scores["p_inactive"].min() > 0.98
     assert scores["next_order_date"].isna().all()
 
 
-def test_who_orders_every_day_is_expected_to(tmp_path: Path) -> None:
-    rows, as_of, _ = LOGS["one customer with 5,000 orders"]
-    scores = (
-        trained(rows, tmp_path / "m", day(as_of), FEW).scores().to_pandas().set_index("customer_id")
-    )
+def test_who_orders_every_day_is_expected_to(trained_on: Callable[[str], Trained]) -> None:
+    made = trained_on("one customer with 5,000 orders")
+    scores = made.scores().to_pandas().set_index("customer_id")
     assert scores["p_inactive"]["big"] < 0.1
     assert scores["p_inactive"].drop("big").min() > 0.9
 
@@ -242,8 +257,10 @@ def test_the_rule_is_the_product_limit_estimate_of_the_gaps() -> None:
     assert rule.at_risk == (4.0, 3.0, 1.0)
 
 
-def test_a_single_customer_gets_a_probability_and_no_date(tmp_path: Path) -> None:
-    made = trained(*LOGS["one customer with one order"][:1], tmp_path / "m", day(90), FEW)
+def test_a_single_customer_gets_a_probability_and_no_date(
+    trained_on: Callable[[str], Trained],
+) -> None:
+    made = trained_on("one customer with one order")
     (row,) = made.scores().to_pylist()
     assert 0.3 < row["p_inactive"] < 0.9
     assert row["next_order_date"] is None

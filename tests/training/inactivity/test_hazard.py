@@ -68,7 +68,7 @@ def refills(rows: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Tra
     def make(folder: Path) -> Trained:
         past = rows[rows["timestamp"] < day(AS_OF).replace(tzinfo=None)]
         config = TrainConfig(horizon_days=HORIZON, max_dates=2)
-        return trained(past, folder / "model", day(AS_OF), config)
+        return trained(past, folder / "model", day(AS_OF), config, evaluated=False)
 
     return once(tmp_path_factory, "refills", make)
 

@@ -24,7 +24,7 @@ DAYS = 420
 
 @pytest.fixture(scope="module")
 def rows() -> list[Row]:
-    return simulated_rows(500, DAYS, 21)
+    return simulated_rows(250, DAYS, 21)
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,7 @@ from stagecast.training.judging.readiness.short_horizon import short_horizon_not
 from stagecast.training.learners.btyd.fit import MIN_CUSTOMERS, MIN_REPEATERS
 from stagecast.training.panel import PAST_CUSTOMERS
 from stagecast.training.train import train
-from tests.training.made import Row, day, frame_of, log_of, simulated_rows
+from tests.training.made import Row, day, frame_of, log_of, simulated_rows, unevaluated
 
 pytestmark = pytest.mark.slow
 
@@ -139,6 +140,13 @@ LOGS: dict[str, tuple[list[Row], float, int]] = {
     "a history shorter than the horizon": (simulated_rows(60, 80, seed=2), 80, 90),
     "nothing before the as_of": (bought("a", 50), 50, 30),
 }
+
+
+@cache
+def answer_of(name: str) -> Readiness:
+    return answer(*LOGS[name])
+
+
 METHODS = {
     "a shop of some size": "blend",
     "a small shop": "btyd",
@@ -169,7 +177,7 @@ LONG = ("one too few who left", "enough who left", "a small shop", "one buyer to
     [pytest.param(name, marks=[pytest.mark.long] if name in LONG else []) for name in LOGS],
 )
 def test_a_training_does_what_was_predicted(name: str) -> None:
-    predicted = told(answer(*LOGS[name]))
+    predicted = told(answer_of(name))
     assert predicted == done(*LOGS[name])
     assert predicted["method"] == METHODS.get(name, predicted["method"])
 
@@ -253,7 +261,7 @@ def test_a_past_date_of_a_large_young_log_is_judged_by_the_customers_it_is_fitte
     ],
 )
 def test_what_is_missing_is_said_in_figures(name: str, ability: str, missing: str) -> None:
-    answered = answer(*LOGS[name])
+    answered = answer_of(name)
     assert missing in answered[ability].missing
     assert not answered[ability].allowed
     assert any(missing in line for line in answered.lines())
@@ -317,9 +325,8 @@ def test_a_shorter_horizon_is_suggested_that_can_be_evaluated(
     answered = answer(rows, history, horizon)
     assert answered.suggested_horizon_days == suggested
     if suggested is not None:
-        assert {"method": answered.suggested_method, "evaluation": True} == {
-            name: done(rows, history, suggested)[name] for name in ("method", "evaluation")
-        }
+        actual = done(rows, history, suggested)
+        assert (answered.suggested_method, True) == (actual["method"], actual["evaluation"])
         assert any(f"--horizon {suggested}d would give method" in line for line in answered.lines())
 
 
@@ -355,7 +362,7 @@ def test_a_training_says_of_the_horizon_what_was_said_before(seed: int) -> None:
     gap = answer(rows, 500, 20).gap_days
     assert gap is not None
     for horizon in (int(gap) - 1, int(gap) + 1):
-        with log_of(rows) as log:
+        with log_of(rows) as log, unevaluated():
             training = train(log.con, day(500), TrainConfig(horizon_days=horizon, max_dates=1))
         notes = answer(rows, 500, horizon).notes if gap > horizon else ()
         assert training.horizon_note == (notes[0] if notes else None)

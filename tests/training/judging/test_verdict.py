@@ -12,6 +12,7 @@ from scipy.special import expit
 from stagecast.features.plain_json import to_json
 from stagecast.serving.reports.backtest_report import render_backtest
 from stagecast.training.churn_kinds.learned import LearnedFrom
+from stagecast.training.judging import draws
 from stagecast.training.judging.backtest import Replay
 from stagecast.training.judging.evaluation_result import OURS, StageFigures
 from stagecast.training.judging.verdict import verdict
@@ -56,6 +57,13 @@ def made(
 @pytest.fixture(scope="module")
 def result() -> Verdict:
     return verdict([made(1), made(2, at=60)], 60, 1)
+
+
+@pytest.fixture
+def _few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw customers a few times only, where no interval is looked at."""
+    monkeypatch.setattr(draws, "DRAWS", 20)
+    monkeypatch.setattr(draws, "FEWEST_DRAWS", 20)
 
 
 def as_text(result: Verdict) -> str:
@@ -106,7 +114,9 @@ def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
     )
     covered = 0
     for seed in range(30):
-        ours = verdict([made(seed, rows=300, money=False)], 60, seed).models[0]
+        date = made(seed, rows=300, money=False)
+        date = replace(date, p_inactive={name: date.p_inactive[name] for name in (OURS, "recency")})
+        ours = verdict([date], 60, seed).models[0]
         covered += ours.log_loss_low <= truth <= ours.log_loss_high
     assert 25 <= covered <= 30
 
@@ -129,6 +139,7 @@ def test_money_is_shown_in_a_currency(result: Verdict) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("_few_draws")
 def test_a_figure_of_one_class_only_is_null() -> None:
     replay = made(3)
     quiet = replace(replay, inactive=np.ones(len(replay.customers), dtype=np.bool_))
@@ -143,6 +154,7 @@ def test_a_figure_of_one_class_only_is_null() -> None:
         assert "Backtest" in render_backtest(result, "2020-01-01")
 
 
+@pytest.mark.usefixtures("_few_draws")
 def test_where_nobody_left_there_is_no_lift() -> None:
     replay = made(3)
     loyal = verdict(
@@ -153,6 +165,7 @@ def test_where_nobody_left_there_is_no_lift() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("_few_draws")
 def test_a_ratio_to_nothing_is_null() -> None:
     replay = made(5)
     # a method that expects nothing where nothing was spent, and a shop that returned more money
@@ -178,6 +191,7 @@ def test_a_date_with_one_customer_spoils_no_interval() -> None:
     as_text(result)
 
 
+@pytest.mark.usefixtures("_few_draws")
 def test_without_money_there_is_none(result: Verdict) -> None:
     bare = verdict([made(4, money=False)], 60, 1)
     assert (bare.spend, bare.spend_against, bare.spend_deciles, bare.coverage) == ((), (), (), None)

@@ -240,7 +240,8 @@ def inflation(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Row], Trai
     rows = rows_of_shop(1.25, seed=2)
     past = [row for row in rows if row[1] < day(DAYS)]
     folder: Path = tmp_path_factory.mktemp("inflation")
-    return rows, trained(past, folder / "model", day(DAYS), TrainConfig(max_dates=4))
+    config = TrainConfig(max_dates=4)
+    return rows, trained(past, folder / "model", day(DAYS), config, evaluated=False)
 
 
 def test_under_inflation_an_order_costs_what_it_will_cost(
