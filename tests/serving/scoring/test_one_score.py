@@ -125,15 +125,16 @@ def test_a_request_counts_equal_events_as_the_log_of_the_training(
     scorer: Scorer, tmp_path: Path
 ) -> None:
     """The score over HTTP is that of the log, with two equal orders on one day and without."""
-    rows = simulated_rows(300, DAYS, seed=33)
+    days = 300
+    rows = simulated_rows(150, days, seed=33)
     name, at, kind, amount = next(row for row in rows if row[2] == "purchase")
     for twice in (False, True):
         log = [*rows, (name, at, kind, amount)] if twice else rows
-        done = trained(log, tmp_path / f"model {twice}", day(DAYS), TrainConfig(max_dates=2))
+        done = trained(log, tmp_path / f"model {twice}", day(days), TrainConfig(max_dates=1))
         assert done.bundle.card["equal_events"] == ("each" if twice else "one")
         offline = {score["customer_id"]: score for score in json_rows(done.scores())}[name]
         body = {
-            "as_of": day(DAYS).isoformat(),
+            "as_of": day(days).isoformat(),
             "customers": [
                 {
                     "customer_id": name,
