@@ -15,21 +15,16 @@ from stagecast.serving.scoring.score_schema import json_rows
 from stagecast.serving.scoring.scorer import Scorer
 from stagecast.training.config import TrainConfig
 from tests.serving.web import app_with, client
-from tests.shared import once
+from tests.training.conftest import shop  # noqa: F401
 from tests.training.made import Trained, day, simulated_rows, trained
 
-DAYS = 600
+DAYS = 730  # the log of ``shop``
 KINDS = ("purchase", "visit", "refund", "email_open", "signup")
 
 
 @pytest.fixture(scope="module")
-def scorer(tmp_path_factory: pytest.TempPathFactory) -> Scorer:
-    def make(folder: Path) -> Trained:
-        rows = simulated_rows(900, DAYS, seed=21)
-        return trained(rows, folder / "model", day(DAYS), TrainConfig(max_dates=3))
-
-    made = once(tmp_path_factory, "one score", make)
-    return Scorer(made.reloaded())
+def scorer(shop: Trained) -> Scorer:  # noqa: F811
+    return Scorer(shop.reloaded())
 
 
 def customers(count: int, seed: int) -> list[CustomerEvents]:
