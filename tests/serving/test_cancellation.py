@@ -115,6 +115,7 @@ def test_a_request_is_scored_by_its_contract(home: Path, events: pd.DataFrame) -
         assert "the contract is cancelled within 150 days" in page.text
 
 
+@pytest.mark.usefixtures("few_draws")
 def test_a_backtest_is_of_open_contracts(
     home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,7 +32,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     random = np.random.default_rng(5)
     rows = [
         [name, at.isoformat(), kind, amount, "search"]
-        for name, at, kind, amount in simulated_rows(400, 700, 5)
+        for name, at, kind, amount in simulated_rows(250, 700, 5)
     ]
     for name in sorted({row[0] for row in rows}):
         for kind, share in (("enquiry", 0.5), ("cart", 0.3), ("review", 0.2), ("cost", 0.9)):

@@ -15,7 +15,7 @@ from stagecast.training.baselines.buyers import LABELS
 from tests.serving.calling import Stagecast
 from tests.training.made import frame_of, simulated_rows
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("few_draws")]
 
 
 @pytest.fixture(scope="module")
