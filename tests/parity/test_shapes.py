@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 from stagecast.features.catalog.standard import standard
 from stagecast.features.engines import duckdb, sql
-from stagecast.features.engines.plain import ROWS_AT_ONCE
 from stagecast.features.events import EventLog
 from stagecast.features.requests import Event
 from tests.parity.logs import DAY, KINDS, TICK, Customers, event_log, logs, midnights, utc
@@ -71,14 +70,13 @@ def test_skipped_steps_change_no_byte(kinds: str, data: st.DataObject) -> None:
 @settings(max_examples=examples(5), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_several_dates_give_the_results_of_each_alone(kinds: str, data: st.DataObject) -> None:
-    """However many rows are computed at once; with late records and refunds SQL computes them."""
+    """However many rows are computed at once."""
     as_of = data.draw(midnights())
     customers = data.draw(logs(as_of, late=kinds == "refunds", kinds=KINDS_OF[kinds], years=3))
-    rows_at_once = (ROWS_AT_ONCE,) if kinds == "refunds" else (1, 2, 1000)
     with event_log(customers) as log:
         table = duckdb.DailyTable(log.con, as_of)
         alone = [table.features(CATALOG, [back]) for back in (0, 30, 90, 400)]
-        for rows in rows_at_once:
+        for rows in (1, 2, 1000):
             with patch("stagecast.features.engines.plain.ROWS_AT_ONCE", rows):
                 together = table.features(CATALOG, [400, 0, 90, 30, 90])
             for name, column in together.items():
