@@ -28,7 +28,7 @@ from stagecast.features.intake.zones import find_zone
 from tests.profiles import examples
 
 FEW = settings(
-    max_examples=examples(40),
+    max_examples=examples(24),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -67,23 +67,21 @@ def test_skipped_steps_change_no_byte(kinds: str, data: st.DataObject) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kinds", KINDS_OF)
-@pytest.mark.parametrize("rows_at_once", [1, pytest.param(2, marks=pytest.mark.long), 1000])
 @settings(max_examples=examples(5), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_several_dates_give_the_results_of_each_alone(
-    kinds: str, rows_at_once: int, data: st.DataObject
-) -> None:
+def test_several_dates_give_the_results_of_each_alone(kinds: str, data: st.DataObject) -> None:
+    """However many rows are computed at once."""
     as_of = data.draw(midnights())
     customers = data.draw(logs(as_of, late=kinds == "refunds", kinds=KINDS_OF[kinds], years=3))
-    with (
-        event_log(customers) as log,
-        patch("stagecast.features.engines.plain.ROWS_AT_ONCE", rows_at_once),
-    ):
+    with event_log(customers) as log:
         table = duckdb.DailyTable(log.con, as_of)
-        together = table.features(CATALOG, [400, 0, 90, 30, 90])
         alone = [table.features(CATALOG, [back]) for back in (0, 30, 90, 400)]
-    for name, column in together.items():
-        assert column.tobytes() == b"".join(columns[name].tobytes() for columns in alone), name
+        for rows in (1, 2, 1000):
+            with patch("stagecast.features.engines.plain.ROWS_AT_ONCE", rows):
+                together = table.features(CATALOG, [400, 0, 90, 30, 90])
+            for name, column in together.items():
+                expected = b"".join(columns[name].tobytes() for columns in alone)
+                assert column.tobytes() == expected, (name, rows)
 
 
 def test_a_constant_column_takes_no_memory() -> None:

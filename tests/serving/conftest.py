@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from stagecast.training.judging import draws
 from tests.serving.calling import Stagecast, call
 
 
@@ -16,3 +17,9 @@ def stagecast(
     """Call the command line from an empty folder."""
     monkeypatch.chdir(tmp_path)
     return lambda *args: call(capsys, monkeypatch, *args)
+
+
+@pytest.fixture
+def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the intervals of a backtest rest on as few draws as those of a large log do."""
+    monkeypatch.setattr(draws, "DRAWS", draws.FEWEST_DRAWS)

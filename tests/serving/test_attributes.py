@@ -18,7 +18,7 @@ from stagecast.features.events import CustomersTable, read_events
 from stagecast.serving.scoring.batch import score_log, snapshot
 from stagecast.serving.scoring.scorer import load_scorer
 from tests.serving import web
-from tests.serving.calling import Stagecast, call
+from tests.serving.calling import Stagecast, call, call_in
 from tests.serving.scoring.test_batch_parts import alike
 from tests.training.made import day
 
@@ -91,22 +91,8 @@ TRAINED = ("--horizon", "110d", "--no-track")  # four past dates
 
 @pytest.fixture(scope="module")
 def finished(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(shop)
-        code = _run(patch, "run", "shop.csv", *PEOPLE, *TRAINED, "--out", "out")
-    assert code == 0
+    call_in(shop, "run", "shop.csv", *PEOPLE, *TRAINED, "--out", "out")
     return shop
-
-
-def _run(patch: pytest.MonkeyPatch, *args: str) -> int:
-    from stagecast.serving import cli
-
-    patch.setattr("sys.argv", ["stagecast", *args])
-    try:
-        cli.main()
-    except SystemExit as stopped:
-        return int(stopped.code or 0)
-    return 0
 
 
 @pytest.fixture

@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +19,10 @@ from stagecast.serving.scoring.scorer import load_scorer
 from stagecast.serving.settings import Settings
 from stagecast.serving.settled.settle import settle_due
 from stagecast.serving.store.store import Store
-from tests.serving.calling import Said, Stagecast, call
+from tests.serving.calling import Said, Stagecast, call, call_in
 from tests.serving.web import client
 from tests.training.made import day
 from tests.training.made_contracts import DAYS, subscriptions
-from tests.waiting import LIMIT_SECONDS
 
 pytestmark = pytest.mark.slow
 RENAMED = {"subscribe": "joined", "cancel": "left", "purchase": "purchase", "visit": "visit"}
@@ -61,18 +58,7 @@ def home(events: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path
         "out",
         "--publish",
     )
-    command = (
-        sys.executable,
-        "-c",
-        "from stagecast.serving.cli import main; main()",
-        *arguments,
-        "--no-track",
-    )
-    done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    (folder / "said.txt").write_text(done.stdout)
+    (folder / "said.txt").write_text(call_in(folder, *arguments, "--no-track"))
     return folder
 
 
@@ -129,6 +115,7 @@ def test_a_request_is_scored_by_its_contract(home: Path, events: pd.DataFrame) -
         assert "the contract is cancelled within 150 days" in page.text
 
 
+@pytest.mark.usefixtures("few_draws")
 def test_a_backtest_is_of_open_contracts(
     home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

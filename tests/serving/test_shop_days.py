@@ -67,7 +67,7 @@ def zone(request: pytest.FixtureRequest) -> str:
 
 def run_in(zone: str, out: Path) -> Path:
     with log_in(zone) as log:
-        run(log, out, TrainConfig(max_dates=2), as_of=parse_shop_time(AS_OF))
+        run(log, out, TrainConfig(max_dates=1), as_of=parse_shop_time(AS_OF))
     return out
 
 
@@ -175,6 +175,7 @@ def test_a_log_of_other_days_is_refused_and_a_reading_takes_those_of_the_model(
     assert (older.zone, older.day_zone) == (zone, "UTC")
 
 
+@pytest.mark.usefixtures("few_draws")
 @pytest.mark.parametrize("zone", [LA, pytest.param(TEHRAN, marks=pytest.mark.long)], indirect=True)
 def test_a_backtest_counts_days_of_the_shop_and_builds_the_last_table_once(
     zone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -188,7 +189,7 @@ def test_a_backtest_counts_days_of_the_shop_and_builds_the_last_table_once(
 
     monkeypatch.setattr(DailyTable, "__init__", counted)
     lunch_and_supper().to_csv(tmp_path / "meals.csv", index=False)
-    config = TrainConfig(horizon_days=60, value_horizon_days=90, max_dates=2)
+    config = TrainConfig(horizon_days=60, value_horizon_days=90, max_dates=1)
     written = {}
     for name in (zone, "UTC"):
         reading = Reading(

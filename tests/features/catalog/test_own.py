@@ -195,8 +195,8 @@ def test_own_features_from_python_reach_the_models_and_their_bundle(tmp_path: Pa
     feature = Feature(
         "days_since_half", "days", "half the silence", formula="recency_days / 2", predictor=True
     )
-    config = replace(TrainConfig(max_dates=2), own=OwnFeatures((feature,)))
-    with from_frame(simulate(1500)) as log:
+    config = replace(TrainConfig(max_dates=1), own=OwnFeatures((feature,)))
+    with from_frame(simulate(600)) as log:
         training = train(log.con, AS_OF, config)
         save_bundle(tmp_path / "model", training.models, AS_OF, training.data_cutoff, {})
         scorer = load_scorer(tmp_path / "model")
@@ -205,4 +205,4 @@ def test_own_features_from_python_reach_the_models_and_their_bundle(tmp_path: Pa
         assert "days_since_half" in trees.columns
         assert scorer.bundle.models.catalog["days_since_half"] == feature
         current, cutoff = snapshot(log, scorer.bundle, AS_OF)
-        assert len(scorer.score(current, cutoff)) == 1500
+        assert len(scorer.score(current, cutoff)) == 600

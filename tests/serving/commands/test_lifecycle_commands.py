@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from stagecast.features.stages.scheme_files import known_schemes, load_scheme
 from stagecast.serving.scoring.scorer import load_scorer
 from stagecast.serving.store.comparisons import stored_comparisons
 from stagecast.serving.store.store import Store
-from tests.serving.calling import Stagecast
+from tests.serving.calling import Stagecast, call_in
 from tests.training.made import day, simulated_rows
 
 
@@ -31,7 +32,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     random = np.random.default_rng(5)
     rows = [
         [name, at.isoformat(), kind, amount, "search"]
-        for name, at, kind, amount in simulated_rows(400, 700, 5)
+        for name, at, kind, amount in simulated_rows(250, 700, 5)
     ]
     for name in sorted({row[0] for row in rows}):
         for kind, share in (("enquiry", 0.5), ("cart", 0.3), ("review", 0.2), ("cost", 0.9)):
@@ -56,6 +57,20 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     people.to_csv(folder / "people.csv", index=False)
     return folder
+
+
+PEOPLE = ("--customers", "people.csv", "--known-at-start", "size")
+LEARNED = ("shop.csv", "--as-of", "2021-08-01", *PEOPLE, "--horizon", "150d")
+
+
+@pytest.fixture(scope="module")
+def learned(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the log, and a run that knew the size of each customer."""
+    home = tmp_path_factory.mktemp("learned")
+    for name in ("shop.csv", "people.csv"):
+        shutil.copy(shop / name, home)
+    call_in(home, "run", *LEARNED, "--out", "out", "--no-track")
+    return home
 
 
 def test_the_list_shows_every_scheme_in_its_own_language(stagecast: Stagecast) -> None:
@@ -354,21 +369,13 @@ def test_leads_are_ranked_with_points_grades_and_a_fitted_chance(
 
 
 @pytest.mark.slow
-def test_leads_have_the_chance_that_a_training_gives_them(stagecast: Stagecast, shop: Path) -> None:
-    log = (
-        shop / "shop.csv",
-        "--as-of",
-        "2021-08-01",
-        "--customers",
-        shop / "people.csv",
-        "--known-at-start",
-        "size",
+def test_leads_have_the_chance_that_a_training_gives_them(learned: Path, tmp_path: Path) -> None:
+    call_in(learned, "leads", *LEARNED, "--out", tmp_path / "leads.parquet")
+    ranked = (
+        pq.read_table(tmp_path / "leads.parquet").to_pandas().set_index("customer_id")["p_convert"]
     )
-    assert stagecast("leads", *log, "--horizon", "150d", "--out", "leads.parquet").code == 0
-    assert stagecast("run", *log, "--horizon", "150d", "--out", "out", "--no-track").code == 0
-    ranked = pq.read_table("leads.parquet").to_pandas().set_index("customer_id")["p_convert"]
     scores = (
-        pq.read_table("out/scores.parquet")
+        pq.read_table(learned / "out" / "scores.parquet")
         .to_pandas()
         .set_index("customer_id")["p_convert"]
         .dropna()
@@ -431,19 +438,16 @@ def test_wrong_use_of_leads_is_said(
 
 @pytest.mark.slow
 def test_what_was_known_at_the_start_is_learned_from_kept_and_asked_for(
-    stagecast: Stagecast, shop: Path
+    stagecast: Stagecast, learned: Path
 ) -> None:
-    people = ("--customers", shop / "people.csv", "--known-at-start", "size")
-    log = (shop / "shop.csv", "--as-of", "2021-08-01")
-    assert (
-        stagecast("train", *log, *people, "--horizon", "150d", "--out", "model", "--no-track").code
-        == 0
-    )
-    remaining = json.loads(Path("model/models.json").read_text())
+    log = (learned / "shop.csv", "--as-of", "2021-08-01")
+    people = ("--customers", learned / "people.csv", "--known-at-start", "size")
+    model = learned / "out" / "model"
+    remaining = json.loads((model / "models.json").read_text())
     assert remaining["config"]["known_at_start"] == ["size"]
     assert {"size", "channel"} <= set(json.dumps(remaining["conversion"]).replace('"', " ").split())
-    assert stagecast("score", *log, *people, "--model", "model", "--out", "s.parquet").code == 0
-    without = stagecast("score", *log, "--model", "model", "--out", "s.csv")
+    assert stagecast("score", *log, *people, "--model", model, "--out", "s.parquet").code == 0
+    without = stagecast("score", *log, "--model", model, "--out", "s.csv")
     assert (without.code, "name that table with --customers" in without.err) == (2, True)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from stagecast.serving.store.store import Store
+from stagecast.training.config import TrainConfig
 from tests.serving import published, web
 from tests.serving.targeting.learned.made import add_closed, drawn
 from tests.shared import once
@@ -104,7 +105,7 @@ def model(tmp_path_factory) -> Path:
     def make(folder: Path) -> Path:
         frame = frame_of(simulated_rows(500, 500, 5))
         before = frame[frame["timestamp"] < AS_OF.replace(tzinfo=None)]
-        trained(before, folder / "model", AS_OF, threads=1)
+        trained(before, folder / "model", AS_OF, TrainConfig(max_dates=1), threads=1)
         frame.to_csv(folder / "log.csv", index=False)
         return folder
 

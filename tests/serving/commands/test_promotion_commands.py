@@ -26,7 +26,7 @@ def test_the_second_training_challenges_the_first(
 ) -> None:
     new_store(Path())
     monkeypatch.setenv("STAGECAST_TRACKING_SECONDS", "900")
-    frame_of(simulated_rows(420, SECOND, seed=9)).to_csv("events.csv", index=False)
+    frame_of(simulated_rows(200, SECOND, seed=9)).to_csv("events.csv", index=False)
     reading = ("events.csv", "--duplicates", "keep")
     learning = ("--horizon", f"{HORIZON}d", "--value-horizon", f"{2 * HORIZON}d")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from sklearn.model_selection import GridSearchCV, TimeSeriesSplit
 
 import stagecast as sc
 from stagecast.features.errors import UsageError
+from stagecast.training.judging import draws
 from tests.training.made import frame_of, simulated_rows
 
 AT = "2021-12-01"
@@ -40,7 +42,7 @@ def small() -> sc.EventLog:
 
 
 @pytest.fixture(scope="module")
-def result(small: sc.EventLog) -> sc.Backtest:
+def result(small: sc.EventLog) -> Iterator[sc.Backtest]:
     Recorder.fits.clear()
     methods = {
         "ours": sc.Lifecycle(max_dates=2),
@@ -48,7 +50,9 @@ def result(small: sc.EventLog) -> sc.Backtest:
         "rfm": sc.RfmLogistic(),
         "again": sc.Lifecycle(max_dates=2),
     }
-    return sc.backtest(small, methods, dates=2, horizon="60d", baselines=["share", "recency"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(draws, "DRAWS", draws.FEWEST_DRAWS)  # as few as of a large log
+        yield sc.backtest(small, methods, dates=2, horizon="60d", baselines=["share", "recency"])
 
 
 @pytest.mark.slow

@@ -33,8 +33,12 @@ def test_a_challenger_is_compared_as_the_command_does(
         registry.versions()
     assert "--" not in str(error.value)
     with sc.read_events(frame, duplicates="keep") as log:
-        settings = {"horizon": f"{HORIZON}d", "value_horizon": f"{2 * HORIZON}d"}
-        model = sc.Lifecycle(**settings).fit(log, day(FIRST))  # type: ignore[arg-type]
+        model = sc.Lifecycle(
+            horizon=f"{HORIZON}d",
+            value_horizon=f"{2 * HORIZON}d",
+            max_dates=1,
+            members={"regression": sc.Regression()},  # both procedures are fitted at each date
+        ).fit(log, day(FIRST))
         first = model.register("shop")
 
         alone = registry.compare(log)

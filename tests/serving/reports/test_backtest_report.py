@@ -15,14 +15,14 @@ from stagecast.training.baselines.buyers import LABELS
 from tests.serving.calling import Stagecast
 from tests.training.made import frame_of, simulated_rows
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("few_draws")]
 
 
 @pytest.fixture(scope="module")
 def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Every sixth customer of the CDNOW log."""
+    """Every tenth customer of the CDNOW log."""
     frame = cdnow_frame()
-    remaining = sorted(frame["customer_id"].unique())[::6]
+    remaining = sorted(frame["customer_id"].unique())[::10]
     path = tmp_path_factory.mktemp("log") / "cdnow.csv"
     frame[frame["customer_id"].isin(remaining)].to_csv(path, index=False)
     return path
@@ -67,7 +67,7 @@ def test_cdnow_is_replayed_and_the_blend_is_no_worse_than_its_best_peer(
     assert [date["as_of"] for date in report["dates"]] == ["1998-01-02", "1998-04-02"]
     assert [row["name"] for row in report["models"]] == ["stagecast", *LABELS]
     ours, *others = report["models"]
-    assert ours["log_loss"] < 1.005 * min(row["log_loss"] for row in others)
+    assert ours["log_loss"] < 1.001 * min(row["log_loss"] for row in others)
     assert ours["calibration_error"] < 0.03
     assert report["grade"] in "ABC"
     assert abs(report["spend"][0]["bias"]) < 0.3

@@ -18,21 +18,10 @@ from stagecast.features.errors import UsageError
 from stagecast.features.events import from_frame
 from stagecast.serving.scoring.batch import score_log, snapshot
 from stagecast.serving.scoring.scorer import Scorer
-from stagecast.training.bundle import load_bundle, save_bundle
-from stagecast.training.config import TrainConfig
-from stagecast.training.train import train
+from stagecast.training.bundle import load_bundle
 from tests.parity.logs import DAY
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("batch") / "model"
-    with from_frame(simulate(600, seed=3)) as log:
-        done = train(log.con, AS_OF, TrainConfig(max_dates=1))
-    save_bundle(folder, done.models, AS_OF, done.data_cutoff, {})
-    return folder
 
 
 def alike(ours: pa.Table, theirs: pa.Table) -> None:

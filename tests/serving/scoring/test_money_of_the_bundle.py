@@ -16,13 +16,10 @@ from stagecast.features.errors import DataRefusedError, UsageError
 from stagecast.features.events import EventLog, ReadOptions, from_frame
 from stagecast.features.intake.mapping import EventMapping
 from stagecast.features.requests import CustomerEvents, Event
-from stagecast.serving.pipeline import run
-from stagecast.serving.runs.files import MODEL
 from stagecast.serving.scoring.batch import score_log, snapshot
 from stagecast.serving.scoring.scorer import Scorer, load_scorer
 from stagecast.serving.scoring.without_amounts import MONEY_COLUMNS
 from stagecast.training.bundle import MANIFEST, SEAL, load_bundle
-from stagecast.training.config import TrainConfig
 from stagecast.training.value.currency import LogMoney
 from tests.serving import web
 
@@ -36,14 +33,6 @@ def log_in(currency: str | None, seed: int = 5, **options: object) -> EventLog:
 
 def without_amounts() -> pd.DataFrame:
     return simulate(120, seed=6).drop(columns="amount")
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("money") / "run"
-    with log_in("EUR") as log:
-        run(log, out, TrainConfig(max_dates=1), as_of=AS_OF)
-    return out / MODEL
 
 
 @pytest.fixture(scope="module")

@@ -29,8 +29,9 @@ from stagecast.training.value.base_share import BaseShare
 from stagecast.training.value.prices import PriceTrend
 from stagecast.training.value.reactivation import Reactivation
 from tests.serving.scoring.test_one_score import DAYS, customers, day, scorer
+from tests.training.conftest import shop
 
-__all__ = ["scorer"]
+__all__ = ["scorer", "shop"]
 AS_OFS = (float(DAYS), DAYS / 2 + 0.37)
 
 

@@ -15,21 +15,16 @@ from stagecast.serving.scoring.score_schema import json_rows
 from stagecast.serving.scoring.scorer import Scorer
 from stagecast.training.config import TrainConfig
 from tests.serving.web import app_with, client
-from tests.shared import once
+from tests.training.conftest import shop  # noqa: F401
 from tests.training.made import Trained, day, simulated_rows, trained
 
-DAYS = 600
+DAYS = 730  # the log of ``shop``
 KINDS = ("purchase", "visit", "refund", "email_open", "signup")
 
 
 @pytest.fixture(scope="module")
-def scorer(tmp_path_factory: pytest.TempPathFactory) -> Scorer:
-    def make(folder: Path) -> Trained:
-        rows = simulated_rows(900, DAYS, seed=21)
-        return trained(rows, folder / "model", day(DAYS), TrainConfig(max_dates=3))
-
-    made = once(tmp_path_factory, "one score", make)
-    return Scorer(made.reloaded())
+def scorer(shop: Trained) -> Scorer:  # noqa: F811
+    return Scorer(shop.reloaded())
 
 
 def customers(count: int, seed: int) -> list[CustomerEvents]:
@@ -125,15 +120,16 @@ def test_a_request_counts_equal_events_as_the_log_of_the_training(
     scorer: Scorer, tmp_path: Path
 ) -> None:
     """The score over HTTP is that of the log, with two equal orders on one day and without."""
-    rows = simulated_rows(300, DAYS, seed=33)
+    days = 300
+    rows = simulated_rows(150, days, seed=33)
     name, at, kind, amount = next(row for row in rows if row[2] == "purchase")
     for twice in (False, True):
         log = [*rows, (name, at, kind, amount)] if twice else rows
-        done = trained(log, tmp_path / f"model {twice}", day(DAYS), TrainConfig(max_dates=2))
+        done = trained(log, tmp_path / f"model {twice}", day(days), TrainConfig(max_dates=1))
         assert done.bundle.card["equal_events"] == ("each" if twice else "one")
         offline = {score["customer_id"]: score for score in json_rows(done.scores())}[name]
         body = {
-            "as_of": day(DAYS).isoformat(),
+            "as_of": day(days).isoformat(),
             "customers": [
                 {
                     "customer_id": name,

@@ -16,28 +16,19 @@ from stagecast.features.errors import DataRefusedError, UsageError
 from stagecast.serving.scoring.first_load import FirstLoad
 from stagecast.serving.scoring.rehearsal import load_rehearsed, rehearse
 from stagecast.serving.scoring.scorer import Scorer, load_scorer
-from stagecast.training.config import TrainConfig
-from tests.shared import once
 from tests.test_arrow import NOT_OF_A_SERVER
+from tests.training.conftest import shop  # noqa: F401
 from tests.training.forging import make_hashes_fit
-from tests.training.made import Trained, day, simulated_rows, trained
+from tests.training.made import Trained
 from tests.waiting import LIMIT_SECONDS
 
 pytestmark = pytest.mark.slow
 
-DAYS = 600
-
 
 @pytest.fixture
-def bundle(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
+def bundle(shop: Trained, tmp_path: Path) -> Path:  # noqa: F811
     """Return a copy of a bundle that a test may spoil."""
-
-    def make(folder: Path) -> Trained:
-        rows = simulated_rows(900, DAYS, seed=21)
-        return trained(rows, folder / "model", day(DAYS), TrainConfig(max_dates=3))
-
-    made = once(tmp_path_factory, "one score", make)
-    return Path(shutil.copytree(made.folder, tmp_path / "copy"))
+    return Path(shutil.copytree(shop.folder, tmp_path / "copy"))
 
 
 def forged(folder: Path, name: str, change: Callable[[str], str]) -> None:

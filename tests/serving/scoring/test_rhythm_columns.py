@@ -13,21 +13,16 @@ import pytest
 from stagecast.features.requests import CustomerEvents, Event
 from stagecast.serving.scoring.scorer import Scorer
 from stagecast.serving.store.queries import Filters, Order
-from stagecast.training.config import TrainConfig
 from tests.serving import published
-from tests.shared import once
-from tests.training.made import Trained, day, simulated_rows, trained
+from tests.training.conftest import shop  # noqa: F401
+from tests.training.made import Trained, day
 
 DAYS = 600
 
 
 @pytest.fixture(scope="module")
-def scorer(tmp_path_factory: pytest.TempPathFactory) -> Scorer:
-    def make(folder: Path) -> Trained:
-        rows = simulated_rows(900, DAYS, seed=21)
-        return trained(rows, folder / "model", day(DAYS), TrainConfig(max_dates=3))
-
-    return Scorer(once(tmp_path_factory, "one score", make).reloaded())
+def scorer(shop: Trained) -> Scorer:  # noqa: F811
+    return Scorer(shop.reloaded())
 
 
 def customer(customer_id: str, *days: float) -> CustomerEvents:

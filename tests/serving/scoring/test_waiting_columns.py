@@ -12,21 +12,16 @@ import pytest
 from stagecast.features.requests import CustomerEvents, Event
 from stagecast.serving.scoring.scorer import Scorer
 from stagecast.serving.store.queries import Filters, Order
-from stagecast.training.config import TrainConfig
 from tests.serving import published
-from tests.shared import once
-from tests.training.made import Trained, day, simulated_rows, trained
+from tests.training.conftest import shop  # noqa: F401
+from tests.training.made import Trained, day
 
-DAYS = 600
+DAYS = 730  # the log of ``shop``
 
 
 @pytest.fixture(scope="module")
-def scorer(tmp_path_factory: pytest.TempPathFactory) -> Scorer:
-    def make(folder: Path) -> Trained:
-        rows = simulated_rows(900, DAYS, seed=21)
-        return trained(rows, folder / "model", day(DAYS), TrainConfig(max_dates=3))
-
-    return Scorer(once(tmp_path_factory, "one score", make).reloaded(), with_reasons=False)
+def scorer(shop: Trained) -> Scorer:  # noqa: F811
+    return Scorer(shop.reloaded(), with_reasons=False)
 
 
 @pytest.fixture(scope="module")
