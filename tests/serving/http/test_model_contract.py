@@ -5,28 +5,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from stagecast.serving.scoring.scorer import Scorer
-from stagecast.training.config import TrainConfig
 from stagecast.training.value.currency import LogMoney
 from tests.serving.web import Client, app_with, client
-from tests.shared import once
-from tests.training.made import Trained, day, simulated_rows, trained
+from tests.training.conftest import shop  # noqa: F401
+from tests.training.made import Trained, day
 
-DAYS = 600
+DAYS = 730  # the log of ``shop``
 
 
 @pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    def make(folder: Path) -> Trained:
-        rows = simulated_rows(900, DAYS, seed=21)
-        return trained(rows, folder / "model", day(DAYS), TrainConfig(max_dates=3))
-
-    bundle = once(tmp_path_factory, "one score", make).reloaded()
+def api(
+    tmp_path_factory: pytest.TempPathFactory,
+    shop: Trained,  # noqa: F811
+) -> Iterator[Client]:
+    bundle = shop.reloaded()
     scorer = Scorer(replace(bundle, money=LogMoney("EUR", amounts=True)))
     app = app_with(tmp_path_factory.mktemp("contract"), scorer=scorer)  # type: ignore[arg-type]
     with client(app) as opened:
