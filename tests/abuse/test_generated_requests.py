@@ -13,7 +13,7 @@ import pytest
 
 from bench.generated_checks import texts
 from stagecast.training.bundle import FORMAT
-from tests.training.test_older_bundles import FOLDER
+from tests.training.bundle.formats import FOLDER
 from tests.waiting import LIMIT_SECONDS
 
 pytestmark = pytest.mark.slow

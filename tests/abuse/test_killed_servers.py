@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stagecast.training.bundle import FORMAT
-from tests.training.test_older_bundles import FOLDER
+from tests.training.bundle.formats import FOLDER
 from tests.waiting import LIMIT_SECONDS
 
 pytestmark = pytest.mark.slow

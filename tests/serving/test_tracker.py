@@ -13,7 +13,7 @@ from stagecast.features.errors import UsageError
 from stagecast.serving.runs import tracking
 from stagecast.serving.settings import Settings
 from stagecast.training.bundle import FORMAT, load_bundle
-from tests.training.test_older_bundles import FOLDER
+from tests.training.bundle.formats import FOLDER
 
 JOB = {"uri": "http://mlflow.example:5000", "seconds": 1}
 

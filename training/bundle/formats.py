@@ -12,7 +12,7 @@ FORMAT, OLDEST_FORMAT = 8, 8
 Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
 UPGRADES: dict[int, Upgrade] = {}
 """Format -> what makes the content of ``models.json`` that of the next one, for every format from
-:data:`OLDEST_FORMAT` on; ``tests/training/bundles`` holds a bundle of each.
+:data:`OLDEST_FORMAT` on; ``tests/training/bundle/of_formats`` holds a bundle of each.
 """
 _FORMATS = str(FORMAT) if OLDEST_FORMAT == FORMAT else f"{OLDEST_FORMAT} to {FORMAT}"
 

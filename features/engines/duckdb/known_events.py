@@ -95,9 +95,7 @@ class KnownEvents:
 
     def create(self, step: sql.Step) -> None:
         """Create a temporary table of a step, in place of one of that name."""
-        self.connection.execute(
-            f"create or replace temp table {step.name} as {sql.joined([step])}"
-        )
+        self.connection.execute(f"create or replace temp table {step.name} as {sql.joined([step])}")
         self.tables[step.name] = step
 
     def exists(self, source: str, where: str) -> bool:

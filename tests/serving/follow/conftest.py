@@ -18,8 +18,8 @@ from stagecast.serving.http.partial import clock_of, equal_events_of
 from stagecast.serving.scoring.scorer import load_scorer
 from stagecast.training.config import TrainConfig
 from tests.shared import once
+from tests.training.bundle.forging import make_hashes_fit
 from tests.training.conftest import shop  # noqa: F401
-from tests.training.forging import make_hashes_fit
 from tests.training.made import Row, Trained, day, simulated_rows, trained
 
 DAYS = 730

@@ -16,8 +16,8 @@ from stagecast.features.errors import DataRefusedError, UsageError
 from stagecast.serving.follow.follower import Follower
 from stagecast.serving.follow.sources import FolderSource, RegistrySource, source_of
 from tests.serving import published, web
+from tests.training.bundle.forging import make_hashes_fit
 from tests.training.conftest import shop  # noqa: F401
-from tests.training.forging import make_hashes_fit
 from tests.training.made import Trained
 from tests.waiting import LIMIT_SECONDS, free_port, lives, wait_for, wait_until
 

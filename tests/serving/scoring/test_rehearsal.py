@@ -17,8 +17,8 @@ from stagecast.serving.scoring.first_load import FirstLoad
 from stagecast.serving.scoring.rehearsal import load_rehearsed, rehearse
 from stagecast.serving.scoring.scorer import Scorer, load_scorer
 from tests.test_arrow import NOT_OF_A_SERVER
+from tests.training.bundle.forging import make_hashes_fit
 from tests.training.conftest import shop  # noqa: F401
-from tests.training.forging import make_hashes_fit
 from tests.training.made import Trained
 from tests.waiting import LIMIT_SECONDS
 

@@ -28,6 +28,7 @@ from stagecast.training.inactivity.model import ChurnModel
 from stagecast.training.learners import boosting, metrics
 from stagecast.training.member_settings import Hazard, MemberSettings
 from tests.shared import once
+from tests.training.bundle.formats import FOLDER
 from tests.training.made import Trained, day, log_of, trained
 
 AS_OF, HORIZON = 400, 14
@@ -257,6 +258,6 @@ def test_a_bundle_holds_it_and_one_of_before_needs_none(shop: Trained) -> None:
     again, model = shop.reloaded().models.churn, shop.training.models.churn
     assert again.probability(columns).tobytes() == model.probability(columns).tobytes()
     assert (shop.folder / "churn_hazard.lightgbm.txt").is_file()
-    before = load_bundle(Path(__file__).parents[1] / "bundles" / "format-8")
+    before = load_bundle(FOLDER / "format-8")
     assert before.models.churn.hazard is None
     assert NAME not in before.models.churn.weights

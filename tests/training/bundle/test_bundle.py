@@ -30,7 +30,7 @@ from stagecast.training.bundle import (
     save_bundle,
 )
 from stagecast.training.models import predict
-from tests.training.forging import make_hashes_fit
+from tests.training.bundle.forging import make_hashes_fit
 from tests.training.made import Trained
 
 FILES = (

@@ -1,14 +1,13 @@
 """Bundles of older formats: each format that was released since 8 stands here, and scores as then.
 
-``bundles/format-N`` is a bundle as that version wrote it, ``bundles/format-N-scores.json`` what it
-scored then. A change of the format adds a folder, and a step to ``UPGRADES`` of
+``of_formats/format-N`` is a bundle as that version wrote it, ``of_formats/format-N-scores.json``
+what it scored then. A change of the format adds a folder, and a step to ``UPGRADES`` of
 ``training/bundle/formats.py``; the folders of before stay.
 """
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,8 +16,7 @@ import pytest
 from stagecast.serving.scoring.pyfunc import score_events
 from stagecast.serving.scoring.scorer import load_scorer
 from stagecast.training.bundle import FORMAT, OLDEST_FORMAT
-
-FOLDER = Path(__file__).with_name("bundles")
+from tests.training.bundle.formats import FOLDER
 
 
 def test_every_format_that_is_read_stands_here() -> None:

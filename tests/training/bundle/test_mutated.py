@@ -22,8 +22,8 @@ from stagecast.features.errors import DataRefusedError, UsageError
 from stagecast.serving.scoring.pyfunc import score_events
 from stagecast.serving.scoring.scorer import Scorer, load_scorer
 from stagecast.training.bundle import FORMAT, MANIFEST
-from tests.training.forging import make_hashes_fit
-from tests.training.test_older_bundles import FOLDER
+from tests.training.bundle.forging import make_hashes_fit
+from tests.training.bundle.formats import FOLDER
 
 pytestmark = [
     pytest.mark.slow,
