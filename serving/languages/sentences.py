@@ -103,6 +103,9 @@ def _value(text: str, display: Display) -> str:
         match = pattern.match(text)
         if match is not None:
             return _filled(match, phrase, display)
+    if "', '" in text:  # names in quotes, of which the sentence itself has the first and the last
+        between = f"»{texts['changes']['comma']}«"
+        return between.join(_value(part, display) for part in text.split("', '"))
     if ", " in text:
         return str(texts["changes"]["comma"]).join(
             _value(part, display) for part in text.split(", ")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from stagecast.features.clock import to_utc
 from stagecast.features.frames.instants import Instant, Span, as_datetime, as_days
+from stagecast.serving.python.customer_ids import known_ids
 from stagecast.serving.python.plan import Plan
 from stagecast.serving.python.plan_scores import candidates_of, scheme_of_scores
 from stagecast.serving.python.words import speaks_python
@@ -62,11 +63,12 @@ def plan(
         Share of the value at risk that a contact saves, and of the value gone that it brings back;
         None: of the play, or 5 % and 2 %.
     stage, play, band, state, ids, min_value
-        Only these customers.
+        Only these customers. Ids are texts, whole numbers (also as floats, which is what pandas
+        makes of a column with gaps), or a table with the column ``customer_id``.
     min_gain
         Least expected gain of a contact, in money.
     do_not_contact
-        Customers who are left out.
+        Ids of customers who are left out.
     start, window
         When orders begin to count, and for how long; None: the as_of of the scores, and the days of
         the one play or the horizon.
@@ -81,8 +83,13 @@ def plan(
     Raises
     ------
     UsageError
-        The table has no scores, a name does not exist, a limit cannot be met, or an argument cannot
-        be used.
+        The table has no scores, a name does not exist, none of the ``ids`` is a customer, a limit
+        cannot be met, or an argument cannot be used.
+
+    Warns
+    -----
+    UserWarning
+        None of the ids of ``do_not_contact`` is a customer of the scores.
     """
     from stagecast.serving.targeting.plan.audience import check_names, passes
     from stagecast.serving.targeting.plan.member_rows import member_rows
@@ -98,6 +105,9 @@ def plan(
     )
 
     scored = candidates_of(scores)
+    known = frozenset(scored.customers.customer_id)
+    only = None if ids is None else known_ids(ids, "ids", known)
+    refused = known_ids(do_not_contact, "do_not_contact", known)
     terms = Terms(
         Audience(
             stages=_names(stage),
@@ -105,7 +115,7 @@ def plan(
             bands=_names(band),
             states=_names(state),
             min_value=min_value,
-            ids=None if ids is None else tuple(map(str, ids)),
+            ids=only,
         ),
         Costs(contact_cost, offer_cost, offer_share),
         Effects(effect, win_back_effect),
@@ -126,7 +136,7 @@ def plan(
         scored.customers.take(passes(scored.customers, terms.audience)),
         of_scores.plays,
         terms,
-        Reach(do_not_contact=frozenset(map(str, do_not_contact))),
+        Reach(do_not_contact=frozenset(refused)),
         horizon_days=scored.horizon_days,
         contracts=scored.churn == "cancellation",
         standing_key=f"standing hold-out {seed}",

@@ -45,7 +45,7 @@ def rule_words(rule: str, display: Display = ENGLISH) -> str:
 
 _COMPARISON = re.compile(r"(?P<fact>\w+) *(?P<relation>==|>=|<=|>|<) *(?P<bound>[\w.]+)")
 _ENDLESS = 36_500
-"""A limit above this, in days or usual gaps, is one that nobody reaches."""
+"""A limit in days or usual gaps above this is one that nobody reaches; of money none is."""
 _OPERATORS = {"==": "exactly", ">=": "at_least", "<=": "at_most", ">": "above", "<": "below"}
 
 
@@ -85,7 +85,8 @@ def _clause(
     fact, bound = match["fact"], match["bound"]
     if not bound[:1].isdigit():
         value = limits.get(bound)
-        if value is None or value > _ENDLESS:
+        is_time = bound.endswith(("_days", "_ratio"))
+        if value is None or (is_time and value > _ENDLESS):
             return str(texts["no_limit"])
         bound = f"{value:,.2f}" if bound.endswith("_ratio") else f"{value:,.0f}"
     own = fact.replace("_", " ") + ": {}"

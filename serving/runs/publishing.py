@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from stagecast.serving.runs.channels import Standings, channels_if_any
 from stagecast.serving.runs.names import store_names
+from stagecast.serving.runs.permissions import store_permissions
 from stagecast.serving.runs.timelines import last_events
 from stagecast.serving.settings import Settings
 from stagecast.serving.settled.settle import settle_due
@@ -73,6 +74,7 @@ def publish(
         with store.engine.begin() as connection:
             add_moves(connection, datetime.now(UTC))
         store_names(store.engine, log, as_of)
+        store_permissions(store.engine, log, as_of)
         store_contacts(store.engine, log, as_of)
         settle_due(store.engine, log, as_of)
         margin = bundle.models.config.margin

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from stagecast.features import plain_json
 from stagecast.serving.store.plan_tables import plans, readouts
-from stagecast.serving.targeting.trial.intervals import LEVEL, Interval, around, critical_value
+from stagecast.serving.targeting.trial.intervals import LEVEL, Interval, critical_value
 from stagecast.serving.targeting.trial.intervals import error_of as error_of_interval
 from stagecast.serving.targeting.trial.pooled import Pooled, pool
 
@@ -87,8 +87,8 @@ def pooled_results(engine: sa.Engine, level: float = LEVEL) -> PooledResults | N
     """Return what the closed plans of a store brought together; None where there are none.
 
     The totals are of these very plans: the sums of their estimates, with the root of the sum of
-    their squared errors. The means are of plans like these, whose true effects differ. Plans in
-    which nobody, or everybody, bought have nothing to compare and are left out.
+    their squared errors on each side. The means are of plans like these, whose true effects differ.
+    Plans in which nobody, or everybody, bought have nothing to compare and are left out.
 
     Parameters
     ----------
@@ -167,13 +167,20 @@ def _error(effect: tuple[Interval, float] | None) -> float | None:
 def _total(
     effects: Sequence[tuple[Interval, float] | None], contacted: Sequence[int], level: float
 ) -> Interval:
-    pairs = [
-        (effect[0].estimate * n, (_error(effect) or 0.0) * n)
+    """Return the sum of effects per contacted customer, times the contacted of each.
+
+    Both sides of an interval add up apart, as squares: the total of one plan has its interval, also
+    where that is not symmetric.
+    """
+    known = [
+        (effect[0], critical_value(level) / critical_value(effect[1]) * n, n)
         for effect, n in zip(effects, contacted, strict=True)
         if effect is not None
     ]
-    error = math.sqrt(sum(own**2 for _, own in pairs))
-    return around(sum(estimate for estimate, _ in pairs), critical_value(level) * error)
+    total = sum(own.estimate * n for own, _, n in known)
+    below = math.sqrt(sum(((own.estimate - own.low) * scale) ** 2 for own, scale, _ in known))
+    above = math.sqrt(sum(((own.high - own.estimate) * scale) ** 2 for own, scale, _ in known))
+    return Interval(total, total - below, total + above)
 
 
 def _mean(

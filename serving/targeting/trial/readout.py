@@ -146,7 +146,7 @@ def read_out(
     daily, score, spend = outcomes.daily, outcomes.expected_purchase, outcomes.spend
     bought = outcomes.bought.astype(np.float64)
     at_looks = None if daily is None else daily.bought.astype(np.float64)
-    buyers = _measure(outcomes, bought, at_looks, score, level, notes)
+    buyers = _measure(outcomes, bought, at_looks, score, level, notes, closed=closed)
     money, judged, covariate = None, bought, score
     if spend is None:
         notes.append("The log has no amounts: buyers are judged, and money is not known.")
@@ -154,7 +154,7 @@ def read_out(
         judged = spend * margin
         covariate = score if outcomes.expected_spend is None else outcomes.expected_spend
         at_looks = None if daily is None or daily.spend is None else daily.spend * margin
-        money = _measure(outcomes, judged, at_looks, covariate, level, notes)
+        money = _measure(outcomes, judged, at_looks, covariate, level, notes, closed=closed)
         if money is not None and money.comparison.largest_share > LARGE_SHARE:
             notes.append(
                 f"One customer has {money.comparison.largest_share:.0%} of the spend of all: the "
@@ -165,6 +165,8 @@ def read_out(
         capped = capped_effect(
             judged, outcomes.contacted, outcomes.stratum_codes, covariate[:, None], level=level
         )
+    # where nobody paid anything, who ordered is still an outcome
+    counts_buyers = spend is None or (money is None and buyers is not None)
     contacted, customers = int(outcomes.contacted.sum()), len(outcomes.contacted)
     total = None if money is None else _valid(money, closed).times(contacted)
     by_play, by_stage, by_band = (
@@ -200,8 +202,8 @@ def read_out(
         by_play=by_play,
         by_stage=by_stage,
         by_band=by_band,
-        verdict=_verdict(buyers if spend is None else money, spend is None, cost, closed, level),
-        notes=tuple(notes),
+        verdict=_verdict(buyers if counts_buyers else money, counts_buyers, cost, closed, level),
+        notes=tuple(dict.fromkeys(notes)),
         capped=capped,
     )
 
@@ -213,13 +215,15 @@ def _measure(
     covariate: Array,
     level: float,
     notes: list[str],
+    *,
+    closed: bool,
 ) -> Measured | None:
     """Return the effect on one measure; None, and a note, if all outcomes are equal."""
     arms = outcomes.contacted, outcomes.stratum_codes, covariate[:, None]
     if len(outcome) and not np.ptp(outcome):
         notes.append(
             f"All {len(outcome):,} customers have the same outcome, {outcome[0]:g}: there is "
-            "nothing to compare yet."
+            f"nothing to compare{'' if closed else ' yet'}."
         )
         return None
     comparison = compare(outcome, *arms, level=level)
@@ -243,9 +247,9 @@ def _verdict(
     measured: Measured | None, counts_buyers: bool, cost: float, closed: bool, level: float
 ) -> Verdict:
     if measured is None:
-        return Verdict(
-            "Not proven yet", "All customers have the same outcome so far; wait for more.", None
-        )
+        alike = "All customers have the same outcome"
+        rest = ": this list can show no effect." if closed else " so far; wait for more."
+        return Verdict("Not proven yet", f"{alike}{rest}", None)
     adjusted = measured.comparison.adjusted
     return judge(
         _valid(measured, closed).minus(0.0 if counts_buyers else cost / adjusted.contacted),

@@ -128,3 +128,17 @@ def test_each_stored_sentence_is_known_again_and_any_other_is_marked(language: s
 def test_the_locales_are_the_languages_of_pages() -> None:
     for folder in (FOLDER / "locales", FOLDER / "locales" / "report"):
         assert {path.stem for path in folder.glob("*.toml")} == set(LANGUAGES)
+
+
+@pytest.mark.parametrize(
+    ("language", "names"), [("ru", "«Спящий», «Потерянный»"), ("fa", "«خفته»، «از دست رفته»")]
+)
+def test_names_in_quotes_are_each_translated_and_quoted(language: str, names: str) -> None:
+    english = (
+        "However long a silence lasts, this log does not show that at most half of the customers "
+        "order again within a year (upper 95 % bound, from at least 30 silences): nobody is on "
+        "'Sleeping', 'Lost'."
+    )
+    said = in_language(english, Display(language))
+    assert names in said
+    assert "'" not in said

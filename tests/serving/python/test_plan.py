@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 
 import stagecast as sc
@@ -164,3 +166,57 @@ def test_what_is_no_score_is_refused() -> None:
     ):
         with pytest.raises(UsageError, match=message):
             sc.plan(wrong)  # type: ignore[arg-type]
+
+
+def numbered_scores() -> pd.DataFrame:
+    """Return the scores of customers whose ids are whole numbers, as a log has them."""
+    table = published.scores(60).to_pandas()
+    table["customer_id"] = [str(1310 + k) for k in range(len(table))]
+    return table
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        lambda ids: ids,
+        lambda ids: [int(name) for name in ids],
+        lambda ids: np.array(ids, dtype=np.int64),
+        lambda ids: pd.Series([float(name) for name in ids]),
+        lambda ids: pd.DataFrame({"customer_id": ids, "why": "asked to"}),
+        lambda ids: pd.DataFrame({"why": "asked to"}, index=pd.Index(ids, name="customer_id")),
+        lambda ids: pl.DataFrame({"customer_id": ids}),
+        lambda ids: pa.table({"customer_id": ids}),
+    ],
+)
+def test_who_asked_not_to_be_contacted_is_left_out_however_ids_are_given(given: Any) -> None:
+    scores = numbered_scores()
+    listed = sc.plan(scores, holdout=0.2)
+    ids = [*listed.contacts.index[:5], listed.holdout.index[0]]
+    plan = sc.plan(scores, holdout=0.2, do_not_contact=given(ids))
+    assert not {*plan.contacts.index, *plan.holdout.index}.intersection(ids)
+    only = sc.plan(scores, holdout=0.0, ids=given(ids))
+    assert set(only.contacts.index) == set(ids)
+
+
+def test_one_id_is_one_customer_and_not_its_letters() -> None:
+    scores = numbered_scores()
+    name = sc.plan(scores, holdout=0.0).contacts.index[0]
+    assert name not in sc.plan(scores, holdout=0.0, do_not_contact=name).contacts.index
+    assert list(sc.plan(scores, holdout=0.0, ids=name).contacts.index) == [name]
+
+
+def test_ids_of_nobody_are_named() -> None:
+    scores = numbered_scores()
+    with pytest.raises(UsageError, match="none of the 2 ids of ids is a customer of the scores"):
+        sc.plan(scores, ids=["zzz", "yyy"])
+    with pytest.warns(UserWarning, match="none of the 1 ids of do_not_contact .* such as 'zzz'"):
+        sc.plan(scores, do_not_contact=["zzz"])
+    for wrong, message in (
+        ([1310.5], "the number 1310.5"),
+        ([None], "has a null"),
+        ([float("nan")], "the number nan"),
+        (pd.DataFrame({"id": ["1310"]}), "a table without the column 'customer_id'"),
+        (1310, "is a int; give a list"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            sc.plan(scores, do_not_contact=wrong)  # type: ignore[arg-type]

@@ -62,3 +62,14 @@ def test_a_clause_has_the_limit_of_the_log() -> None:
     assert clause_words("spend >= loyal_spend", limits, Display("ru")) == (
         "потрачено: не меньше 1\xa0234"
     )
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_limit_of_money_is_one_however_large_and_an_endless_time_is_none(language: str) -> None:
+    display = Display(language)
+    words = clause_words("spend >= loyal_spend", {"loyal_spend": 620_000.0}, display)
+    assert display.written("620,000") in words
+    endless = clause_words("recency_days > lost_after_days", {"lost_after_days": 1e6}, display)
+    assert endless == clause_words(
+        "recency_days > lost_after_days", {"lost_after_days": None}, display
+    )

@@ -117,3 +117,22 @@ def test_money_is_left_out_where_a_plan_has_none(store: Store) -> None:
     assert together is not None
     assert (together.money, together.net, together.mean_net) == (None, None, None)
     assert together.buyers.estimate == pytest.approx(2.0)
+
+
+def test_the_total_of_one_plan_has_its_interval_and_both_sides_add_up_apart(store: Store) -> None:
+    skewed = {"estimate": 5.68, "low": -0.95, "high": 9.93}
+    one = {"comparison": {"adjusted": {"per_customer": skewed}}}
+    result = {"contacted": 100, "cost": 0.0, "buyers": measured(0.1, 0.1), "money": one}
+    add(store.engine, "autumn", result)
+    alone = pooled_results(store.engine)
+    assert alone is not None
+    assert alone.money is not None
+    ends = (alone.money.estimate, alone.money.low, alone.money.high)
+    assert ends == pytest.approx((568.0, -95.0, 993.0))
+    add(store.engine, "winter", {**result, "contacted": 200})
+    both = pooled_results(store.engine)
+    assert both is not None
+    assert both.money is not None
+    below, above = np.hypot(663.0, 1326.0), np.hypot(425.0, 850.0)
+    ends = (both.money.estimate, both.money.low, both.money.high)
+    assert ends == pytest.approx((1704.0, 1704.0 - below, 1704.0 + above))

@@ -144,6 +144,26 @@ def test_a_campaign_without_any_purchase_proves_nothing_and_says_so() -> None:
     assert result.by_play == ()
 
 
+def test_once_the_window_is_over_nobody_is_told_to_wait() -> None:
+    outcomes = campaign()
+    nothing = np.zeros(len(outcomes.bought))
+    alike = replace(outcomes, bought=nothing > 0, spend=nothing, daily=None)
+    closed = read_out(alike, cost=0.0, closed=True)
+    assert closed.verdict.word == "Not proven yet"
+    assert closed.verdict.sentence.endswith("this list can show no effect.")
+    assert len(closed.notes) == len(set(closed.notes))
+    assert not any("yet" in note or "wait" in note for note in closed.notes)
+
+
+def test_orders_without_money_are_judged_as_buyers() -> None:
+    outcomes = campaign(effect=0.3)
+    free = replace(outcomes, spend=np.zeros(len(outcomes.bought)), daily=None)
+    result = read_out(free, cost=0.0, closed=True)
+    assert result.money is None
+    assert result.verdict.word == "Proven"
+    assert "extra buyers" in result.verdict.sentence
+
+
 def test_one_large_customer_is_named_in_the_notes() -> None:
     outcomes = replace(campaign(0.15), daily=None)
     assert outcomes.spend is not None
