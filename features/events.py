@@ -18,7 +18,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from stagecast.features.clock import day_after, iso, parse_instant
+from stagecast.features.clock import day_after, from_microseconds, iso, parse_instant
 from stagecast.features.errors import UsageError
 from stagecast.features.intake.attributes import CustomersTable, load_attributes
 from stagecast.features.intake.limits import explain_resource_errors
@@ -117,10 +117,12 @@ class EventLog:
         return self._scratch
 
     def choose_as_of(self, as_of: datetime | None = None) -> datetime:
-        """Return ``as_of`` if it is given, else the midnight after the last event.
+        """Return ``as_of`` if it is given, else midnight after the last event that had happened.
 
-        Where a zone says what a day is, the result is in shop time (:mod:`stagecast.features.shop`)
-        and midnight is the shop's; an ``as_of`` without a zone is then what the shop's clock shows.
+        An event that was recorded before it happens, such as a cancellation that takes effect
+        later, counts on the day on which it was recorded. Where a zone says what a day is, the
+        result is in shop time (:mod:`stagecast.features.shop`) and midnight is the shop's; an
+        ``as_of`` without a zone is then what the shop's clock shows.
 
         Raises
         ------
@@ -128,7 +130,7 @@ class EventLog:
             The as_of does not lie after the first event.
         """
         if as_of is None:
-            return day_after(self.clock.shop(self.last_event))
+            return day_after(self.clock.shop(self._last_happened()))
         as_of = self.clock.shop(as_of)
         if as_of <= self.clock.shop(self.first_event):
             raise UsageError(
@@ -137,6 +139,13 @@ class EventLog:
                 f"{iso(self.last_event)}: choose a date between them, or leave --as-of out"
             )
         return as_of
+
+    def _last_happened(self) -> datetime:
+        if not self.has_recorded_at:
+            return self.last_event
+        last = "epoch_us(max(least(timestamp, coalesce(recorded_at, timestamp))))"
+        ((microseconds,),) = self.con.execute(f"SELECT {last} FROM events").fetchall()
+        return from_microseconds(microseconds)
 
     def rejected(self) -> Any:
         """Return the refused rows as an Arrow table.

@@ -421,3 +421,21 @@ def test_a_small_log_is_held_in_memory_and_is_the_same_as_in_a_file(
     assert not large_frame[0]
     assert (small[1:], small_frame[1:]) == (large[1:], large_frame[1:])
     assert small[1]
+
+
+ANNOUNCED = {
+    "customer_id": ["a", "a", "b"],
+    "timestamp": ["2025-01-01", "2025-09-30", "2025-06-28 09:00"],
+    "event": ["purchase", "cancel", "purchase"],
+    "recorded_at": [None, "2025-06-29 12:00", "2025-07-02"],
+}
+
+
+def test_an_announced_event_moves_the_as_of_to_no_day_that_has_not_come() -> None:
+    """What was recorded before it happens counts on the day on which it was recorded."""
+    with from_frame(pd.DataFrame(ANNOUNCED)) as log:
+        assert log.last_event == datetime(2025, 9, 30, tzinfo=UTC)
+        assert log.clock.instant(log.choose_as_of()) == datetime(2025, 6, 30, tzinfo=UTC)
+    unannounced = pd.DataFrame(ANNOUNCED).drop(columns="recorded_at")
+    with from_frame(unannounced) as log:
+        assert log.clock.instant(log.choose_as_of()) == datetime(2025, 10, 1, tzinfo=UTC)

@@ -57,10 +57,17 @@ class SparkLog:
     warnings: tuple[str, ...] = ()
 
     def choose_as_of(self, as_of: datetime | None) -> datetime:
-        """Return the given as_of, or the midnight after the last event; in shop time."""
-        return (
-            day_after(self.clock.shop(self.last_event)) if as_of is None else self.clock.shop(as_of)
-        )
+        """Return the given as_of, or the midnight after the last event that had happened.
+
+        It is in shop time; :meth:`stagecast.features.events.EventLog.choose_as_of` says more.
+        """
+        if as_of is not None:
+            return self.clock.shop(as_of)
+        from pyspark.sql import functions as sf
+
+        last = "unix_micros(max(least(timestamp, coalesce(recorded_at, timestamp))))"
+        ((microseconds,),) = self.events.agg(sf.expr(last)).collect()
+        return day_after(self.clock.shop(from_microseconds(microseconds)))
 
     def events_in_shop_time(self) -> DataFrame:
         """Return the events with their times in shop time, see :mod:`stagecast.features.shop`."""

@@ -13,6 +13,7 @@ from stagecast.features.describe.quality.on_spark import warnings_of
 from stagecast.features.engines.spark.reading import read
 from stagecast.features.errors import DataRefusedError
 from stagecast.features.events import ReadOptions, from_frame
+from tests.features.test_events import ANNOUNCED
 from tests.spark import needs_spark, quiet_spark
 
 if TYPE_CHECKING:
@@ -42,6 +43,16 @@ def test_scientific_notation_is_no_id(spark: SparkSession, tmp_path: Path) -> No
     log = read(spark, [str(folder)], {})
     assert log.counts["rejected_inexact_customer"] == 1
     assert log.counts["rows_loaded"] == 1
+
+
+def test_an_announced_event_moves_the_as_of_as_by_duckdb(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    folder = tmp_path / "log.parquet"
+    pd.DataFrame(ANNOUNCED).to_parquet(folder)
+    log = read(spark, [str(folder)], {})
+    with from_frame(pd.DataFrame(ANNOUNCED)) as local:
+        assert log.choose_as_of(None) == local.choose_as_of()
 
 
 # customer, time, amount, time at which it became known
