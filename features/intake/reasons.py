@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 from stagecast.features.intake.zones import FIRST_YEAR, LAST_YEAR
 
+ANNOUNCED_AHEAD = timedelta(days=731)
+"""How far ahead of its recording an event may be announced: the end of a contract of two years."""
 LARGEST_AMOUNT = 1e11
 """Largest absolute amount of one row, in the currency of the row and in that of the report."""
 
@@ -30,7 +33,8 @@ HINTS: Mapping[str, str] = {
     ),
     "future_time": "the time is later than now (or than --as-of) and the allowed --skew: "
     "a wrong clock, a placeholder, "
-    "or a planned date. For a log that is set in the future give --as-of",
+    "or a planned date, which is read if --recorded-at says since when it is known. For a log that "
+    "is set in the future give --as-of",
     "missing_event": "the row has no event type, while others have one",
     "inexact_event_id": "the event's own id is in scientific notation, or a float from 2^53 on: "
     "several events would become one. Read or export the column as text, or leave --event-id out",

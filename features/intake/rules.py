@@ -21,7 +21,7 @@ from stagecast.features.intake.identity import is_inexact
 from stagecast.features.intake.mapping import MONEY_PARTS
 from stagecast.features.intake.options import ReadOptions
 from stagecast.features.intake.profit import LOSS, is_loss
-from stagecast.features.intake.reasons import LARGEST_AMOUNT
+from stagecast.features.intake.reasons import ANNOUNCED_AHEAD, LARGEST_AMOUNT
 from stagecast.features.intake.zones import FIRST_YEAR, LAST_YEAR
 
 
@@ -121,7 +121,8 @@ def faults(
             is_inexact(parts["customer"], "t_customer"), "inexact_customer", customer, "t_customer"
         )
     )
-    result += _time_faults(quote_text(parts["time"].label), latest)
+    time = quote_text(parts["time"].label)
+    result += _time_faults(time, latest, tells_recorded="recorded_at" in parts)
     if "event" in parts:
         result.append(
             Fault("p_event IS NULL", "missing_event", quote_text(parts["event"].label), "t_event")
@@ -167,17 +168,22 @@ def faults(
     return result + [_rule_fault(name, rule) for name, rule in rules.refuse.items()]
 
 
-def _time_faults(column: str, latest: datetime) -> list[Fault]:
-    is_future = (
-        f"NOT {_absurd_time('p_time')} AND p_time > TIMESTAMP "
-        f"'{latest.replace(tzinfo=None).isoformat(' ')}'"
-    )
+def _time_faults(column: str, latest: datetime, *, tells_recorded: bool) -> list[Fault]:
+    is_future = f"NOT {_absurd_time('p_time')} AND p_time > {_timestamp(latest)}"
+    if tells_recorded:
+        is_recorded = f"coalesce(p_recorded_at <= {_timestamp(latest)}, false)"
+        is_announced = f"{is_recorded} AND p_time <= {_timestamp(latest + ANNOUNCED_AHEAD)}"
+        is_future += f" AND NOT ({is_announced})"
     return [
         Fault("t_time IS NULL", "missing_time", column, "t_time"),
         Fault("t_time IS NOT NULL AND p_time IS NULL", "unreadable_time", column, "t_time"),
         Fault(_absurd_time("p_time"), "absurd_time", column, "t_time"),
         Fault(is_future, "future_time", column, "t_time"),
     ]
+
+
+def _timestamp(instant: datetime) -> str:
+    return f"TIMESTAMP '{instant.replace(tzinfo=None).isoformat(' ')}'"
 
 
 def _absurd_time(time: str) -> str:

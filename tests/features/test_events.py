@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -439,3 +439,31 @@ def test_an_announced_event_moves_the_as_of_to_no_day_that_has_not_come() -> Non
     unannounced = pd.DataFrame(ANNOUNCED).drop(columns="recorded_at")
     with from_frame(unannounced) as log:
         assert log.clock.instant(log.choose_as_of()) == datetime(2025, 10, 1, tzinfo=UTC)
+
+
+def announcements(now: datetime) -> pd.DataFrame:
+    """Return events of a live log: of days that have not come, recorded and not recorded."""
+
+    def at(days: float) -> str:
+        return (now + timedelta(days=days)).isoformat()
+
+    rows = [
+        ("a", at(-40), "purchase", None),
+        ("a", at(90), "cancel", at(-10)),  # a cancellation that takes effect later
+        ("b", at(-40), "purchase", None),
+        ("b", at(90), "cancel", None),  # a wrong clock, or a planned date
+        ("c", at(-40), "purchase", None),
+        ("c", at(90), "cancel", at(80)),  # recorded on a day that has not come
+        ("d", at(-40), "purchase", None),
+        ("d", at(4_000), "cancel", at(-10)),  # a placeholder for never
+    ]
+    return pd.DataFrame(rows, columns=["customer_id", "timestamp", "event", "recorded_at"])
+
+
+def test_an_announced_event_is_read_and_a_wrong_clock_is_refused() -> None:
+    now = datetime.now(UTC)
+    with from_frame(announcements(now)) as log:
+        assert log.report.rejected_by_reason == {"future_time": 3}
+        known = rows(log, "customer_id, event = 'cancel'")
+        assert [row[0] for row in known if row[1]] == ["a"]
+        assert log.choose_as_of() <= now.replace(tzinfo=log.choose_as_of().tzinfo)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from stagecast.features.engines.spark.columns import too_large
 from stagecast.features.intake.identity import EXACT_DOUBLE, SCIENTIFIC_ID
-from stagecast.features.intake.reasons import LARGEST_AMOUNT
+from stagecast.features.intake.reasons import ANNOUNCED_AHEAD, LARGEST_AMOUNT
 from stagecast.features.intake.zones import FIRST_YEAR, LAST_YEAR
 
 if TYPE_CHECKING:
@@ -42,7 +42,11 @@ def rejection_reason(parts: Collection[str], latest: datetime) -> Column:
         "missing_time": "t_timestamp IS NULL",
         "unreadable_time": "timestamp IS NULL",
         "absurd_time": _is_absurd("timestamp"),
-        "future_time": f"unix_micros(timestamp) > {_microseconds(latest)}",
+        "future_time": (
+            f"unix_micros(timestamp) > {_microseconds(latest)} AND NOT "
+            f"(coalesce(unix_micros(recorded_at) <= {_microseconds(latest)}, false) "
+            f"AND unix_micros(timestamp) <= {_microseconds(latest + ANNOUNCED_AHEAD)})"
+        ),
         "missing_event": "event IS NULL",
         **(_amount_reasons() if "amount" in parts else {}),
         "unreadable_discount": f"(t_discount IS NOT NULL AND discount IS NULL) OR "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from stagecast.features.describe.quality.on_spark import warnings_of
 from stagecast.features.engines.spark.reading import read
 from stagecast.features.errors import DataRefusedError
 from stagecast.features.events import ReadOptions, from_frame
-from tests.features.test_events import ANNOUNCED
+from tests.features.test_events import ANNOUNCED, announcements
 from tests.spark import needs_spark, quiet_spark
 
 if TYPE_CHECKING:
@@ -53,6 +54,14 @@ def test_an_announced_event_moves_the_as_of_as_by_duckdb(
     log = read(spark, [str(folder)], {})
     with from_frame(pd.DataFrame(ANNOUNCED)) as local:
         assert log.choose_as_of(None) == local.choose_as_of()
+
+
+def test_an_announced_event_is_read_as_by_duckdb(spark: SparkSession, tmp_path: Path) -> None:
+    folder = tmp_path / "log.parquet"
+    announcements(datetime.now(UTC)).to_parquet(folder)
+    log = read(spark, [str(folder)], {})
+    assert log.counts["rejected_future_time"] == 3
+    assert log.counts["rows_loaded"] == 5
 
 
 # customer, time, amount, time at which it became known
