@@ -13,7 +13,7 @@ from stagecast.features.describe.quality import Quality, describe
 from stagecast.features.events import EventLog
 from stagecast.features.files import write_text
 from stagecast.features.intake.report import DataReport, summary_lines
-from stagecast.features.shop.events import KNOWN, clock_of, events_of
+from stagecast.features.shop.events import clock_of, events_of
 from stagecast.serving.reading import Reading
 from stagecast.serving.runs.files import DATA_REPORT, REJECTED
 from stagecast.training.config import TrainConfig
@@ -33,7 +33,7 @@ class Inspection:
     report, quality, readiness
         The rows that were read, the log that they make, and what models can do with it.
     later_events
-        Events at or after the as_of, which scores of that day do not know.
+        Events that were not recorded at the as_of, which scores of that day do not know.
     """
 
     report: DataReport
@@ -97,10 +97,12 @@ def inspect(log: EventLog, as_of: datetime, config: TrainConfig) -> Inspection:
 
 
 def _later_events(con: duckdb.DuckDBPyConnection, as_of: datetime) -> int:
-    """Return how many events were not known at the as_of."""
+    """Return how many events were not recorded at the as_of; one that was announced was."""
     shop_as_of = microseconds(clock_of(con).shop(as_of))
     ((events,),) = con.execute(
-        f"SELECT count(*) FROM {events_of(con)} WHERE {KNOWN} >= ?", [shop_as_of]
+        f"SELECT count(*) FROM {events_of(con)} "
+        "WHERE epoch_us(coalesce(recorded_at, timestamp)) >= ?",
+        [shop_as_of],
     ).fetchall()
     return int(events)
 
