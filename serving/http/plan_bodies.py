@@ -6,9 +6,10 @@ from typing import Annotated, Any
 
 import msgspec
 
-from stagecast.features.clock import parse_instant
+from stagecast.features.clock import parse_shop_time
 from stagecast.features.errors import UsageError
 from stagecast.features.intake.reasons import LARGEST_AMOUNT
+from stagecast.features.shop.clock import ShopClock
 from stagecast.serving.http.bodies import body_problem, decode_strictly
 from stagecast.serving.http.problems import Fault
 from stagecast.serving.targeting.plan.terms import Audience, Costs, Effects, Rules, Terms
@@ -173,8 +174,17 @@ def decode_outcomes(raw: bytes) -> OutcomesBody:
     return body
 
 
-def instant_of(text: str | None, where: str) -> Any:
+def instant_of(text: str | None, where: str, clock: ShopClock) -> Any:
     """Return an instant of a body, UTC; None where there is none.
+
+    Parameters
+    ----------
+    text
+        A date or date-time; without a zone it is what the shop's clock shows.
+    where
+        Name of the field.
+    clock
+        Clock of the shop.
 
     Raises
     ------
@@ -184,7 +194,7 @@ def instant_of(text: str | None, where: str) -> Any:
     if text is None:
         return None
     try:
-        return parse_instant(text, where)
+        return clock.instant(clock.shop(parse_shop_time(text, where)))
     except UsageError:
         problem = "is not an ISO 8601 date; write it like 1997-06-01 or 1997-06-01T12:00:00Z"
         raise body_problem([Fault(where, problem, text)]) from None

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from stagecast.features.errors import StagecastError
+from stagecast.features.shop.clock import UTC_CLOCK
 from stagecast.serving.http.bodies import read_body
 from stagecast.serving.http.idempotency import PARAMETER, done_once
 from stagecast.serving.http.openapi import json_response, problem_responses, request_body
@@ -97,7 +98,7 @@ def _make_plan(store: Store, raw: bytes) -> Response:
     run = get_run(store)
 
     def work() -> Response:
-        terms, starts_at = body.terms(), instant_of(body.starts_at, "starts_at")
+        terms, starts_at = body.terms(), instant_of(body.starts_at, "starts_at", run.clock)
         check_audience(terms.audience, run)
         if body.effects.learned:
             terms = with_learned_effects(store.engine, run, terms)
@@ -219,7 +220,9 @@ async def plan_sent(name: str, request: Request, state: StateDep, store: StoreDe
 
     def work() -> Response:
         body = decode_sent(raw)
-        at = instant_of(body.at, "at") or datetime.now(UTC)
+        run = store.current_run()
+        clock = UTC_CLOCK if run is None else run.clock
+        at = instant_of(body.at, "at", clock) or datetime.now(UTC)
         source: Literal["hand", "upload"] = "hand" if body.customer_ids is None else "upload"
         plan = _plainly(
             lambda: confirm_sent(store.engine, name, at, source=source, ids=body.customer_ids)

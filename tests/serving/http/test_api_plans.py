@@ -5,14 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import json
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import jsonschema
 import pytest
+import sqlalchemy as sa
 
+from stagecast.serving.store.plan_tables import contacts
 from tests.serving import published, web
 
 pytestmark = pytest.mark.slow
@@ -306,3 +310,32 @@ def test_a_plan_without_a_holdout_cannot_be_read_out(api):
     answer = api.post("/v1/plans/autumn/outcomes", json={"outcomes": []})
     assert answer.status_code == 422
     assert "was held out" in answer.json()["detail"]
+
+
+def test_a_start_without_a_zone_is_what_the_clock_of_the_shop_shows(tmp_path):
+    zone = ZoneInfo("America/Los_Angeles")
+    as_of = datetime(2024, 8, 16, tzinfo=zone)
+    store = published.open_store(tmp_path)
+    scheme = published.retail()
+    store.publish(
+        published.scores(60, as_of=as_of), model_path="model", scheme=scheme, zone=zone.key
+    )
+    with web.client(web.app_with(tmp_path, store=store)) as client:
+        for start, instant in (
+            ("2024-08-16", "2024-08-16T07:00:00Z"),  # the day of the scores themselves
+            ("2024-08-20", "2024-08-20T07:00:00Z"),
+            ("2024-08-20T12:00", "2024-08-20T19:00:00Z"),
+            ("2024-08-20T12:00:00Z", "2024-08-20T12:00:00Z"),
+        ):
+            body = {**BODY, "name": f"from-{start}".replace(":", "-"), "starts_at": start}
+            answer = client.post("/v1/plans", json=body)
+            assert answer.status_code == 201, answer.text
+            assert answer.json()["plan"]["starts_at"] == instant
+        name = "from-2024-08-16"
+        assert client.post(f"/v1/plans/{name}/freeze").status_code == 200
+        sent = client.post(f"/v1/plans/{name}/sent", json={"at": "2024-08-21"})
+        assert sent.status_code == 200, sent.text
+    with store.engine.connect() as connection:
+        instants = set(connection.scalars(sa.select(contacts.c.contacted_at)))
+    assert instants == {datetime(2024, 8, 21, 7, tzinfo=UTC)}
+    store.close()
