@@ -33,7 +33,7 @@ from stagecast.training.train import train
 
 def run(
     log: EventLog,
-    out: Path,
+    out: str | Path,
     config: TrainConfig,
     *,
     as_of: datetime | None = None,
@@ -65,6 +65,7 @@ def run(
         The folder, the as_of or the horizon cannot be used, or nobody has bought; nothing is left
         behind then.
     """
+    out = Path(out)
     config = replace(config, known_at_start=log.known_at_start)
     with new_folder(out, OF_A_RUN, force=force) as draft:
         at = log.choose_as_of(as_of)

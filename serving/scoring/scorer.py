@@ -390,7 +390,7 @@ def _repeat(value: int, rows: int) -> NDArray[np.int64]:
     return np.full(rows, value, dtype=np.int64)
 
 
-def load_scorer(path: Path, threads: int = 1, *, with_reasons: bool = True) -> Scorer:
+def load_scorer(path: str | Path, threads: int = 1, *, with_reasons: bool = True) -> Scorer:
     """Return a scorer for the bundle in a folder.
 
     Parameters
@@ -405,4 +405,4 @@ def load_scorer(path: Path, threads: int = 1, *, with_reasons: bool = True) -> S
     stagecast.features.errors.StagecastError
         There is no bundle, or it is damaged.
     """
-    return Scorer(load_bundle(path), threads, with_reasons=with_reasons)
+    return Scorer(load_bundle(Path(path)), threads, with_reasons=with_reasons)

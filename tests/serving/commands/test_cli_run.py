@@ -169,7 +169,7 @@ def test_a_customer_gets_the_same_score_in_a_request_as_in_a_batch(
         )
         for who in chosen
     ]
-    scorer = load_scorer(finished / "out" / "model")
+    scorer = load_scorer(str(finished / "out" / "model"))
     online = (
         scorer.score_customers(customers, datetime(2020, 11, 26, tzinfo=UTC))
         .to_pandas()
