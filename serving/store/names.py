@@ -7,19 +7,17 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Any
 
 import sqlalchemy as sa
 
 from stagecast.serving.store.plan_tables import profiles
+from stagecast.serving.store.profile_columns import merge_profiles
 from stagecast.serving.store.queries import PREFIX_END
 from stagecast.serving.store.tables import scores
 
 LONGEST_NAME = 200
 MOST_FOUND = 20
 """Customers that a search by name returns."""
-_ROWS = 5_000
 
 
 def name_key(name: str | None) -> str | None:
@@ -64,37 +62,9 @@ def customers_named(engine: sa.Engine, run_id: int, beginning: str) -> list[tupl
 
 def put_names(engine: sa.Engine, named: Sequence[tuple[str, str]]) -> None:
     """Write names into the profiles; what else is known of the customers stays."""
-    c, now = profiles.c, datetime.now(UTC)
-    update = (
-        profiles.update()
-        .where(c.customer_id == sa.bindparam("of"))
-        .values(name=sa.bindparam("new_name"), name_key=sa.bindparam("new_key"), updated_at=now)
-    )
-    for start in range(0, len(named), _ROWS):
-        portion = {id_: name[:LONGEST_NAME] for id_, name in named[start : start + _ROWS]}
-        with engine.begin() as connection:
-            present = sa.select(c.customer_id, c.name).where(c.customer_id.in_(list(portion)))
-            before = {row[0]: row[1] for row in connection.execute(present)}
-            changed = [
-                {"of": id_, "new_name": name, "new_key": name_key(name)}
-                for id_, name in portion.items()
-                if id_ in before and before[id_] != name
-            ]
-            new: list[dict[str, Any]] = [
-                {
-                    "customer_id": id_,
-                    "name": name,
-                    "name_key": name_key(name),
-                    "attributes": {},
-                    "updated_at": now,
-                }
-                for id_, name in portion.items()
-                if id_ not in before
-            ]
-            if changed:
-                connection.execute(update, changed)
-            if new:
-                connection.execute(profiles.insert(), new)
+    cut = ((id_, name[:LONGEST_NAME]) for id_, name in named)
+    stated = [(id_, {"name": name, "name_key": name_key(name)}) for id_, name in cut]
+    merge_profiles(engine, stated, ("name", "name_key"), lambda _, new: new)
 
 
 def add_keys(connection: sa.Connection) -> None:
