@@ -33,6 +33,7 @@ from stagecast.features.intake.sources import open_frame
 from stagecast.features.intake.tables import Table, make_plans, open_tables
 from stagecast.features.intake.values import define_macros
 from stagecast.features.shop.clock import clock_named
+from stagecast.features.shop.events import LAST_HAPPENED
 
 SMALL_ROWS, SMALL_BYTES = 50_000, 4_000_000
 """Rows of frames, and bytes of text files, from which on a log is held in a file, not in memory."""
@@ -143,8 +144,8 @@ class EventLog:
     def _last_happened(self) -> datetime:
         if not self.has_recorded_at:
             return self.last_event
-        last = "epoch_us(max(least(timestamp, coalesce(recorded_at, timestamp))))"
-        ((microseconds,),) = self.con.execute(f"SELECT {last} FROM events").fetchall()
+        query = f"SELECT epoch_us({LAST_HAPPENED}) FROM events"
+        ((microseconds,),) = self.con.execute(query).fetchall()
         return from_microseconds(microseconds)
 
     def rejected(self) -> Any:

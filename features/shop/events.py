@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 ZONE_TABLE, SHOP_EVENTS = "shop_zone", "shop_events"
 KNOWN = "epoch_us(greatest(timestamp, coalesce(recorded_at, timestamp)))"
 """DuckDB's SQL of when an event was known, in microseconds since 1970."""
+LAST_HAPPENED = "max(least(timestamp, coalesce(recorded_at, timestamp)))"
+"""SQL of the last time at which an event had happened, or had been announced."""
 
 
 def create_shop_events(con: duckdb.DuckDBPyConnection, zone: str) -> None:

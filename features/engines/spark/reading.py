@@ -20,6 +20,7 @@ from stagecast.features.errors import DataRefusedError, UsageError
 from stagecast.features.intake.identity import FLOAT_ID, float_ids_warning
 from stagecast.features.intake.options import ReadOptions
 from stagecast.features.shop.clock import UTC_CLOCK, ShopClock, clock_named
+from stagecast.features.shop.events import LAST_HAPPENED
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -65,8 +66,8 @@ class SparkLog:
             return self.clock.shop(as_of)
         from pyspark.sql import functions as sf
 
-        last = "unix_micros(max(least(timestamp, coalesce(recorded_at, timestamp))))"
-        ((microseconds,),) = self.events.agg(sf.expr(last)).collect()
+        last = sf.expr(f"unix_micros({LAST_HAPPENED})")
+        ((microseconds,),) = self.events.agg(last).collect()
         return day_after(self.clock.shop(from_microseconds(microseconds)))
 
     def events_in_shop_time(self) -> DataFrame:
