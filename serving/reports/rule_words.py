@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -85,8 +86,8 @@ def _clause(
     fact, bound = match["fact"], match["bound"]
     if not bound[:1].isdigit():
         value = limits.get(bound)
-        is_time = bound.endswith(("_days", "_ratio"))
-        if value is None or (is_time and value > _ENDLESS):
+        most = _ENDLESS if bound.endswith(("_days", "_ratio")) else sys.float_info.max
+        if value is None or value > most:
             return str(texts["no_limit"])
         bound = f"{value:,.2f}" if bound.endswith("_ratio") else f"{value:,.0f}"
     own = fact.replace("_", " ") + ": {}"

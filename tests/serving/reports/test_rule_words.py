@@ -73,3 +73,5 @@ def test_a_limit_of_money_is_one_however_large_and_an_endless_time_is_none(langu
     assert endless == clause_words(
         "recency_days > lost_after_days", {"lost_after_days": None}, display
     )
+    never = clause_words("spend >= loyal_spend", {"loyal_spend": float("inf")}, display)
+    assert never == clause_words("spend >= loyal_spend", {"loyal_spend": None}, display)
