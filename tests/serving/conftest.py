@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from stagecast.training.judging import draws
+from tests.few_draws import few_draws
 from tests.serving.calling import Stagecast, call
 
 
@@ -19,7 +20,8 @@ def stagecast(
     return lambda *args: call(capsys, monkeypatch, *args)
 
 
-@pytest.fixture
-def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the intervals of a backtest rest on as few draws as those of a large log do."""
-    monkeypatch.setattr(draws, "DRAWS", draws.FEWEST_DRAWS)
+@pytest.fixture(name="few_draws")
+def with_few_draws() -> Iterator[None]:
+    """Let the intervals of a backtest rest on few draws."""
+    with few_draws():
+        yield

@@ -40,7 +40,6 @@ HOSTILE_IDS = (
 )
 
 
-@cache
 def retail() -> Scheme:
     """Return the scheme of the scores made here."""
     return load_scheme("retail")

@@ -15,7 +15,7 @@ from sklearn.model_selection import GridSearchCV, TimeSeriesSplit
 
 import stagecast as sc
 from stagecast.features.errors import UsageError
-from stagecast.training.judging import draws
+from tests.few_draws import few_draws
 from tests.training.made import frame_of, simulated_rows
 
 AT = "2021-12-01"
@@ -50,8 +50,7 @@ def result(small: sc.EventLog) -> Iterator[sc.Backtest]:
         "rfm": sc.RfmLogistic(),
         "again": sc.Lifecycle(max_dates=2),
     }
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(draws, "DRAWS", draws.FEWEST_DRAWS)  # as few as of a large log
+    with few_draws():
         yield sc.backtest(small, methods, dates=2, horizon="60d", baselines=["share", "recency"])
 
 

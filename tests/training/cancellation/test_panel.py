@@ -27,7 +27,6 @@ from stagecast.training.baselines.contracts import LABELS
 from stagecast.training.bundle import load_bundle
 from stagecast.training.churn_kinds import kind_of
 from stagecast.training.config import TrainConfig
-from stagecast.training.judging import draws
 from stagecast.training.judging.backtest import replay
 from stagecast.training.judging.evaluate import observed_outcomes
 from stagecast.training.judging.evaluation_result import OURS
@@ -39,6 +38,7 @@ from stagecast.training.reasons.of_contracts import (
     with_contract_columns,
 )
 from stagecast.training.train import train
+from tests.few_draws import few_draws
 from tests.training.made import (
     Row,
     Trained,
@@ -233,7 +233,7 @@ def test_who_left_is_counted_by_what_was_open_then(service: Trained, rows: list[
     assert who.left.mean() == evaluation.base_rate
 
 
-def test_a_backtest_of_cancellations(rows: list[Row], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_backtest_of_cancellations(rows: list[Row]) -> None:
     with log_of(unpaid(rows)) as log:
         replays = list(replay(log.con, AS_OF, replace(CONFIG, max_dates=1), dates=2))
     assert [date.churn for date in replays] == ["cancellation"] * 2
@@ -242,8 +242,8 @@ def test_a_backtest_of_cancellations(rows: list[Row], monkeypatch: pytest.Monkey
         assert not date.expected_spend
         assert date.learned_from.method == "pool"
         assert max(date.learned_from.past_dates) < date.as_of.isoformat()
-    monkeypatch.setattr(draws, "DRAWS", draws.FEWEST_DRAWS)  # no interval is looked at
-    result = verdict(replays, 30, 1)
+    with few_draws():
+        result = verdict(replays, 30, 1)
     assert result.churn == "cancellation"
     assert result.spend == ()
     assert [model.name for model in result.models] == [OURS, *LABELS]
