@@ -5,6 +5,7 @@
 =============  ================================================================
 ``instants``   times as Python writes them
 ``tables``     features and events of a log
+``given``      tables that a caller hands over, as DataFrames
 ``panel``      ``Panel``: snapshots of several dates with what came after each
 =============  ================================================================
 """

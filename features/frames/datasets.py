@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from stagecast.features.arguments.values import flag, number, whole_number
 from stagecast.features.demo import cdnow_frame, cdnow_sample_frame
-from stagecast.features.errors import UsageError
 
 __all__ = ["load_cdnow", "make_subscriptions"]
 
@@ -49,7 +49,7 @@ def load_cdnow(*, sample: bool = True) -> pd.DataFrame:
     >>> load_cdnow().shape, load_cdnow(sample=False).shape
     ((6919, 4), (69659, 4))
     """
-    return cdnow_sample_frame() if sample else cdnow_frame()
+    return cdnow_sample_frame() if flag(sample, "sample") else cdnow_frame()
 
 
 def make_subscriptions(
@@ -91,10 +91,10 @@ def make_subscriptions(
     >>> sorted(events["event"].unique()), len(truth)
     (['cancel', 'purchase', 'subscribe', 'visit'], 50)
     """
-    if customers < 1 or days < 2:
-        raise UsageError(
-            f"customers = {customers} and days = {days}: simulate at least 1 customer and 2 days"
-        )
+    customers = whole_number(customers, "customers", "1 customer at least, like 600", least=1)
+    days = whole_number(days, "days", "2 days at least, like 400", least=2)
+    price = number(price, "price", "a price, like 20", least=0)
+    seed = whole_number(seed, "seed", "a whole number, 0 or more")
     random = np.random.default_rng(seed)
     ids = [f"s{k:05d}" for k in range(customers)]
     interest = random.lognormal(0.0, SPREAD, customers)

@@ -8,8 +8,12 @@ from typing import TypeAlias
 import numpy as np
 import pandas as pd
 
-from stagecast.features.clock import parse_shop_time, parse_span_days
+from stagecast.features.arguments.spans import as_days
+from stagecast.features.arguments.values import shown
+from stagecast.features.clock import parse_shop_time
 from stagecast.features.errors import UsageError
+
+__all__ = ["Instant", "Span", "as_datetime", "as_days"]
 
 Instant: TypeAlias = str | date | datetime | pd.Timestamp | np.datetime64
 """A point in time. Without a zone it is what the shop's clock shows; a date is its midnight."""
@@ -24,7 +28,8 @@ def as_datetime(value: Instant, name: str = "as_of") -> datetime:
     Parameters
     ----------
     value
-        Text in ISO 8601, ``date``, ``datetime``, pandas ``Timestamp`` or NumPy ``datetime64``.
+        Text in ISO 8601, ``date``, ``datetime``, pandas ``Timestamp``, NumPy ``datetime64``; or
+        a ``Period`` of at most a day, of which it is the start.
     name
         Name of the argument, for error messages.
 
@@ -42,10 +47,14 @@ def as_datetime(value: Instant, name: str = "as_of") -> datetime:
     >>> as_datetime(date(2011, 9, 1)).isoformat()
     '2011-09-01T00:00:00'
     """
+    if hasattr(value, "as_py"):  # a scalar of Arrow
+        value = value.as_py()
     if isinstance(value, str):
         return parse_shop_time(value, f"--{name.replace('_', '-')}")
-    if pd.isna(value):
+    if value is pd.NaT or (isinstance(value, np.datetime64) and np.isnat(value)):
         raise UsageError(f"{name} is not a time (NaT); write it like '2011-09-01'")
+    if isinstance(value, pd.Period) and value.end_time - value.start_time < pd.Timedelta(days=1):
+        return value.start_time.floor("us").to_pydatetime()
     if isinstance(value, pd.Timestamp):
         return value.floor("us").to_pydatetime()
     if isinstance(value, np.datetime64):
@@ -55,31 +64,9 @@ def as_datetime(value: Instant, name: str = "as_of") -> datetime:
     if isinstance(value, date):
         return datetime(value.year, value.month, value.day)
     raise UsageError(
-        f"{name} = {value!r} is of type {type(value).__name__}; give a text like '2011-09-01', a "
+        f"{name} = {shown(value)} is of type {type(value).__name__}; give a text like "
+        "'2011-09-01', a "
         "date, a datetime or a pandas Timestamp"
     )
 
 
-def as_days(value: Span, name: str = "horizon") -> int:
-    """Return a span in days.
-
-    Parameters
-    ----------
-    value
-        Text such as ``90d`` or ``12w``, or a ``timedelta`` of whole days.
-    name
-        Name of the argument, for error messages.
-
-    Raises
-    ------
-    UsageError
-        It has no unit, or is not a whole number of days from 1 on.
-
-    >>> as_days("12w"), as_days(timedelta(days=30))
-    (84, 30)
-    """
-    if isinstance(value, timedelta):
-        if value < timedelta(days=1) or value % timedelta(days=1):
-            raise UsageError(f"{name} = {value} is not a whole number of days from 1 on")
-        return value.days
-    return parse_span_days(value, f"--{name.replace('_', '-')}")

@@ -10,6 +10,7 @@ import pandas as pd
 from stagecast.features.clock import microseconds
 from stagecast.features.engines.larger_than_memory import feature_table
 from stagecast.features.errors import UsageError, did_you_mean
+from stagecast.features.shop.customer_ids import customer_id_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -66,9 +67,9 @@ def history_frame(log: EventLog, customer_id: object) -> pd.DataFrame:
     Raises
     ------
     UsageError
-        The log has no such customer.
+        The log has no such customer, or it is no id.
     """
-    wanted = str(customer_id)
+    wanted = customer_id_text(customer_id, "customer_id")
     rows = log.con.sql(
         "select * from events where customer_id = ? order by timestamp", params=[wanted]
     ).to_arrow_table()
@@ -80,7 +81,7 @@ def history_frame(log: EventLog, customer_id: object) -> pd.DataFrame:
         ).fetchall()
         ids = [str(row[0]) for row in known]
         hint = did_you_mean(wanted, ids) or f" Ids look like {ids[0]!r}."
-        raise UsageError(f"the log has no customer {wanted!r}.{hint}")
+        raise UsageError(f"customer_id {wanted!r} is no customer of the log.{hint}")
     frame: pd.DataFrame = rows.drop_columns([*_OF_THE_ENGINE, "customer_id"]).to_pandas()
     for name in ("timestamp", "recorded_at"):
         if name in frame:

@@ -7,6 +7,13 @@ databases do not store.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from decimal import Decimal
+from numbers import Integral, Real
+
+from stagecast.features.arguments.values import shown
+from stagecast.features.errors import UsageError
+
 BLANKS = " \t\r\n\u00a0"
 """Characters that are removed from both ends of an id; an id of these alone is missing."""
 LONGEST_ID = 16_384
@@ -41,3 +48,42 @@ def id_problem(customer_id: str) -> str | None:
     except UnicodeEncodeError:
         return "is not valid Unicode text"
     return None
+
+
+def customer_id_text(value: object, argument: str) -> str:
+    """Return an id that Python hands over as a log has it: a whole number has no ``.0``.
+
+    Numbers become floats where pandas keeps a column with a gap, so 17.0 is the customer ``17``.
+
+    Raises
+    ------
+    UsageError
+        It is null, a number with a fraction, True or False, or a collection.
+
+    >>> customer_id_text(1310.0, "ids"), customer_id_text("1310.0", "ids")
+    ('1310', '1310.0')
+    """
+    if hasattr(value, "as_py"):  # a scalar of Arrow
+        value = value.as_py()
+    if isinstance(value, str):
+        return str(value)
+    is_nan = isinstance(value, Real | Decimal) and value != value
+    if value is None or is_nan or type(value).__name__ in ("NAType", "NaTType"):
+        raise UsageError(
+            f"{argument} has a null ({shown(value)}), which is no id of a customer; leave it out"
+        )
+    if type(value).__name__ in ("bool", "bool_") or isinstance(value, Iterable):
+        raise UsageError(
+            f"{argument} = {shown(value)} is of type {type(value).__name__} and no id of a "
+            "customer; give a text or a whole number, like 'c17' or 17"
+        )
+    if isinstance(value, Integral):
+        return str(int(value))
+    if isinstance(value, Real | Decimal):
+        if float(value) != float(value) // 1:
+            raise UsageError(
+                f"{argument} has the number {value}, which is no id of a customer; give texts or "
+                "whole numbers"
+            )
+        return str(int(value))
+    return str(value)

@@ -14,6 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from stagecast.features.arguments.values import refuse
 from stagecast.features.catalog.standard import standard
 from stagecast.features.contracts import KINDS
 from stagecast.features.errors import UsageError, did_you_mean
@@ -53,7 +54,7 @@ def known_schemes() -> Sequence[str]:
     return sorted(names, key=lambda name: (name != "retail", name))
 
 
-def load_scheme(name: str) -> Scheme:
+def load_scheme(name: str | Path) -> Scheme:
     """Return a scheme of the package by its name, or one from a TOML file.
 
     Parameters
@@ -69,6 +70,10 @@ def load_scheme(name: str) -> Scheme:
     >>> load_scheme("retail").ids[0]
     'prospect'
     """
+    if isinstance(name, Path):
+        name = str(name)
+    elif not isinstance(name, str):
+        refuse(name, "scheme", "the name of a scheme, like 'retail', or the path of a TOML file")
     if name in known_schemes():
         return _scheme_of_package(name)
     if Path(name).suffix == ".toml" and Path(name).is_file():
@@ -242,6 +247,8 @@ def check_pins(pins: Mapping[str, Any], where: str) -> dict[str, float]:
     UsageError
         A name is not a threshold, or a value is not a number above 0.
     """
+    if not isinstance(pins, Mapping):
+        refuse(pins, where, "thresholds with their values, like {'loyal_orders': 5}")
     checked = {}
     for name, value in pins.items():
         if name not in THRESHOLD_NAMES:

@@ -1,42 +1,18 @@
-"""Ids of customers as callers give them: texts, numbers, or a table."""
+"""Ids of customers as callers give them: one, several, or a table."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
-from numbers import Integral, Real
+from collections.abc import Iterable, Mapping
+from numbers import Number
 from typing import Any
 
+from stagecast.features.arguments.values import refuse
 from stagecast.features.errors import UsageError
+from stagecast.features.shop.customer_ids import customer_id_text
 from stagecast.serving.quoting import quote
 
 COLUMN = "customer_id"
-
-
-def customer_id_text(value: object, argument: str) -> str:
-    """Return an id as the log has it: a whole number is written without ``.0``.
-
-    Raises
-    ------
-    UsageError
-        It is null, or a number with a fraction.
-
-    >>> customer_id_text(1310.0, "ids"), customer_id_text("1310.0", "ids")
-    ('1310', '1310.0')
-    """
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        raise UsageError(f"{argument} has a null, which is no id of a customer; leave it out")
-    if isinstance(value, Integral):
-        return str(int(value))
-    if isinstance(value, Real):
-        number = float(value)
-        if not number.is_integer():
-            raise UsageError(
-                f"{argument} has the number {number}, which is no id of a customer; give texts or "
-                "whole numbers"
-            )
-        return str(int(number))
-    return str(value)
 
 
 def known_ids(given: object, argument: str, known: frozenset[str]) -> tuple[str, ...]:
@@ -45,7 +21,7 @@ def known_ids(given: object, argument: str, known: frozenset[str]) -> tuple[str,
     Parameters
     ----------
     given
-        Ids; one text is one id; of a table the column ``customer_id``, or the index of that name.
+        Ids; one text or number is one id; of a table the column ``customer_id``, or the index of that name.
     argument
         Name of the argument, for messages.
     known
@@ -77,7 +53,7 @@ def known_ids(given: object, argument: str, known: frozenset[str]) -> tuple[str,
 
 
 def _values(given: object, argument: str) -> Iterable[Any]:
-    if isinstance(given, str):
+    if isinstance(given, str | Number):
         return (given,)
     columns = getattr(given, "columns", None)
     if columns is not None:  # a table of pandas, Polars or Arrow
@@ -94,6 +70,6 @@ def _values(given: object, argument: str) -> Iterable[Any]:
             )
         values: Iterable[Any] = column.to_pylist() if hasattr(column, "to_pylist") else column
         return values
-    if not isinstance(given, Iterable):
-        raise UsageError(f"{argument} is a {type(given).__name__}; give a list of ids of customers")
+    if not isinstance(given, Iterable) or isinstance(given, Mapping | bytes):
+        refuse(given, argument, "a list of ids of customers, like ['c17', 'c21']")
     return given

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from stagecast.features.errors import UsageError, did_you_mean
+from stagecast.features.shop.customer_ids import customer_id_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -92,7 +93,7 @@ def explanation_of(scores: pa.Table, customer_id: object) -> CustomerExplanation
     """
     import pyarrow.compute as pc
 
-    wanted = str(customer_id)
+    wanted = customer_id_text(customer_id, "customer_id")
     rows = scores.filter(pc.equal(scores["customer_id"], wanted)).to_pylist()
     if not rows:
         ids = scores["customer_id"].slice(0, 100_000).to_pylist()

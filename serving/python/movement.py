@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from stagecast.features.arguments.values import refuse
 from stagecast.features.clock import from_microseconds, iso, microseconds
 from stagecast.features.frames.instants import Instant, as_datetime
 
@@ -184,6 +185,7 @@ def flows_of(
     dates: tuple[Instant | None, Instant | None],
 ) -> LogFlows:
     """Return the flows of a log; see :meth:`~stagecast.serving.python.event_log.EventLog.flows`."""
+    from stagecast.features.describe.flows.periods import UNITS
     from stagecast.features.engines.duckdb import DailyTable
     from stagecast.features.stages.lifecycle import fit_lifecycle, merged_sentences
     from stagecast.features.stages.scheme_files import load_scheme
@@ -191,6 +193,8 @@ def flows_of(
     from stagecast.serving.reports.lifecycle_report import movement
     from stagecast.training.config import TrainConfig
 
+    if period is not None and period not in UNITS:
+        refuse(period, "period", f"one of {', '.join(UNITS)}, or None")
     table = DailyTable(log.con, at)
     # no rule looks at a feature that depends on the horizon
     life = fit_lifecycle(table, load_scheme(scheme), TrainConfig.horizon_days)

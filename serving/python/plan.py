@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,17 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from stagecast.features.arguments.values import path as path_of
+from stagecast.features.arguments.values import share
 from stagecast.features.clock import iso, parse_instant
 from stagecast.features.errors import DataRefusedError, UsageError
 from stagecast.features.frames.instants import Instant
 from stagecast.serving.python.words import speaks_python
 
 if TYPE_CHECKING:
-    from stagecast.features.events import EventLog as CheckedLog
     from stagecast.serving.python.readout import PlanReadOut
     from stagecast.serving.targeting.plan.forecast import Forecast
 
 FORMAT = 1
+_GIVE = "the path of a file, like 'autumn.json'"
 _LIST = ["rank", "gain", "cost", "play", "stage", "churn_band", "state", "expected_purchase"]
 _CONTACT = "contact"
 
@@ -117,10 +120,10 @@ class Plan:
     @speaks_python
     def readout(
         self,
-        later: CheckedLog | pd.DataFrame,
+        later: object,
         *,
         until: Instant | None = None,
-        margin: float = 1.0,
+        margin: float | str = 1.0,
     ) -> PlanReadOut:
         """Return what the plan brought: who was contacted against who was left alone.
 
@@ -128,7 +131,7 @@ class Plan:
         ----------
         later
             A log that reaches beyond the start of the window; or counted outcomes of the whole
-            window, a DataFrame with ``customer_id`` (index or column), ``orders`` and ``spend``,
+            window, a table of pandas, polars or Arrow with ``customer_id`` (index or column), ``orders`` and ``spend``,
             in which who is missing has ordered nothing.
         until
             End of what is looked at in a log; None: the day after its last event.
@@ -146,7 +149,8 @@ class Plan:
         """
         from stagecast.serving.python.readout import read_out_of
 
-        return read_out_of(self, later, until=until, margin=margin)
+        earned = share(margin, "margin", least=0.0, most=math.inf, above=0.0)
+        return read_out_of(self, later, until=until, margin=earned)
 
     def save(self, file: str | Path) -> Path:
         """Write the list into a JSON file, from which :meth:`load` reads it for the read-out.
@@ -156,7 +160,7 @@ class Plan:
         UsageError
             The file exists: a list that was drawn is not replaced by another.
         """
-        path = Path(file)
+        path = path_of(file, "file", _GIVE)
         document = {
             "format": FORMAT,
             "starts_at": self.starts_at.isoformat(),
@@ -170,9 +174,11 @@ class Plan:
                 json.dump(document, out, ensure_ascii=False, allow_nan=False)
         except FileExistsError:
             raise UsageError(
-                f"{path} exists, and the hold-out of a plan cannot be drawn a second time; "
+                f"file {path} exists, and the hold-out of a plan cannot be drawn a second time; "
                 "give another file"
             ) from None
+        except OSError as error:
+            raise UsageError(f"file {path} cannot be written: {error.strerror}") from None
         return path
 
     @classmethod
@@ -186,7 +192,7 @@ class Plan:
         DataRefusedError
             It is not a plan, or was changed.
         """
-        path = Path(file)
+        path = path_of(file, "file", _GIVE)
         try:
             data = json.loads(path.read_text("utf-8"))
             loaded = cls(
@@ -198,7 +204,9 @@ class Plan:
             if data["format"] != FORMAT or loaded.digest != data["digest"]:
                 raise ValueError("its list is not the one that was drawn")
         except FileNotFoundError:
-            raise UsageError(f"{path} does not exist; give the file of Plan.save") from None
+            raise UsageError(f"file {path} does not exist; give the file of Plan.save") from None
+        except OSError as error:
+            raise UsageError(f"file {path} cannot be read: {error.strerror}") from None
         except (KeyError, TypeError, ValueError, UsageError) as error:
             raise DataRefusedError(f"{path} is not a plan of this version: {error}") from error
         return loaded

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from stagecast.features.clock import parse_instant
 from stagecast.features.errors import UsageError, did_you_mean
+from stagecast.features.frames.given import as_frame
+from stagecast.features.shop.customer_ids import customer_id_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,21 +43,22 @@ class ScoredCustomers:
     churn: str
 
 
-def candidates_of(scores: object) -> ScoredCustomers:
+def scores_frame(scores: object) -> pd.DataFrame:
+    """Return scores as a DataFrame; raise UsageError for what is no table."""
+    return as_frame(scores, "scores", "a table of scores, such as model.scores")
+
+
+def candidates_of(scores: pd.DataFrame) -> ScoredCustomers:
     """Return the customers of scores, ordered by id.
 
     Raises
     ------
     UsageError
-        It is no table of scores, or of several runs.
+        It has no scores, or those of several runs.
     """
     from stagecast.serving.scoring.win_back import LAPSED, win_back
     from stagecast.serving.targeting.plan.candidates import COLUMNS, candidates
 
-    if not isinstance(scores, pd.DataFrame):
-        raise UsageError(
-            f"a plan takes a DataFrame of scores, not a {type(scores).__name__}; give model.scores"
-        )
     table = scores.reset_index() if scores.index.name == "customer_id" else scores
     own = [name for name in COLUMNS if name != "win_back"]  # which is of the store
     needed = (*own, "p_return", "as_of", "horizon_days", "churn")
@@ -72,6 +76,8 @@ def candidates_of(scores: object) -> ScoredCustomers:
                 f"the scores have {table[name].nunique()} different values of {name}; give those "
                 "of one score"
             )
+    ids = [customer_id_text(value, "customer_id of the scores") for value in table["customer_id"]]
+    table = table.assign(customer_id=pd.Series(ids, table.index, dtype="object"))
     if table["customer_id"].duplicated().any():
         twice = table["customer_id"][table["customer_id"].duplicated()].iloc[0]
         raise UsageError(f"customer {twice!r} stands twice in the scores; give each one once")
@@ -91,14 +97,14 @@ def candidates_of(scores: object) -> ScoredCustomers:
 
 def _values(column: pd.Series, name: str) -> NDArray[Any]:
     if name == "customer_id":
-        return column.astype(str).to_numpy(dtype=object)
+        return column.to_numpy(dtype=object)
     if column.dtype.kind in "fiu":
         return column.to_numpy(dtype="float64")
     values: NDArray[Any] = column.astype(object).where(column.notna(), None).to_numpy(dtype=object)
     return values
 
 
-def scheme_of_scores(scores: pd.DataFrame, name: str | None) -> Scheme:
+def scheme_of_scores(scores: pd.DataFrame, name: str | Path | None) -> Scheme:
     """Return the scheme that scores are of.
 
     Raises

@@ -4,45 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any
 
+from stagecast.features.arguments.values import flag, number, share, texts, whole_number
 from stagecast.features.clock import to_utc
 from stagecast.features.frames.instants import Instant, Span, as_datetime, as_days
+from stagecast.features.intake.reasons import LARGEST_AMOUNT
 from stagecast.serving.python.customer_ids import known_ids
 from stagecast.serving.python.plan import Plan
-from stagecast.serving.python.plan_scores import candidates_of, scheme_of_scores
+from stagecast.serving.python.plan_scores import candidates_of, scheme_of_scores, scores_frame
 from stagecast.serving.python.words import speaks_python
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 @speaks_python
 def plan(
-    scores: pd.DataFrame,
+    scores: object,
     *,
     budget: float | None = None,
     contacts: int | None = None,
     contact_cost: float | None = None,
     offer_cost: float | None = None,
-    offer_share: float | None = None,
-    holdout: float = 0.1,
-    effect: float | None = None,
-    win_back_effect: float | None = None,
-    stage: str | Sequence[str] = (),
-    play: str | Sequence[str] = (),
-    band: str | Sequence[str] = (),
-    state: str | Sequence[str] = (),
-    ids: Iterable[object] | None = None,
+    offer_share: float | str | None = None,
+    holdout: float | str = 0.1,
+    effect: float | str | None = None,
+    win_back_effect: float | str | None = None,
+    stage: str | Sequence[str] | None = (),
+    play: str | Sequence[str] | None = (),
+    band: str | Sequence[str] | None = (),
+    state: str | Sequence[str] | None = (),
+    ids: Iterable[object] | str | int | None = None,
     min_value: float | None = None,
     min_gain: float = 0.0,
-    do_not_contact: Iterable[object] = (),
+    do_not_contact: Iterable[object] | str | int | None = (),
     start: Instant | None = None,
     window: Span | None = None,
     worth: float | None = None,
     standing: bool = False,
     seed: int = 0,
-    scheme: str | None = None,
+    scheme: str | Path | None = None,
 ) -> Plan:
     """Return whom to contact, so that what is expected to come back is largest.
 
@@ -51,14 +51,15 @@ def plan(
     Parameters
     ----------
     scores
-        What :meth:`Lifecycle.score` returns, or a file of ``stagecast score`` as a DataFrame.
+        What :meth:`Lifecycle.score` returns, or a file of ``stagecast score`` as a table of pandas,
+        polars or Arrow.
     budget, contacts
         Most that the contacts may cost, and most customers; None: no such limit.
     contact_cost, offer_cost, offer_share
         Of each contact; paid to each contacted customer who orders; the same as a share of the
         order.
     holdout
-        Share of the list that is drawn at random and left alone.
+        Share of the list that is drawn at random and left alone, 0.1 or ``10%``, as of all shares.
     effect, win_back_effect
         Share of the value at risk that a contact saves, and of the value gone that it brings back;
         None: of the play, or 5 % and 2 %.
@@ -104,31 +105,36 @@ def plan(
         check_start,
     )
 
-    scored = candidates_of(scores)
+    table = scores_frame(scores)
+    scored = candidates_of(table)
     known = frozenset(scored.customers.customer_id)
     only = None if ids is None else known_ids(ids, "ids", known)
-    refused = known_ids(do_not_contact, "do_not_contact", known)
+    refused = known_ids(() if do_not_contact is None else do_not_contact, "do_not_contact", known)
     terms = Terms(
         Audience(
-            stages=_names(stage),
-            plays=_names(play),
-            bands=_names(band),
-            states=_names(state),
-            min_value=min_value,
+            stages=texts(stage, "stage", "names, like ['loyal']"),
+            plays=texts(play, "play", "names, like ['loyal_going_quiet']"),
+            bands=texts(band, "band", "names, like ['high']"),
+            states=texts(state, "state", "names, like ['active']"),
+            min_value=_money(min_value, "min_value", least=-LARGEST_AMOUNT),
             ids=only,
         ),
-        Costs(contact_cost, offer_cost, offer_share),
-        Effects(effect, win_back_effect),
-        Rules(min_gain=min_gain),
-        contacts=contacts,
-        budget=budget,
-        holdout=holdout,
-        standing=standing,
-        seed=seed,
+        Costs(
+            _money(contact_cost, "contact_cost"),
+            _money(offer_cost, "offer_cost"),
+            _share(offer_share, "offer_share"),
+        ),
+        Effects(_share(effect, "effect"), _share(win_back_effect, "win_back_effect")),
+        Rules(min_gain=_money(0.0 if min_gain is None else min_gain, "min_gain") or 0.0),
+        contacts=_customers(contacts),
+        budget=_money(budget, "budget"),
+        holdout=share(holdout, "holdout", below=1.0),
+        standing=flag(standing, "standing"),
+        seed=whole_number(seed, "seed", "a whole number, 0 or more"),
         window_days=None if window is None else as_days(window, "window"),
-        worth=worth,
+        worth=_money(worth, "worth"),
     )
-    of_scores = scheme_of_scores(scores, scheme)
+    of_scores = scheme_of_scores(table, scheme)
     check_names(terms.audience, of_scores.ids, [play.id for play in of_scores.plays], of_scores.id)
     starts_at = None if start is None else _instant(start)
     starts = check_start(starts_at, scored.as_of, scored.horizon_days)
@@ -145,8 +151,18 @@ def plan(
     return Plan(rows, starts, proposal.forecast.window_days, scored.churn, proposal.forecast)
 
 
-def _names(value: str | Sequence[str]) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(value)
+def _money(value: Any, name: str, *, least: float = 0.0) -> float | None:
+    give = f"money, a number from {least:g} to {LARGEST_AMOUNT:g}, like 100"
+    return None if value is None else number(value, name, give, least=least, most=LARGEST_AMOUNT)
+
+
+def _share(value: Any, name: str) -> float | None:
+    return None if value is None else share(value, name)
+
+
+def _customers(value: Any) -> int | None:
+    give = "a number of customers, 1 or more, like 50"
+    return None if value is None else whole_number(value, "contacts", give, least=1)
 
 
 def _instant(value: Instant) -> datetime:

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from stagecast.features.arguments.values import shown
 from stagecast.features.clock import iso
-from stagecast.features.errors import UsageError
+from stagecast.features.errors import DataRefusedError, UsageError
 from stagecast.features.events import EventLog as CheckedLog
+from stagecast.features.frames.given import as_frame
 from stagecast.features.frames.instants import Instant, as_datetime
+from stagecast.features.shop.customer_ids import customer_id_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,7 +103,7 @@ class PlanReadOut:
 
 
 def read_out_of(
-    plan: Plan, later: CheckedLog | pd.DataFrame, *, until: Instant | None, margin: float
+    plan: Plan, later: object, *, until: Instant | None, margin: float
 ) -> PlanReadOut:
     """Return what a plan brought; see :meth:`~stagecast.serving.python.plan.Plan.readout`."""
     from stagecast.serving.targeting.plan.observed import observe
@@ -108,13 +111,9 @@ def read_out_of(
 
     rows = sorted((dict(row) for row in plan.rows), key=lambda row: str(row["customer_id"]))
     ids = [str(row["customer_id"]) for row in rows]
-    if isinstance(later, pd.DataFrame):
-        observed = _counted(plan, later, ids)
-    elif not isinstance(later, CheckedLog):
-        raise UsageError(
-            f"a read-out takes an EventLog or counted outcomes, not a {type(later).__name__}; "
-            "read events first: sc.read_events(...)"
-        )
+    if not isinstance(later, CheckedLog):
+        give = "an EventLog, sc.read_events(...), or a table of counted outcomes"
+        observed = _counted(plan, as_frame(later, "later", give), ids)
     elif plan.churn == "cancellation":
         raise UsageError(
             "this plan keeps contracts, and the orders of a log do not tell who cancelled; count "
@@ -128,6 +127,28 @@ def read_out_of(
     return PlanReadOut(plan, observed, result)
 
 
+def _number(value: Any, column: str, customer: str) -> float | None:
+    """Return a number of counted outcomes; None where it is null."""
+    if pd.isna(value):
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise DataRefusedError(
+            f"later: {column} of customer {customer!r} is {shown(value)}, which is no number"
+        ) from None
+
+
+def _orders(value: Any, customer: str) -> float:
+    orders = _number(value, "orders", customer)
+    if orders is None:
+        raise DataRefusedError(
+            f"later: orders of customer {customer!r} is {shown(value)}; give 0 for who ordered "
+            "nothing, or leave the row out"
+        )
+    return orders
+
+
 def _counted(plan: Plan, frame: pd.DataFrame, ids: Sequence[str]) -> Observed:
     from stagecast.serving.targeting.plan.observed import observed_at_end, outcomes_by_customer
 
@@ -139,10 +160,11 @@ def _counted(plan: Plan, frame: pd.DataFrame, ids: Sequence[str]) -> Observed:
             "sc.read_events(...)"
         )
     spend = table["spend"] if "spend" in table else pd.Series(None, table.index, dtype="object")
+    customers = [customer_id_text(id_, "customer_id of later") for id_ in table["customer_id"]]
     outcomes = outcomes_by_customer(
         (
-            (str(id_), float(orders), None if pd.isna(money) else float(money))
-            for id_, orders, money in zip(table["customer_id"], table["orders"], spend, strict=True)
+            (id_, _orders(orders, id_), _number(money, "spend", id_))
+            for id_, orders, money in zip(customers, table["orders"], spend, strict=True)
         ),
         ids,
         NAME,

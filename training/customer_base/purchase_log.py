@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeGuard, cast
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 import pandas as pd
 
+from stagecast.features.arguments.values import shown
 from stagecast.features.errors import UsageError
+from stagecast.features.frames.given import as_frame, as_times
+from stagecast.features.frames.instants import as_datetime
 from stagecast.features.shop.events import events_of
 from stagecast.training.learners.btyd.gaps import LogGaps
 
@@ -15,10 +18,11 @@ if TYPE_CHECKING:
     from stagecast.features.events import EventLog
 
 _DAY = pd.Timedelta(days=1)
+_GIVE = "a pandas, polars or Arrow table of purchases, or a log of read_events"
 
 
 def purchase_summary(
-    purchases: pd.DataFrame | EventLog,
+    purchases: object,
     as_of: Any = None,
     *,
     customer: str = "customer_id",
@@ -29,8 +33,9 @@ def purchase_summary(
 
     Parameters
     ----------
-    purchases : pandas.DataFrame or EventLog
-        One row per purchase; or a log, whose days are those of the shop.
+    purchases : table or EventLog
+        Of pandas, polars or Arrow, one row per purchase; or a log, whose days are those of the
+        shop.
     as_of : str, date or Timestamp, optional
         Only purchases before it count; the day after the last purchase by default. Times without
         a zone are UTC.
@@ -61,7 +66,7 @@ def purchase_summary(
     end = days["day"].max() + 1 if as_of is None else as_day(as_of)
     before = days[days["day"] < end]
     if before.empty:
-        raise UsageError(f"no purchase before {as_of}; give a later as_of")
+        raise UsageError(f"as_of {as_of}: no purchase before it; give a later as_of")
     by_customer = before.groupby("customer", sort=True)["day"]
     first, last, orders = by_customer.min(), by_customer.max(), by_customer.count()
     table = pd.DataFrame(
@@ -82,7 +87,7 @@ def purchase_summary(
 
 
 def purchase_days(
-    purchases: pd.DataFrame | EventLog,
+    purchases: object,
     *,
     customer: str = "customer_id",
     time: str = "timestamp",
@@ -96,25 +101,24 @@ def purchase_days(
         customer, time, amount = "customer_id", "timestamp", amount and "amount"
         frame = _purchases_of(purchases)
     else:
-        frame = cast("pd.DataFrame", purchases)
-    if not hasattr(frame, "columns"):
-        raise UsageError(
-            f"purchases is {purchases!r}; give a DataFrame of purchases, or a log of read_events"
-        )
-    for name in (customer, time, *([] if amount is None else [amount])):
+        frame = as_frame(purchases, "purchases", _GIVE)
+    parts = {"customer": customer, "time": time, "amount": amount}
+    for part, name in parts.items():
+        if name is None and part == "amount":
+            continue
         if name not in frame.columns:
             raise UsageError(
-                f"purchases have no column {name!r}; their columns are "
+                f"{part}={shown(name)}: purchases have no column {name!r}; their columns are "
                 f"{', '.join(map(str, frame.columns[:12]))}. Say which it is by customer=, "
                 "time= and amount="
             )
     try:
-        instants = pd.to_datetime(frame[time], utc=True, format="ISO8601")
+        instants = pd.to_datetime(as_times(frame[time]), utc=True, format="ISO8601")
         money = 0.0 if amount is None else pd.to_numeric(frame[amount])
     except (ValueError, TypeError) as error:
         raise UsageError(
-            f"purchases cannot be read: {error}; write times like 2024-01-31 or 2024-01-31 "
-            "10:00, or pass timestamps"
+            f"purchases cannot be read: {_line(error)}; write times like 2024-01-31 or "
+            "2024-01-31 10:00, or pass timestamps, and amounts as numbers"
         ) from error
     faulty = np.flatnonzero(instants.isna() | frame[customer].isna())
     if len(faulty):
@@ -160,11 +164,19 @@ def gaps_of(X: Any) -> LogGaps:
         ) from error
 
 
-def as_day(as_of: Any) -> float:
+def as_day(as_of: Any, name: str = "as_of") -> float:
     """Return an instant in days since 1970; raise UsageError for what is none."""
     try:
-        instant = pd.Timestamp(as_of)
+        time = as_of if isinstance(as_of, str) else as_datetime(as_of, name)
+        instant = pd.Timestamp(time)
         instant = instant.tz_localize("UTC") if instant.tzinfo is None else instant
-        return float((instant - pd.Timestamp(0, tz="UTC")) / _DAY)
-    except (ValueError, TypeError) as error:
-        raise UsageError(f"as_of {as_of!r} is no date; write it like 2024-01-31") from error
+        day = float((instant - pd.Timestamp(0, tz="UTC")) / _DAY)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise UsageError(f"{name} {as_of!r} is no date; write it like 2024-01-31") from error
+    if day != day:  # the text of a null
+        raise UsageError(f"{name} {as_of!r} is no date; write it like 2024-01-31")
+    return day
+
+
+def _line(error: Exception) -> str:
+    return str(error).split(". You might")[0].split("\n")[0]

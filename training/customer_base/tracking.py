@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from stagecast.features.arguments.values import refuse
 from stagecast.features.errors import UsageError
 from stagecast.training.customer_base.inputs import span_days
 from stagecast.training.customer_base.purchase_log import as_day, purchase_days
 from stagecast.training.customer_base.purchase_model import PurchaseModel
-
-if TYPE_CHECKING:
-    from stagecast.features.events import EventLog
 
 _MOST_PERIODS = 5_000
 
 
 def tracking_table(
     model: PurchaseModel,
-    purchases: pd.DataFrame | EventLog,
+    purchases: object,
     fitted_until: Any,
     *,
     period: str = "1w",
@@ -37,8 +35,8 @@ def tracking_table(
     ----------
     model
         A fitted model of purchases.
-    purchases : pandas.DataFrame or EventLog
-        One row per purchase, or a log, also after ``fitted_until``.
+    purchases : table or EventLog
+        Of pandas, polars or Arrow, one row per purchase, or a log, also after ``fitted_until``.
     fitted_until : str, date or Timestamp
         The as_of of the fit.
     period : str
@@ -58,13 +56,20 @@ def tracking_table(
     UsageError
         A column is missing, or there is no purchase before ``fitted_until``.
     """
+    if not isinstance(model, PurchaseModel):
+        refuse(model, "model", "a fitted model of purchases, such as sc.BetaGeo().fit(X)")
     model._check_fitted()
     days = purchase_days(purchases, customer=customer, time=time)
-    split, length = as_day(fitted_until), float(span_days(period, 1.0, "period"))
+    split, lengths = as_day(fitted_until, "fitted_until"), span_days(period, 1.0, "period")
+    if lengths.shape or not float(lengths) > 0:
+        refuse(period, "period", "the length of a period, like '1w'")
+    length = float(lengths)
     first = days.groupby("customer")["day"].min()
     first = first[first < split]
     if first.empty:
-        raise UsageError(f"no purchase before {fitted_until}; give a later fitted_until")
+        raise UsageError(
+            f"fitted_until {fitted_until}: no purchase before it; give a later fitted_until"
+        )
     start, end = float(first.min()), float(days["day"].max()) + 1.0
     edges = np.arange(start, end + 1e-9, length)
     if len(edges) < 2:

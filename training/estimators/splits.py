@@ -11,12 +11,15 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.model_selection import BaseCrossValidator
 
+from stagecast.features.arguments.spans import as_timedelta
+from stagecast.features.arguments.values import whole_number
 from stagecast.features.arrays import Integers
 from stagecast.features.clock import parse_span_days
 from stagecast.features.errors import UsageError
-from stagecast.training.estimators.inputs import whole_number
+from stagecast.features.frames.given import as_frame, is_table
 
 Split = tuple[Integers, Integers]
+_GIVE = "a whole number, like 3"
 
 
 class SnapshotSplit(BaseCrossValidator):  # type: ignore[misc]
@@ -103,21 +106,23 @@ class SnapshotSplit(BaseCrossValidator):  # type: ignore[misc]
         """Return the number of splits; ``groups`` are needed where ``n_splits`` is None."""
         folds = 1 if self.customer_folds is None else self._folds()
         if self.n_splits is not None:
-            return whole_number("n_splits", self.n_splits, 1) * folds
+            return whole_number(self.n_splits, "n_splits", _GIVE, least=1) * folds
         instants, _ = self._read_groups(groups, None)
         return len(self._test_dates(instants)) * folds
 
     def _gap(self) -> np.timedelta64:
+        span = as_timedelta(self.gap)
         if isinstance(self.gap, str):
             days = float(parse_span_days(self.gap, "gap"))
-        elif isinstance(self.gap, timedelta):
-            days = self.gap.total_seconds() / 86_400.0
+        elif span is not None:
+            days = span.total_seconds() / 86_400.0
         else:
-            days = float(whole_number("gap", self.gap, 0))
+            give = "a span such as '90d', a timedelta, or a whole number of days"
+            days = float(whole_number(self.gap, "gap", give))
         return np.timedelta64(round(days * 86_400e6), "us")
 
     def _folds(self) -> int:
-        return whole_number("customer_folds", self.customer_folds, 2)
+        return whole_number(self.customer_folds, "customer_folds", _GIVE, least=2)
 
     def _read_groups(
         self, groups: Any, length: int | None
@@ -128,6 +133,7 @@ class SnapshotSplit(BaseCrossValidator):  # type: ignore[misc]
                 "SnapshotSplit needs the as_of of each row: pass groups=, for instance "
                 "cross_val_score(..., groups=panel.groups, cv=SnapshotSplit(gap='90d'))"
             )
+        groups = as_frame(groups, "groups") if is_table(groups) else groups
         labels = groups["as_of"] if _has(groups, "as_of") else groups
         if getattr(labels, "ndim", 1) != 1:
             raise UsageError("groups has several columns, none of them named as_of; name it")
@@ -157,7 +163,7 @@ class SnapshotSplit(BaseCrossValidator):  # type: ignore[misc]
         dates = np.unique(instants)
         usable = [date for date in dates if dates[0] + self._gap() <= date]
         wanted = (
-            len(usable) if self.n_splits is None else whole_number("n_splits", self.n_splits, 1)
+            len(usable) if self.n_splits is None else whole_number(self.n_splits, "n_splits", _GIVE, least=1)
         )
         if not usable or wanted > len(usable):
             raise UsageError(

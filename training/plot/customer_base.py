@@ -8,6 +8,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from stagecast.features.arguments.values import refuse, shown, whole_number
 from stagecast.features.errors import UsageError
 from stagecast.training.customer_base.inputs import span_days
 from stagecast.training.customer_base.purchase_model import PurchaseModel
@@ -109,12 +110,18 @@ def model_of_purchases(model: Any) -> PurchaseModel:
     """
     if isinstance(model, PurchaseModel):
         return model
-    of_lifecycle = getattr(model, "btyd", {})
+    of_lifecycle = getattr(model, "btyd", None)
     for name in ("pareto_nbd", "mbg_nbd"):
-        if name in of_lifecycle:
+        if of_lifecycle is not None and name in of_lifecycle:
             return model_of_purchases(of_lifecycle[name])
+    if of_lifecycle is not None:
+        raise UsageError(
+            f"model = {shown(model)} has no customer-base model (its method is "
+            f"{model.card['method']!r}): the log that it was fitted on has too few customers for "
+            "one. Fit one on its own, such as sc.BetaGeo().fit(log.features(as_of))"
+        )
     raise UsageError(
-        f"{type(model).__name__} is no model of purchases; fit one, such as "
+        f"model = {shown(model)}: {type(model).__name__} is no model of purchases; fit one, such as "
         "sc.BetaGeo().fit(log.features(as_of))"
     )
 
@@ -123,12 +130,17 @@ def _grid(model: PurchaseModel, T: Any, max_frequency: int | None) -> tuple[pd.D
     """Return frequencies and recencies in days with the edges of their cells, and T in days."""
     model._check_fitted()
     unit = model.time_unit_days_
-    age = model.longest_days_ if T is None else float(span_days(T, unit, "T"))
+    ages = np.asarray(model.longest_days_) if T is None else span_days(T, unit, "T")
+    if ages.shape:
+        refuse(T, "T", "one length of time, like '365d'")
+    age = float(ages)
     if age <= 0:
         raise UsageError("T is 0; give the time since the first purchase, such as T='365d'")
-    most = min(model.max_frequency_, _MOST_FREQUENCIES) if max_frequency is None else max_frequency
-    if most < 1:
-        raise UsageError(f"max_frequency is {most}; use a whole number of 1 or more")
+    if max_frequency is None:
+        most = min(model.max_frequency_, _MOST_FREQUENCIES)
+    else:
+        give = "a whole number of 1 or more"
+        most = whole_number(max_frequency, "max_frequency", give, least=1)
     step = age / _RECENCIES
     middle = (np.arange(_RECENCIES) + 0.5) * step
     x, t_x = (v.ravel() for v in np.meshgrid(np.arange(1.0, most + 1.0), middle))

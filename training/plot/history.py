@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import altair as alt
 import numpy as np
 import pandas as pd
 
+from stagecast.features.arguments.values import refuse, shown
 from stagecast.features.arrays import Array
 from stagecast.features.errors import UsageError
+from stagecast.features.frames.given import as_frame, is_table
+from stagecast.features.shop.customer_ids import customer_id_text
 from stagecast.training.customer_base.purchase_log import as_day, is_log, purchase_days
 from stagecast.training.customer_base.purchase_model import PurchaseModel
 from stagecast.training.plot.customer_base import model_of_purchases
@@ -38,8 +42,8 @@ def customer(
         A fitted model of purchases, or a fitted ``Lifecycle``, whose Pareto/NBD (or MBG/NBD) is
         drawn.
     purchases
-        Times of the customer's purchases; or a log, as a DataFrame or from ``read_events``, with
-        ``customer_id``.
+        Times of the customer's purchases; or a log, as a table of pandas, polars or Arrow or from
+        ``read_events``, with ``customer_id``.
     as_of : str, date or Timestamp, optional
         Where the line ends; the day after the last purchase of ``purchases`` by default.
     customer_id
@@ -54,23 +58,20 @@ def customer(
     """
     model = model_of_purchases(model)
     model._check_fitted()
-    frame = (
-        purchases
-        if isinstance(purchases, pd.DataFrame) or is_log(purchases)
-        else pd.DataFrame({time: list(purchases), customer: ""})
-    )
-    log = purchase_days(frame, customer=customer, time=time)
+    log = purchase_days(_log_of(purchases, customer, time), customer=customer, time=time)
     end = float(log["day"].max()) + 1.0 if as_of is None else as_day(as_of)
     if customer_id is not None:
-        log = log[log["customer"] == customer_id]
+        wanted = customer_id_text(customer_id, "customer_id")
+        ids = [customer_id_text(value, "purchases") for value in log["customer"]]
+        log = log[np.array(ids, dtype=object) == wanted]
     elif log["customer"].nunique() > 1:
         raise UsageError("purchases are of several customers; say which by customer_id=")
     days = log["day"].to_numpy(dtype=np.float64)
     days = days[days < end]
     if not len(days):
         raise UsageError(
-            f"customer {customer_id!r} has no purchase before {_date(end)}; check the id, or give "
-            "a later as_of"
+            f"customer_id {shown(customer_id)} has no purchase before {_date(end)}; check the id, "
+            "or give a later as_of"
         )
     line = _alive_line(model, days, end)
     alive = float(line["p_alive"].iloc[-1])
@@ -113,6 +114,19 @@ def customer(
     )
     result: alt.LayerChart = styled(chart)
     return result
+
+
+def _log_of(purchases: Any, customer: str, time: str) -> Any:
+    """Return a log or a table as it is, and times of purchases as a table of one customer."""
+    if is_log(purchases) or is_table(purchases):
+        return purchases
+    if isinstance(purchases, str) or not isinstance(purchases, Iterable):
+        refuse(
+            purchases, "purchases", "times of purchases, like ['2024-01-31'], a table, or a log"
+        )
+    if isinstance(purchases, Mapping):
+        return as_frame(purchases, "purchases")
+    return pd.DataFrame({time: list(purchases), customer: ""})
 
 
 def _alive_line(model: PurchaseModel, days: Array, end: float) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from stagecast.training.plot.style import (
     INK,
     OKABE_ITO,
     WIDTH,
+    frame_of,
     inline,
     named_columns,
     styled,
@@ -35,9 +36,10 @@ def stages(table: Any, *, order: Sequence[str] | None = None, share: bool = Fals
     share : bool
         Whether shares are drawn instead of numbers.
     """
-    if isinstance(table, pd.DataFrame) and {"period_end", "complete"} <= set(table.columns):
+    table = frame_of(table, "table")
+    if {"period_end", "complete"} <= set(table.columns):
         table = table[table["complete"]].rename(columns={"period_end": "as_of"})
-    counted = _counted(named_columns(table, ("as_of", "stage"), "the table"), ["as_of", "stage"])
+    counted = _counted(named_columns(table, ("as_of", "stage"), "table"), ["as_of", "stage"])
     names = list(order) if order is not None else list(dict.fromkeys(counted["stage"]))
     counted = counted.assign(
         as_of=pd.to_datetime(counted["as_of"], utc=True, format="ISO8601"),
@@ -88,16 +90,17 @@ def flows(table: Any, *, order: Sequence[str] | None = None) -> alt.LayerChart:
     order : sequence of str, optional
         Stages from top to bottom; in order of appearance by default.
     """
-    if isinstance(table, pd.DataFrame) and "from_stage" in table.columns:
+    table = frame_of(table, "table")
+    if "from_stage" in table.columns:
         # those who were not known at the start came from nowhere
         table = table.rename(columns={"from_stage": "from", "to_stage": "to"}).dropna(subset="from")
-    if isinstance(table, pd.DataFrame) and "from" not in table.columns and len(table.columns) > 1:
+    if "from" not in table.columns and len(table.columns) > 1:
         table = (
             table.rename_axis("from")
             .reset_index()
             .melt(id_vars="from", var_name="to", value_name="customers")
         )
-    counted = _counted(named_columns(table, ("from", "to"), "the table"), ["from", "to"])
+    counted = _counted(named_columns(table, ("from", "to"), "table"), ["from", "to"])
     names = (
         list(order)
         if order is not None
@@ -154,7 +157,7 @@ def cohorts(table: Any) -> alt.LayerChart:
         first purchase), ``age`` (periods since) and ``retention`` (0 to 1); periods that are not
         ``complete``, and the first, in which everybody bought, are left out.
     """
-    rows = named_columns(table, ("cohort", "age", "retention"), "the table")
+    rows = named_columns(table, ("cohort", "age", "retention"), "table")
     if "complete" in rows.columns:
         rows = rows[rows["complete"]]
     rows = rows[rows["age"] > 0][["cohort", "age", "retention"]]

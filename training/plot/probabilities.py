@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
+from stagecast.features.arguments.values import refuse, whole_number
 from stagecast.features.arrays import Array
 from stagecast.features.errors import UsageError
 from stagecast.training.fitted.evaluation import EvaluationReport
@@ -55,8 +56,7 @@ def calibration(
         return _of_report(y_true)
     by_name = dict(p) if isinstance(p, Mapping) else {"": p}
     outcome = _outcomes(y_true)
-    if bins < 2:
-        raise UsageError(f"bins is {bins}; use a whole number of 2 or more")
+    bins = whole_number(bins, "bins", "a whole number of 2 or more", least=2)
     groups, lines, shares = [], [], []
     for name, values in by_name.items():
         predicted = _probabilities(values, len(outcome))
@@ -174,7 +174,10 @@ def _outcomes(y_true: ArrayLike) -> NDArray[np.bool_]:
 
 
 def _probabilities(values: ArrayLike, length: int) -> Array:
-    predicted = np.asarray(values, dtype=np.float64)
+    try:
+        predicted = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        refuse(values, "p", "one probability per customer, like [0.2, 0.7]")
     if predicted.shape != (length,):
         raise UsageError(
             f"p has shape {predicted.shape} and y_true ({length},); give one probability per "

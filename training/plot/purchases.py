@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import altair as alt
 import numpy as np
@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
+from stagecast.features.arguments.values import refuse, whole_number
 from stagecast.features.arrays import Array
 from stagecast.features.errors import UsageError
 from stagecast.training.customer_base.purchase_log import as_day
@@ -29,16 +30,13 @@ from stagecast.training.plot.style import (
     titled,
 )
 
-if TYPE_CHECKING:
-    from stagecast.features.events import EventLog
-
 _Z = float(ndtri(0.975))
 _SERIES = ("actual", "expected")
 
 
 def tracking(
     data: Any,
-    purchases: pd.DataFrame | EventLog | None = None,
+    purchases: object = None,
     fitted_until: Any = None,
     *,
     period: str = "1w",
@@ -53,8 +51,8 @@ def tracking(
         A fitted model of purchases, or a fitted ``Lifecycle``; or a table with ``date``,
         ``actual`` and ``expected`` (per period), such as that of
         :func:`stagecast.training.customer_base.tracking.tracking_table`.
-    purchases : pandas.DataFrame or EventLog, optional
-        With a model: one row per purchase, or a log, also after ``fitted_until``.
+    purchases : table or EventLog, optional
+        With a model: of pandas, polars or Arrow, one row per purchase, or a log, also after ``fitted_until``.
     fitted_until : str, date or Timestamp, optional
         The as_of of the fit, drawn as a line; required with a model of purchases.
     period, customer, time
@@ -73,10 +71,10 @@ def tracking(
             data, purchases, fitted_until, period=period, customer=customer, time=time
         )
     else:
-        table = named_columns(data, ("date", *_SERIES), "the table")
+        table = named_columns(data, ("date", *_SERIES), "table")
     dates = pd.to_datetime(table["date"], utc=True)
     actual, expected = (table[name].to_numpy(dtype=np.float64) for name in _SERIES)
-    split = None if fitted_until is None else as_day(fitted_until) * 86_400_000.0
+    split = None if fitted_until is None else as_day(fitted_until, "fitted_until") * 86_400_000.0
     if split is None and "held_out" in table.columns and table["held_out"].any():
         fitted = dates[~table["held_out"].to_numpy(dtype=np.bool_)]
         split = None if fitted.empty else fitted.max().timestamp() * 1000.0
@@ -103,12 +101,14 @@ def holdout(
     max_frequency : int
         Customers with more are one group with those.
     """
-    columns = [np.asarray(v, dtype=np.float64) for v in (frequency, actual, expected)]
+    given = {"frequency": frequency, "actual": actual, "expected": expected}
+    columns = [_numbers(values, name) for name, values in given.items()]
     if len({column.shape for column in columns}) > 1 or columns[0].ndim != 1:
         raise UsageError(
             f"frequency, actual and expected have shapes {[column.shape for column in columns]}; "
             "give one number per customer in each"
         )
+    max_frequency = whole_number(max_frequency, "max_frequency", "a whole number, like 7", least=1)
     group = np.minimum(columns[0], max_frequency).astype(np.int64)
     table = pd.DataFrame({"group": group, "actual": columns[1], "expected": columns[2]})
     by_group = table.groupby("group")
@@ -161,6 +161,13 @@ def holdout(
     )
     result: alt.LayerChart = styled(chart)
     return result
+
+
+def _numbers(values: ArrayLike, name: str) -> Array:
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        refuse(values, name, "one number per customer")
 
 
 def _sentence(actual: Array, expected: Array, table: pd.DataFrame) -> str:

@@ -9,6 +9,7 @@ import altair as alt
 import pandas as pd
 
 from stagecast.features.errors import UsageError
+from stagecast.features.frames.given import as_frame
 
 FONT: Final = 'system-ui, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif'
 INK, QUIET, LINE = "#1b2430", "#5b6776", "#dde2e8"
@@ -89,15 +90,28 @@ def inline(rows: pd.DataFrame | Sequence[Mapping[str, Any]]) -> alt.InlineData:
     return alt.InlineData(values=values)
 
 
+def frame_of(table: Any, what: str) -> pd.DataFrame:
+    """Return a table, or a list of rows, as a pandas frame.
+
+    Raises
+    ------
+    UsageError
+        It is none.
+    """
+    if isinstance(table, list) and table and all(isinstance(row, Mapping) for row in table):
+        return pd.DataFrame(table)
+    return as_frame(table, what)
+
+
 def named_columns(frame: Any, names: Sequence[str], what: str) -> pd.DataFrame:
     """Return a table as a pandas frame with these columns at least.
 
     Raises
     ------
     UsageError
-        One is missing; the message lists those that there are.
+        It is no table, or one is missing; the message lists those that there are.
     """
-    table = frame if isinstance(frame, pd.DataFrame) else pd.DataFrame(frame)
+    table = frame_of(frame, what)
     missing = [name for name in names if name not in table.columns]
     if missing:
         raise UsageError(

@@ -207,8 +207,8 @@ def outcomes_by_customer(
     Raises
     ------
     DataRefusedError
-        A customer stands twice, is not of the plan, has a negative number of orders, or has no
-        spend where others have.
+        A customer stands twice, is not of the plan, has no whole number of orders from 0 on, or
+        has no spend where others have.
     """
     known = set(ids)
     outcomes_of_customers: dict[str, tuple[float, float | None]] = {}
@@ -222,8 +222,10 @@ def outcomes_by_customer(
             raise DataRefusedError(
                 f"customer '{quote(id_)}' stands more than once; add up the rows of each customer"
             )
-        if orders < 0:
-            raise DataRefusedError(f"customer '{quote(id_)}' has {orders:g} orders; give 0 or more")
+        if not orders >= 0 or orders != orders // 1:
+            raise DataRefusedError(
+                f"customer '{quote(id_)}' has {orders:g} orders; give a whole number, 0 or more"
+            )
         outcomes_of_customers[id_] = (orders, spend)
     has_spend = any(spend is not None for _, spend in outcomes_of_customers.values())
     for id_, (orders, spend) in outcomes_of_customers.items():

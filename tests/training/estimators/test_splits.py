@@ -87,13 +87,13 @@ def test_scikit_learn_takes_it() -> None:
     [
         (SnapshotSplit("90d"), None, "needs the as_of of each row: pass groups="),
         (SnapshotSplit("90"), DATES, "gap '90': the unit is missing"),
-        (SnapshotSplit(1.5), DATES, "gap is 1.5; use a whole number"),  # type: ignore[arg-type]
+        (SnapshotSplit(1.5), DATES, r"gap = 1.5 cannot be used; give a span such as"),  # type: ignore[arg-type]
         (SnapshotSplit("90d", n_splits=3), DATES, "2 of 4 dates have an earlier .* 3 are needed"),
         (SnapshotSplit("90d"), [*DATES[:3], None], "groups holds no date at row 3"),
         (SnapshotSplit("90d"), DATES[:3], "groups has 3 rows and X 4"),
         (SnapshotSplit("90d"), ["shop", "b", "c", "d"], "groups holds no dates"),
         (SnapshotSplit("90d", customer_folds=2), DATES, "customer_folds needs the customers"),
-        (SnapshotSplit("90d", customer_folds=1), DATES, "customer_folds is 1; use a whole number"),
+        (SnapshotSplit("90d", customer_folds=1), DATES, "customer_folds = 1 cannot be used; give a whole number"),
     ],
 )
 def test_what_cannot_be_split_is_refused(cv: SnapshotSplit, groups: Any, message: str) -> None:

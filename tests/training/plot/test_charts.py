@@ -64,7 +64,7 @@ def test_a_customers_line_ends_at_the_models_number_and_reads_no_later_purchase(
     assert np.abs(both - cut["p_alive"]).mean() < 0.02
     with pytest.raises(UsageError, match="several customers; say which by customer_id="):
         plot.customer(bg_nbd(), log)
-    with pytest.raises(UsageError, match="customer 'nobody' has no purchase before 1998-07-01"):
+    with pytest.raises(UsageError, match="customer_id 'nobody' has no purchase before 1998-07-01"):
         plot.customer(bg_nbd(), log, customer_id="nobody")
 
 
@@ -137,7 +137,7 @@ def test_tracking_adds_up_what_it_is_handed() -> None:
     assert "1,882 actual" in of_model.to_dict()["title"]["subtitle"][0]
     with pytest.raises(UsageError, match="with a model, tracking needs the log"):
         plot.tracking(bg_nbd())
-    with pytest.raises(UsageError, match="the table lacks expected; it has date, actual"):
+    with pytest.raises(UsageError, match="table lacks expected; it has date, actual"):
         plot.tracking(table.drop(columns="expected"))
 
 
@@ -162,5 +162,5 @@ def test_stages_and_flows_are_counted() -> None:
     matrix = rows(drawn(plot.flows(square)), "layer", 0).set_index(["from", "to"])["share"]
     assert matrix[("new", "lost")] == 0.5
     assert matrix[("lost", "new")] == 0.0
-    with pytest.raises(UsageError, match="the table lacks stage; it has as_of"):
+    with pytest.raises(UsageError, match="table lacks stage; it has as_of"):
         plot.stages(of_dates[["as_of"]])
