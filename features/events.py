@@ -85,7 +85,8 @@ class EventLog:
         scratch: Scratch,
         known_at_start: tuple[str, ...] = (),
     ) -> None:
-        self.con = con
+        self._con = con
+        self._is_closed = False
         self.report = report
         self.known_at_start = known_at_start
         self.has_amounts = report.has_amounts
@@ -103,11 +104,27 @@ class EventLog:
         report = self.report
         first, last = report.first_event[:10], report.last_event[:10]
         refused = f", {report.rows_rejected:,} rows refused" if report.rows_rejected else ""
-        state = "" if self._release.alive else ", closed"
+        state = ", closed" if self._is_closed else ""
         return (
             f"EventLog({report.rows_loaded:,} events of {report.customers:,} customers, "
             f"{first} to {last}{refused}{state})"
         )
+
+    @property
+    def con(self) -> duckdb.DuckDBPyConnection:
+        """The connection.
+
+        Raises
+        ------
+        UsageError
+            The log is closed.
+        """
+        if self._is_closed:
+            raise UsageError(
+                f"log = {self!r} has no database any more; read the events again, and close the "
+                "log after its last use"
+            )
+        return self._con
 
     def hand_over(self) -> Scratch:
         """Return the temporary folder, which from now on belongs to the caller with the connection.
@@ -167,6 +184,7 @@ class EventLog:
 
     def close(self) -> None:
         """Close the connection and remove its temporary folder; a second call does nothing."""
+        self._is_closed = True
         self._release()
 
     def __enter__(self) -> EventLog:
