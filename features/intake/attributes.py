@@ -27,7 +27,7 @@ from stagecast.features.intake.options import ReadOptions
 from stagecast.features.intake.reading import insert_block
 from stagecast.features.intake.reasons import HINTS
 from stagecast.features.intake.rules import Fault
-from stagecast.features.intake.sources import Source
+from stagecast.features.intake.sources import Source, open_frame
 from stagecast.features.intake.tables import parse_line, source_path
 from stagecast.features.shop.customer_ids import BLANKS, NO_CUSTOMER
 
@@ -78,6 +78,9 @@ class CustomersTable:
         Columns that together are the customer's name, in the order in which it is written; they are
         read as the attribute ``name``, and as no others. None: a column of that name, if there is
         one.
+    frame
+        A table of pandas, Arrow or Polars that is read in place of the source, which is then its
+        name in reports.
     """
 
     source: str
@@ -88,6 +91,7 @@ class CustomersTable:
     known_at_start: tuple[str, ...] = ()
     header_line: int = 1
     name: tuple[str, ...] = ()
+    frame: object = field(default=None, compare=False)
 
     @property
     def declared(self) -> tuple[str, ...]:
@@ -212,9 +216,11 @@ def load_attributes(
         The source cannot be read, lacks a declared column, or has no valid row.
     """
     needed = table.declared
-    sources = open_sources(
-        [table.source], replace(options, header_line=table.header_line), needed, "[customers]"
-    )
+    if table.frame is not None:
+        sources = [open_frame(table.frame, table.source)]
+    else:
+        of_file = replace(options, header_line=table.header_line)
+        sources = open_sources([table.source], of_file, needed, "[customers]")
     with proposing_header_line(sources, options, needed, "[customers]"):
         kinds = _kinds(table, sources[0])
     check_known_at_start(kinds, table.known_at_start)

@@ -276,6 +276,19 @@ def open_frame(frame: object, label: str = "frame") -> Source:
     )
 
 
+def _starts(values: pd.Series[Any], name: str) -> pd.Series[Any]:
+    """Return periods of at most a day as their starts."""
+    import pandas as pd
+
+    if ((values.dt.end_time - values.dt.start_time) >= pd.Timedelta(days=1)).any():
+        raise UsageError(
+            f"column '{name}' has periods such as {values.dropna().iloc[0]}, which are no times of "
+            "events; say which instant is meant, such as "
+            f"frame['{name}'].dt.to_timestamp()"
+        )
+    return values.dt.to_timestamp()
+
+
 def _from_pandas(frame: pd.DataFrame) -> Any:
     import pandas as pd
 
@@ -283,6 +296,8 @@ def _from_pandas(frame: pd.DataFrame) -> Any:
     arrays = []
     for i in range(len(names)):
         values = frame.iloc[:, i]
+        if isinstance(values.dtype, pd.PeriodDtype):
+            values = _starts(values, names[i])
         if isinstance(values.dtype, pd.DatetimeTZDtype):
             # Arrow converts such a column by a call that pandas has deprecated
             naive = pa.Array.from_pandas(values.dt.tz_convert(None))

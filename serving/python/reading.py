@@ -4,26 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from stagecast.features.arguments.values import refuse as refuse_value
 from stagecast.features.errors import UsageError
-from stagecast.features.intake.mapping import EventMapping
+from stagecast.features.frames.given import is_table
 from stagecast.features.intake.options import ReadOptions
 from stagecast.serving.python.event_log import EventLog
+from stagecast.serving.python.read_arguments import customers_table, read_options
 from stagecast.serving.python.words import speaks_python
 from stagecast.serving.reading import Reading
 
 if TYPE_CHECKING:
     from stagecast.features.catalog.own import OwnFeatures
-    from stagecast.features.intake.attributes import CustomersTable
 
 
 @speaks_python
 def read_events(
     source: object,
     options: ReadOptions | None = None,
-    customers: str | Path | CustomersTable | None = None,
+    customers: object = None,
     *,
     customer: str | None = None,
     time: str | None = None,
@@ -36,10 +38,10 @@ def read_events(
     product: str | None = None,
     category: str | None = None,
     discount_amount: str | None = None,
-    known_at_start: Sequence[str] = (),
+    known_at_start: str | Sequence[str] = (),
     preset: str | None = None,
     time_format: str | None = None,
-    zone: str | None = None,
+    zone: str | tzinfo | None = None,
     encoding: str = "utf-8",
     separator: str | None = None,
     header_line: int = 1,
@@ -55,8 +57,8 @@ def read_events(
     not_products: str | None = None,
     duplicates: Literal["drop", "keep"] = "drop",
     negative_amounts: Literal["refuse", "refund"] = "refuse",
-    skew: str | None = None,
-    max_rejected: str | None = None,
+    skew: str | timedelta | None = None,
+    max_rejected: str | int | None = None,
     memory: str = "2GB",
     spill: str = "50GB",
     temp_dir: str | Path | None = None,
@@ -74,7 +76,7 @@ def read_events(
     options
         All keywords of how rows are read as one object, in place of them.
     customers
-        Table of customers: a path or URL, or how it is read.
+        Table of customers: of pandas, polars or Arrow, a path or URL, or how it is read.
     customer, time, amount, event, channel, recorded_at, event_id, currency, product, category
         Column of the part of an event, or an expression of columns such as ``Quantity * Price``.
         A column that has the name of its part (``customer_id``, ``timestamp``, ``amount``, ...)
@@ -127,65 +129,69 @@ def read_events(
     >>> log.history(17850)["amount"].tolist()
     [15.0, 6.0]
     """
-    mapping = EventMapping(
-        customer=customer,
-        time=time,
-        amount=amount,
-        event=event,
-        channel=channel,
-        recorded_at=recorded_at,
-        event_id=event_id,
-        currency=currency,
-        product=product,
-        category=category,
-        discount=discount_amount,
-    )
-    read_options = ReadOptions(
-        mapping=mapping,
-        time_format=time_format,
-        duplicates=duplicates,
-        negative_amounts=negative_amounts,
-        memory=memory,
-        spill=spill,
-        zone="UTC" if zone is None else zone,
-        day_zone=zone,
-        encoding=encoding,
-        separator=separator,
-        header_line=header_line,
-        decimal=decimal,
-        thousands=thousands,
-        currency_sign=currency_sign,
-        report_currency=report_currency,
-        rates=dict(rates or {}),
-        where=where,
-        refuse=dict(refuse or {}),
-        flag=dict(flag or {}),
-        test_customers=test_customers,
-        not_products=not_products,
-        skew=skew,
-        max_rejected=max_rejected,
-        preset=preset,
-        temp_dir=None if temp_dir is None else str(temp_dir),
+    read = read_options(
+        {
+            "customer": customer,
+            "time": time,
+            "amount": amount,
+            "event": event,
+            "channel": channel,
+            "recorded_at": recorded_at,
+            "event_id": event_id,
+            "currency": currency,
+            "product": product,
+            "category": category,
+            "discount": discount_amount,
+        },
+        {
+            "time_format": time_format,
+            "duplicates": duplicates,
+            "negative_amounts": negative_amounts,
+            "memory": memory,
+            "spill": spill,
+            "zone": zone,
+            "encoding": encoding,
+            "separator": separator,
+            "header_line": header_line,
+            "decimal": decimal,
+            "thousands": thousands,
+            "currency_sign": currency_sign,
+            "report_currency": report_currency,
+            "rates": rates,
+            "where": where,
+            "refuse": refuse,
+            "flag": flag,
+            "test_customers": test_customers,
+            "not_products": not_products,
+            "skew": skew,
+            "max_rejected": max_rejected,
+            "preset": preset,
+            "temp_dir": temp_dir,
+        },
     )
     if options is not None:
-        if read_options != ReadOptions():
+        if not isinstance(options, ReadOptions):
+            refuse_value(options, "options", "ReadOptions, or write its parts as keywords")
+        if read != ReadOptions():
             raise UsageError(
                 "options and keywords of the same call; write them all as keywords, or all into "
                 "the ReadOptions"
             )
-        read_options = options
+        read = options
     reading = Reading(
         **_sources(source),
-        options=read_options,
-        customers=_customers_table(customers, tuple(known_at_start)),
+        options=read,
+        customers=customers_table(customers, known_at_start),
     )
+    if own is not None and not hasattr(own, "catalog"):
+        refuse_value(own, "own", "OwnFeatures of stagecast.features.catalog.own")
     return open_log(reading if own is None else replace(reading, own=own))
 
 
 def from_frame(
     frame: object,
     options: ReadOptions | None = None,
-    customers: str | Path | CustomersTable | None = None,
+    customers: object = None,
 ) -> EventLog:
     """Read a log from a pandas, Arrow or Polars table; :func:`read_events` takes one, too."""
     return read_events(frame, options, customers)
@@ -196,10 +202,20 @@ def open_log(reading: Reading) -> EventLog:
     return EventLog(reading.open(), reading)
 
 
+_GIVE = "a pandas, polars or Arrow table, a path, like 'orders.csv', or several of a kind"
+
+
+def _streams(item: object) -> bool:
+    return hasattr(item, "__arrow_c_stream__")
+
+
 def _sources(source: object) -> dict[str, Any]:
     items = list(source) if isinstance(source, list | tuple) else [source]
     if not items:
         raise UsageError("the list of events is empty; give a table, a path, or several of a kind")
+    for item in items:
+        if not is_table(item) and not isinstance(item, str | Path) and not _streams(item):
+            refuse_value(item, "source", _GIVE)
     paths = [str(item) for item in items if isinstance(item, str | Path)]
     if not paths:
         return {"frames": tuple(items)}
@@ -209,19 +225,3 @@ def _sources(source: object) -> dict[str, Any]:
             "and of a file are not named alike"
         )
     return {"sources": tuple(paths)}
-
-
-def _customers_table(
-    customers: str | Path | CustomersTable | None, known_at_start: tuple[str, ...]
-) -> CustomersTable | None:
-    if customers is None:
-        if known_at_start:
-            raise UsageError(
-                f"known_at_start={known_at_start[0]!r}: name the table that has it with customers="
-            )
-        return None
-    from stagecast.features.intake.attributes import CustomersTable
-
-    if isinstance(customers, CustomersTable):
-        return replace(customers, known_at_start=known_at_start or customers.known_at_start)
-    return CustomersTable(str(customers), known_at_start=known_at_start)
