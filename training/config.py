@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from math import inf
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from stagecast.features.arguments.spans import days_or_span
+from stagecast.features.arguments.values import refuse, share, text, texts, whole_number
 from stagecast.features.contracts import Terms
 from stagecast.features.errors import UsageError
 from stagecast.features.shop.offsets import find_zone
@@ -34,7 +38,8 @@ class TrainConfig:
     Parameters
     ----------
     horizon_days
-        Length of the span that the probabilities refer to, in days.
+        Length of the span that the probabilities refer to, in days; a text such as ``12w`` and a
+        ``timedelta`` become days.
     value_horizon_days
         Length of the span that ``clv`` refers to, in days.
     churn
@@ -96,8 +101,7 @@ class TrainConfig:
     seed: int = 20110901
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "known_at_start", tuple(self.known_at_start))
-        find_zone(self.zone)  # raises for a zone that does not exist
+        self._read()
         checks = (
             ("horizon_days", 1 <= self.horizon_days <= 3650, "between 1 and 3650 days"),
             ("value_horizon_days", 1 <= self.value_horizon_days <= 3650, "between 1 and 3650 days"),
@@ -116,6 +120,41 @@ class TrainConfig:
         for name, is_valid, allowed in checks:
             if not is_valid:
                 raise UsageError(f"{name} = {getattr(self, name)} must be {allowed}")
+
+    def _read(self) -> None:
+        """Read what may be written in several ways, and refuse values of other types."""
+        known = texts(self.known_at_start, "known_at_start", "columns, like ['channel']")
+        read: dict[str, Any] = {"known_at_start": known}
+        for name in ("horizon_days", "value_horizon_days"):
+            read[name] = days_or_span(getattr(self, name), name)
+        for name in ("annual_discount", "margin", "medium_risk", "high_risk"):
+            value = getattr(self, name)  # its bounds are checked with those of the others
+            plain = isinstance(value, float)
+            read[name] = float(value) if plain else share(value, name, least=-inf, most=inf)
+        for name, least in (("max_dates", -(10**9)), ("seed", 0)):
+            give = "a whole number, like 8"
+            read[name] = whole_number(getattr(self, name), name, give, least=least)
+        give = "the name of a scheme, like 'retail', or the path of a TOML file"
+        scheme = self.scheme
+        read["scheme"] = str(scheme) if isinstance(scheme, Path) else text(scheme, "scheme", give)
+        for name, kind, give in (
+            ("pins", Mapping, "thresholds with their values, like {'loyal_orders': 5}"),
+            ("terms", Terms, "Terms of stagecast.features.contracts"),
+            ("calendar", Calendar, "a Calendar of stagecast.training.calendar"),
+            ("rfm", RfmSettings, "RfmSettings of stagecast.training.reference.rfm_settings"),
+            ("members", MemberSettings, "MemberSettings of stagecast.training.member_settings"),
+        ):
+            if not isinstance(getattr(self, name), kind):
+                refuse(getattr(self, name), name, give)
+        if not hasattr(self.own, "catalog"):
+            refuse(self.own, "own", "OwnFeatures of stagecast.features.catalog.own")
+        give = "a name like 'Europe/London', or an offset like '+02:00'"
+        try:
+            find_zone(text(self.zone, "zone", give))
+        except UsageError:
+            refuse(self.zone, "zone", give)
+        for name, value in read.items():
+            object.__setattr__(self, name, value)
 
     @property
     def catalog(self) -> Catalog:

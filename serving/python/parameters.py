@@ -4,10 +4,11 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
+from stagecast.features.arguments.values import share, texts
 from stagecast.features.errors import UsageError, did_you_mean
 from stagecast.features.frames.instants import as_days
 
@@ -45,7 +46,10 @@ def config_of(parameters: Mapping[str, Any], own: OwnFeatures) -> TrainConfig:
     from stagecast.training.reference.rfm_settings import RfmSettings
 
     options = {name: value for name, value in parameters.items() if "__" not in name}
-    terms: dict[str, Any] = {field: _types(options.pop(name)) for name, field in CONTRACTS.items()}
+    terms: dict[str, Any] = {
+        field: texts(options.pop(name), name, "types of events, like ['subscribe']")
+        for name, field in CONTRACTS.items()
+    }
     if options["churn"] != "cancellation" and any(terms.values()):
         name = next(name for name, field in CONTRACTS.items() if terms[field])
         raise UsageError(f"{name} tells of contracts: it needs churn='cancellation'")
@@ -56,10 +60,10 @@ def config_of(parameters: Mapping[str, Any], own: OwnFeatures) -> TrainConfig:
     return TrainConfig(
         horizon_days=as_days(options.pop("horizon")),
         value_horizon_days=as_days(options.pop("value_horizon"), "value_horizon"),
-        annual_discount=options.pop("discount"),
+        annual_discount=share(options.pop("discount"), "discount", most=10.0),
         pins=check_pins(options.pop("pins") or {}, "pins"),
-        calendar=options.pop("calendar") or Calendar(),
-        rfm=options.pop("rfm") or RfmSettings(),
+        calendar=_or_default(options.pop("calendar"), Calendar()),
+        rfm=_or_default(options.pop("rfm"), RfmSettings()),
         terms=Terms(**{field: types for field, types in terms.items() if types}),
         own=own,
         members=members_of(
@@ -67,6 +71,10 @@ def config_of(parameters: Mapping[str, Any], own: OwnFeatures) -> TrainConfig:
         ),
         **options,
     )
+
+
+def _or_default(value: Any, default: Any) -> Any:
+    return default if value is None else value
 
 
 def parameters_of(config: TrainConfig) -> dict[str, Any]:
@@ -188,9 +196,3 @@ def _changed(old: Any, setting: str, value: Any) -> Any:
 
         return member(clone(old.estimator).set_params(**{setting: value}))
     return replace(old, **{setting: value})
-
-
-def _types(value: str | Sequence[str] | None) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    return (value,) if isinstance(value, str) else tuple(value)

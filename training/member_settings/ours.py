@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from stagecast.features.arguments.values import texts
 from stagecast.features.errors import UsageError, did_you_mean
 
 
@@ -49,7 +50,8 @@ class Btyd(_Short):
 
     def __post_init__(self) -> None:
         known = ("mbg_nbd", "pareto_nbd")
-        models = (self.models,) if isinstance(self.models, str) else tuple(self.models)
+        give = "names of models, like ('mbg_nbd', 'pareto_nbd')"
+        models = texts(self.models, "Btyd: models", give)
         if not models or len(set(models)) < len(models):
             raise UsageError(f"Btyd: models = {models!r} must name one or both of {known}")
         if unknown := [name for name in models if name not in known]:

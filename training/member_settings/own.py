@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from stagecast.features.arguments.values import refuse
 from stagecast.features.errors import UsageError
 
 
@@ -61,6 +62,8 @@ def member(estimator: Any) -> OwnMember:
 
     if isinstance(estimator, type):
         raise UsageError(f"member({estimator.__name__}) is a class; write {estimator.__name__}()")
+    if not callable(getattr(estimator, "fit", None)):
+        refuse(estimator, "estimator", "a scikit-learn estimator, like RandomForestClassifier()")
     text = " ".join(repr(estimator).split())
     regresses = bool(is_regressor(estimator))
     lacks = [
