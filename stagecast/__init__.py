@@ -22,8 +22,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from stagecast.features.frames import datasets
     from stagecast.features.frames.panel import Panel
-    from stagecast.serving.monitor.watch import monitor
-    from stagecast.serving.pipeline import run
     from stagecast.serving.python.backtesting import Backtest, backtest, neg_churn_log_loss
     from stagecast.serving.python.event_log import EventLog
     from stagecast.serving.python.lifecycle import Lifecycle, load
@@ -31,9 +29,10 @@ if TYPE_CHECKING:
     from stagecast.serving.python.planning import plan
     from stagecast.serving.python.reading import from_frame, read_events
     from stagecast.serving.python.registry import Registry
+    from stagecast.serving.python.running import load_scorer, monitor, run
     from stagecast.serving.python.schemes import catalog, schemes
     from stagecast.serving.runs.run import Run
-    from stagecast.serving.scoring.scorer import Scorer, load_scorer
+    from stagecast.serving.scoring.scorer import Scorer
     from stagecast.training import plot
     from stagecast.training.config import TrainConfig
     from stagecast.training.customer_base import (
@@ -121,17 +120,17 @@ _MODULES = {
     "feature": "stagecast.features.catalog.python_feature",
     "from_frame": "stagecast.serving.python.reading",
     "load": "stagecast.serving.python.lifecycle",
-    "load_scorer": "stagecast.serving.scoring.scorer",
+    "load_scorer": "stagecast.serving.python.running",
     "plan": "stagecast.serving.python.planning",
     "read_events": "stagecast.serving.python.reading",
     "purchase_summary": "stagecast.training.customer_base",
-    "monitor": "stagecast.serving.monitor.watch",
+    "monitor": "stagecast.serving.python.running",
     "Btyd": "stagecast.training.member_settings",
     "Hazard": "stagecast.training.member_settings",
     "Regression": "stagecast.training.member_settings",
     "Trees": "stagecast.training.member_settings",
     "member": "stagecast.training.member_settings",
-    "run": "stagecast.serving.pipeline",
+    "run": "stagecast.serving.python.running",
     "catalog": "stagecast.serving.python.schemes",
     "schemes": "stagecast.serving.python.schemes",
     "tracking_table": "stagecast.training.customer_base",

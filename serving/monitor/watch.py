@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from stagecast.features.arguments.values import shown
 from stagecast.features.clock import DAY, iso, parse_instant
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.errors import NotEnoughDataError, UsageError
@@ -210,8 +211,8 @@ def _scorer(model: Bundle | Scorer | Fitted | str | Path) -> Scorer:
     bundle = model if isinstance(model, Bundle) else own_bundle
     if not isinstance(bundle, Bundle):
         raise UsageError(
-            "monitor takes a fitted Lifecycle, a bundle, its folder or a scorer, and not "
-            f"{model!r:.80}"
+            f"model = {shown(model)}: monitor takes a fitted Lifecycle, a bundle, its folder or a "
+            "scorer"
         )
     return Scorer(bundle, threads=0, with_reasons=False)
 

@@ -6,9 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stagecast.features.arguments.values import flag, number, refuse, texts, whole_number
+from stagecast.features.arguments.values import path as path_of
 from stagecast.features.errors import UsageError
-from stagecast.features.frames.instants import Instant, Span, as_datetime, as_days
+from stagecast.features.frames.instants import Instant, Span, as_days
+from stagecast.serving.python.event_log import LogDate
 from stagecast.serving.python.lifecycle import Lifecycle
+from stagecast.serving.python.lifecycle.logs import as_of_in, checked_log, own_features_of
 from stagecast.serving.python.parameters import config_of
 from stagecast.serving.python.words import speaks_python
 from stagecast.serving.requests import ReplayPlan
@@ -16,7 +20,8 @@ from stagecast.training.fitted.backtest import BacktestReport
 
 if TYPE_CHECKING:
     from stagecast.serving.jobs.backtest import Replayed
-    from stagecast.serving.python.event_log import EventLog, LogDate
+    from stagecast.features.events import EventLog as CheckedLog
+    from stagecast.serving.python.event_log import EventLog
     from stagecast.training.config import TrainConfig
 
 
@@ -39,6 +44,7 @@ class Backtest(BacktestReport):
         object.__setattr__(report, "replayed", replayed)
         return report
 
+    @speaks_python
     def save(self, folder: str | Path, *, force: bool = False) -> Path:
         """Write the folder that ``stagecast backtest`` writes: JSON, page, and predictions.
 
@@ -51,8 +57,8 @@ class Backtest(BacktestReport):
         from stagecast.serving.runs.files import OF_A_BACKTEST
         from stagecast.serving.runs.folders import new_folder
 
-        path = Path(folder)
-        with new_folder(path, OF_A_BACKTEST, force=force) as draft:
+        path = path_of(folder, "folder", "the path of a folder, like 'backtest'")
+        with new_folder(path, OF_A_BACKTEST, force=flag(force, "force")) as draft:
             write_files(self.replayed, draft)
         return path
 
@@ -66,7 +72,7 @@ def backtest(
     horizon: Span | None = None,
     step: Span | None = None,
     as_of: Instant | None = None,
-    baselines: Sequence[str] | None = None,
+    baselines: str | Sequence[str] | None = None,
     clv: float | None = None,
     incentive_cost: float | None = None,
     contact_cost: float | None = None,
@@ -121,14 +127,31 @@ def backtest(
     from stagecast.training.judging.campaign import CampaignCosts
     from stagecast.training.judging.rivals import Rivals
 
+    if not isinstance(methods, Lifecycle | Mapping):
+        refuse(methods, "methods", "a Lifecycle, or methods by name, like {'mine': sc.Lifecycle()}")
     named = {"stagecast": methods} if isinstance(methods, Lifecycle) else dict(methods)
     ours = next((name for name, method in named.items() if isinstance(method, Lifecycle)), None)
     if ours is None:
         raise UsageError(
             "methods has no Lifecycle to compare with: add one, like {'stagecast': sc.Lifecycle()}"
         )
+    give = "the number of past dates, like 4; as_of= and step= say where they stand"
+    dates = whole_number(dates, "dates", give, least=1)
+    names = "names of baselines, like ['average']"
+    chosen = None if baselines is None else texts(baselines, "baselines", names)
+    costs = CampaignCosts(
+        *(
+            None if cost is None else number(cost, name, "money, like 20", least=0)
+            for name, cost in (
+                ("clv", clv),
+                ("incentive_cost", incentive_cost),
+                ("contact_cost", contact_cost),
+            )
+        )
+    )
+    checked = checked_log(log, "sc.backtest")
     configs = {
-        name: _config(method, log, horizon)
+        name: _config(method, checked, horizon)
         for name, method in named.items()
         if isinstance(method, Lifecycle)
     }
@@ -137,11 +160,10 @@ def backtest(
         classifiers={
             name: method for name, method in named.items() if not isinstance(method, Lifecycle)
         },
-        baselines=baselines,
+        baselines=chosen,
     )
-    costs = CampaignCosts(clv, incentive_cost, contact_cost)
     plan = ReplayPlan(dates, None if step is None else as_days(step, "step"), costs)
-    at = log.choose_as_of(None if as_of is None else as_datetime(as_of))
+    at = as_of_in(checked, as_of)
     replayed = replay_log(log, at, configs[ours], plan, rivals=rivals)
     value = {} if replayed.backtest.value is None else {ours: replayed.backtest.value}
     if value:
@@ -175,6 +197,10 @@ def neg_churn_log_loss(model: Lifecycle, dates: Sequence[LogDate], y: None = Non
 
     from stagecast.training.learners.metrics import log_loss
 
+    if not isinstance(model, Lifecycle):
+        refuse(model, "model", "a fitted Lifecycle")
+    if not isinstance(dates, Sequence) or not all(isinstance(date, LogDate) for date in dates):
+        refuse(dates, "dates", "dates of a log, like log.dates(['2011-03-01', '2011-06-01'])")
     if model.churn != "inactivity":
         raise UsageError("neg_churn_log_loss is of churn='inactivity', not of cancellations")
     losses = []
@@ -185,8 +211,8 @@ def neg_churn_log_loss(model: Lifecycle, dates: Sequence[LogDate], y: None = Non
     return -float(np.mean(losses))
 
 
-def _config(model: Lifecycle, log: EventLog, horizon: Span | None) -> TrainConfig:
+def _config(model: Lifecycle, log: CheckedLog, horizon: Span | None) -> TrainConfig:
     parameters = model.get_params(deep=False)
     if horizon is not None:
         parameters = {**parameters, "horizon": horizon}
-    return config_of(parameters, log.reading.own)
+    return config_of(parameters, own_features_of(log))

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stagecast.features.arguments.values import text
 from stagecast.features.frames.instants import Instant, as_datetime
 from stagecast.serving.python.comparison import Comparison
 from stagecast.serving.python.lifecycle.logs import checked_log
@@ -47,6 +48,9 @@ class Registry(RegisteredModel):
     def __init__(self, name: str, tracking_uri: str | None = None) -> None:
         keep_mlflow_quiet()
         with python_words():
+            text(name, "name", "the name of a registered model, like 'shop'")
+            if tracking_uri is not None:
+                text(tracking_uri, "tracking_uri", "a URI, like 'sqlite:///mlflow.db'")
             uri = load_settings(tracking_uri=tracking_uri).tracking_uri
         super().__init__(name, uri)
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import ParamSpec, TypeVar
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, ParamSpec, TypeVar
 
 from stagecast.features.errors import StagecastError
 
@@ -24,6 +25,8 @@ ARGUMENTS = {
     "model": "folder",
 }
 """Option -> argument, where they are not called alike."""
+_SIGNS = ("decimal", "thousands")
+"""Options whose value may be a comma or a full stop."""
 
 _PHRASES = (
     ("; `stagecast check FILE` proposes a mapping", ""),
@@ -47,18 +50,27 @@ _PHRASES = (
     (" in its ReadOptions", ""),
     ("train with this --as-of", "fit with this as_of"),
     ("train with a longer --horizon", "fit with a longer horizon"),
+    ("replace it with --force", "replace it with force=True"),
+    ("which this command did not write", "which this function did not write"),
+    ("`stagecast check` names them", "log.check() names them"),
+    ("the same --customer column", "the same column of customers"),
 )
 _WORDS = "drop|keep|refuse|refund|inactivity|cancellation|learned|assumed|excel|unix"
 """Values that are words; other words after an option belong to the sentence."""
 _OPTION = re.compile(
     r"--(?P<name>[a-z][a-z0-9-]*[a-z0-9])"
     rf"(?:[= ](?P<value>'[^']*'|\"[^\"]*\"|(?:{_WORDS})\b"
-    r"|[A-Z][A-Z_]*(?:=[A-Z]+)?\b(?![a-z])|[\w.+-]*[\d/][\w./:+%-]*))?"
+    r"|[A-Z][A-Z_]*(?:=[A-Z]+)?\b(?![a-z])|[\w.+-]*[\d/][\w./:+%-]*|[,.](?=$|[\s)])))?"
 )
 
 
-def in_python_words(text: str) -> str:
+def in_python_words(text: str, arguments: Mapping[str, str] = ARGUMENTS) -> str:
     """Return a message with the arguments of Python in place of the command line's options.
+
+    Parameters
+    ----------
+    arguments
+        Option -> argument, where they are not called alike.
 
     >>> in_python_words("Name the right one with --customer COL")
     'Name the right one with customer="COL"'
@@ -66,17 +78,40 @@ def in_python_words(text: str) -> str:
     "as_of='2011-13-01' is no date; leave as_of out"
     >>> in_python_words("give --report-currency EUR --rates USD=RATE")
     'give report_currency="EUR" rates={"USD": RATE}'
+    >>> in_python_words("is read by --decimal , --thousands .")
+    "is read by decimal=',' thousands='.'"
     """
     for phrase, python in _PHRASES:
         text = text.replace(phrase, python)
-    return _OPTION.sub(_argument, text)
+    return _OPTION.sub(lambda match: _argument(match, arguments), text)
 
 
-def _argument(match: re.Match[str]) -> str:
+def translated(value: Any) -> Any:
+    """Return a result whose texts name arguments; dataclasses, tuples and lists are gone through.
+
+    >>> translated(("leave --as-of out", 3))
+    ('leave as_of out', 3)
+    """
+    if isinstance(value, str):
+        return in_python_words(value)
+    if isinstance(value, tuple | list) and not hasattr(value, "_fields"):
+        return type(value)(translated(item) for item in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        parts = {f.name: getattr(value, f.name) for f in fields(value) if f.init}
+        new = {name: translated(part) for name, part in parts.items()}
+        changed = {name: part for name, part in new.items() if part != parts[name]}
+        return replace(value, **changed) if changed else value
+    return value
+
+
+def _argument(match: re.Match[str], arguments: Mapping[str, str]) -> str:
     option, value = match["name"], match["value"]
-    name = ARGUMENTS.get(option, option.replace("-", "_"))
+    name = arguments.get(option, option.replace("-", "_"))
     if value is None:
         return name
+    if value in (",", "."):
+        # one or the other is the value of these options, and ends the sentence after others
+        return f"{name}={value!r}" if option in _SIGNS else f"{name}{value}"
     stop = "." if value.endswith(".") else ""
     value = value.removesuffix(".")
     if option == "rates" and "=" in value:
@@ -88,15 +123,21 @@ def _argument(match: re.Match[str]) -> str:
 
 
 @contextmanager
-def python_words() -> Iterator[None]:
-    """Turn errors that name options into errors of the same type that name arguments."""
+def python_words(**arguments: str) -> Iterator[None]:
+    """Turn errors that name options into errors of the same type that name arguments.
+
+    Parameters
+    ----------
+    arguments
+        Option -> argument, beside those of :data:`ARGUMENTS`.
+    """
     try:
         yield
     except StagecastError as error:
-        translated = in_python_words(str(error))
-        if translated == str(error):
+        message = in_python_words(str(error), ARGUMENTS | arguments)
+        if message == str(error):
             raise
-        raise type(error)(translated) from error
+        raise type(error)(message) from error
 
 
 def speaks_python(function: Callable[P, R]) -> Callable[P, R]:

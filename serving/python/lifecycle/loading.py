@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from stagecast.features.arguments.values import refuse
 from stagecast.serving.python.lifecycle.model import Lifecycle
 from stagecast.serving.python.words import speaks_python
 
@@ -40,5 +41,7 @@ def load(
     from stagecast.serving.settings import load_settings
     from stagecast.training.bundle import load_bundle
 
+    if not isinstance(model, str | Path):
+        refuse(model, "model", "the path of a folder, like 'shop-model', or 'models:/NAME@ALIAS'")
     folder = model_folder(str(model), load_settings(tracking_uri=tracking_uri))
     return Lifecycle.of_bundle(load_bundle(folder, allow_own_members))

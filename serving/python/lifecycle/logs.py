@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from stagecast.features.arguments.values import shown
 from stagecast.features.catalog.own import OwnFeatures
 from stagecast.features.errors import UsageError
 from stagecast.features.events import EventLog as CheckedLog
@@ -26,8 +27,8 @@ def checked_log(log: object, taker: str) -> CheckedLog:
     """
     if not isinstance(log, CheckedLog):
         raise UsageError(
-            f"{taker} takes an EventLog, not a {type(log).__name__}; "
-            "read it first: log = sc.read_events(...)"
+            f"log = {shown(log)}: {taker} takes an EventLog, not a {type(log).__name__}; read it "
+            "first: log = sc.read_events(...)"
         )
     return log
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from stagecast.features.arguments.values import flag
+from stagecast.features.arguments.values import path as path_of
 from stagecast.features.errors import UsageError
 from stagecast.features.frames.instants import Instant
 from stagecast.features.frames.tables import by_customer
@@ -13,7 +15,7 @@ from stagecast.serving.python.event_log import LogDate
 from stagecast.serving.python.lifecycle.estimator import LifecycleParameters
 from stagecast.serving.python.lifecycle.logs import as_of_in, checked_log, own_features_of
 from stagecast.serving.python.parameters import config_of, parameters_of
-from stagecast.serving.python.words import speaks_python
+from stagecast.serving.python.words import in_python_words, speaks_python
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -158,7 +160,7 @@ class Lifecycle(LifecycleParameters):
         from stagecast.serving.scoring.batch import score_table
 
         at = as_of_in(checked_log(log, "a Lifecycle"), as_of)
-        self._scores = score_table(log, self._scorer(reasons=reasons), at)
+        self._scores = score_table(log, self._scorer(reasons=flag(reasons, "reasons")), at)
         return self.scores
 
     @property
@@ -244,7 +246,8 @@ class Lifecycle(LifecycleParameters):
     @property
     def card(self) -> Mapping[str, Any]:
         """The model card: version, dates, settings, evaluation and notes, as plain data."""
-        return self._scorer().card
+        card = self._scorer().card
+        return {**card, "notes": [in_python_words(note) for note in card.get("notes", ())]}
 
     # --- on disk ----------------------------------------------------------------------------------
 
@@ -267,7 +270,7 @@ class Lifecycle(LifecycleParameters):
         """
         from stagecast.training.bundle import write_bundle
 
-        path = Path(folder)
+        path = path_of(folder, "folder", "the path of a new folder, like 'shop-model'")
         write_bundle(path, self._fitted(), own_members)
         return path
 

@@ -129,7 +129,6 @@ def test_what_cannot_be_compared_is_said(bundle):
 
 
 def test_python_json_metrics_and_the_page_say_the_same(quiet, shop):  # noqa: F811
-    assert sc.monitor is monitor
     assert quiet.advice.action in repr(quiet)
     assert len(repr(quiet)) < 600
     data = json.loads(json.dumps(quiet.to_json(), allow_nan=False))
