@@ -109,8 +109,8 @@ class TrainConfig:
             ("annual_discount", 0 <= self.annual_discount <= 10, "between 0 and 10"),
             ("margin", 0 < self.margin <= 1, "above 0 and at most 1"),
             ("max_dates", 1 <= self.max_dates <= 52, "between 1 and 52"),
+            ("high_risk", 0 < self.high_risk < 1, "above medium_risk and below 1"),
             ("medium_risk", 0 < self.medium_risk < self.high_risk, "above 0 and below high_risk"),
-            ("high_risk", self.medium_risk < self.high_risk < 1, "above medium_risk and below 1"),
         )
         if self.churn == "cancellation" and self.members.of_churn != MemberSettings():
             raise UsageError(

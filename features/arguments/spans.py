@@ -46,7 +46,7 @@ def as_days(value: Any, name: str = "horizon") -> int:
         return span.days
     if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
         return parse_span_days(value, f"--{name.replace('_', '-')}")
-    refuse(value, name, _GIVE)
+    return refuse(value, name, _GIVE)
 
 
 def days_or_span(value: Any, name: str) -> int:
@@ -83,4 +83,4 @@ def duration_text(value: Any, name: str) -> str:
     for unit, length in _UNITS:
         if seconds >= 0 and seconds % length == 0:
             return f"{int(seconds // length)}{unit}"
-    refuse(value, name, give)
+    return refuse(value, name, give)

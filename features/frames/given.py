@@ -53,7 +53,7 @@ def as_frame(value: Any, name: str, give: str = _GIVE) -> pd.DataFrame:
             refuse(value, name, give)
     if hasattr(value, "collect") and hasattr(value, "collect_schema"):
         refuse(value, name, f"{give}; call collect() first")
-    refuse(value, name, give)
+    return refuse(value, name, give)
 
 
 def as_times(column: pd.Series[Any]) -> pd.Series[Any]:

@@ -68,5 +68,3 @@ def as_datetime(value: Instant, name: str = "as_of") -> datetime:
         "'2011-09-01', a "
         "date, a datetime or a pandas Timestamp"
     )
-
-

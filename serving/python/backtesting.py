@@ -19,8 +19,8 @@ from stagecast.serving.requests import ReplayPlan
 from stagecast.training.fitted.backtest import BacktestReport
 
 if TYPE_CHECKING:
-    from stagecast.serving.jobs.backtest import Replayed
     from stagecast.features.events import EventLog as CheckedLog
+    from stagecast.serving.jobs.backtest import Replayed
     from stagecast.serving.python.event_log import EventLog
     from stagecast.training.config import TrainConfig
 

@@ -21,7 +21,8 @@ def known_ids(given: object, argument: str, known: frozenset[str]) -> tuple[str,
     Parameters
     ----------
     given
-        Ids; one text or number is one id; of a table the column ``customer_id``, or the index of that name.
+        Ids; one text or number is one id; of a table the column ``customer_id``, or the index of
+        that name.
     argument
         Name of the argument, for messages.
     known

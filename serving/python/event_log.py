@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stagecast.features.arguments.values import path as path_of
 from stagecast.features.errors import UsageError
 from stagecast.features.events import EventLog as CheckedLog
 from stagecast.features.frames.instants import Instant, Span, as_datetime, as_days
@@ -62,6 +64,7 @@ class EventLog(CheckedLog):
         super().__init__(checked.con, checked.report, checked.hand_over(), checked.known_at_start)
         self.reading = reading
 
+    @speaks_python
     def at(self, as_of: Instant | None) -> datetime:
         """Return an as_of as the packages below take it.
 
@@ -282,6 +285,16 @@ class EventLog(CheckedLog):
         from stagecast.features.catalog.python_feature import own_features
 
         return own_features(features, self.reading.own).catalog(horizon_days)
+
+    def write_rejected(self, path: str | Path) -> None:
+        """Write the refused rows as Parquet.
+
+        Raises
+        ------
+        UsageError
+            The file cannot be written.
+        """
+        super().write_rejected(path_of(path, "path", "the path of a file, like 'rejected.parquet'"))
 
     def rejected(self) -> pd.DataFrame:
         """Return the refused rows: their place, column, value, reasons, and the row as JSON."""

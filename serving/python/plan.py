@@ -131,8 +131,8 @@ class Plan:
         ----------
         later
             A log that reaches beyond the start of the window; or counted outcomes of the whole
-            window, a table of pandas, polars or Arrow with ``customer_id`` (index or column), ``orders`` and ``spend``,
-            in which who is missing has ordered nothing.
+            window, a table of pandas, polars or Arrow with ``customer_id`` (index or column),
+            ``orders`` and ``spend``, in which who is missing has ordered nothing.
         until
             End of what is looked at in a log; None: the day after its last event.
         margin

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import datetime, timezone, tzinfo
 from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 from stagecast.features.arguments.spans import duration_text
-from stagecast.features.arguments.values import mapping, path, refuse, shown, text, texts
+from stagecast.features.arguments.values import (
+    mapping,
+    path,
+    refuse,
+    shown,
+    text,
+    texts,
+    whole_number,
+)
 from stagecast.features.arguments.values import number as number_of
-from stagecast.features.arguments.values import whole_number
 from stagecast.features.errors import UsageError
 from stagecast.features.frames.given import as_frame, is_table
 from stagecast.features.intake.attributes import CustomersTable

@@ -102,9 +102,7 @@ class PlanReadOut:
         return f"<p>{escape(head)}</p>{table}" + (f"<ul>{notes}</ul>" if notes else "")
 
 
-def read_out_of(
-    plan: Plan, later: object, *, until: Instant | None, margin: float
-) -> PlanReadOut:
+def read_out_of(plan: Plan, later: object, *, until: Instant | None, margin: float) -> PlanReadOut:
     """Return what a plan brought; see :meth:`~stagecast.serving.python.plan.Plan.readout`."""
     from stagecast.serving.targeting.plan.observed import observe
     from stagecast.serving.targeting.plan.results import result_of

@@ -1,4 +1,4 @@
-"""``run``, ``monitor`` and ``load_scorer`` for Python: as the commands, with arguments of Python."""
+"""``run``, ``monitor`` and ``load_scorer``: as the commands, with arguments of Python."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
+from stagecast.features.arguments.values import path as path_of
 from stagecast.features.arrays import Array
 from stagecast.features.errors import DataRefusedError, UsageError
 from stagecast.features.files import write_text
@@ -21,6 +22,7 @@ from stagecast.training.customer_base.uncertainty import COVARIANCES, interval_o
 from stagecast.training.learners.btyd.stored import read_keys
 
 FORMAT: Final = 1
+_GIVE: Final = "the path of a file, like 'model.json'"
 _MOST_BYTES = 1 << 20
 
 
@@ -95,7 +97,8 @@ class CustomerBaseModel(BaseEstimator):  # type: ignore[misc]
             "fitted": self._fitted(),
             "log_covariance": None if np.isnan(covariance).any() else covariance.tolist(),
         }
-        write_text(Path(path), json.dumps(data, indent=1, allow_nan=False) + "\n")
+        file = path_of(path, "path", _GIVE)
+        write_text(file, json.dumps(data, indent=1, allow_nan=False) + "\n")
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -108,9 +111,9 @@ class CustomerBaseModel(BaseEstimator):  # type: ignore[misc]
         DataRefusedError
             The file is not what :meth:`save` wrote; the message names the key.
         """
-        path = Path(path)
+        path = path_of(path, "path", _GIVE)
         if not path.is_file():
-            raise UsageError(f"{path} is no file; give the path that `save` wrote")
+            raise UsageError(f"path {path} is no file; give the path that `save` wrote")
         if path.stat().st_size > _MOST_BYTES:
             raise DataRefusedError(f"{path} is too large for a customer-base model")
         try:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from stagecast.features.arguments.spans import as_timedelta
+from stagecast.features.arguments.values import shown
 from stagecast.features.arrays import Array
 from stagecast.features.clock import parse_span_days
 from stagecast.features.errors import UsageError, did_you_mean
+from stagecast.features.frames.given import as_frame, is_table
 from stagecast.training.learners.btyd.histories import as_floats
 
 UNITS: Final[Mapping[str, float]] = {"hour": 1.0 / 24.0, "day": 1.0, "week": 7.0}
@@ -112,8 +114,9 @@ def span_days(span: Any, unit: float, name: str = "horizon") -> Array:
     """
     if isinstance(span, str):
         return np.asarray(float(parse_span_days(span, name)))
-    if isinstance(span, timedelta):
-        days = np.asarray(span.total_seconds() / _SECONDS_PER_DAY)
+    one = as_timedelta(span)
+    if one is not None:
+        days = np.asarray(one.total_seconds() / _SECONDS_PER_DAY)
     else:
         try:
             days = as_floats(span) * unit
@@ -204,15 +207,14 @@ def counts(sample_weight: ArrayLike | None, customers: int) -> Array:
 def _as_frame(X: Any) -> tuple[pd.DataFrame, pd.Index[Any] | None]:
     if isinstance(X, pd.DataFrame):
         return X, X.index
-    if hasattr(X, "to_pandas"):
-        return X.to_pandas(), None
-    if isinstance(X, Mapping):
-        return pd.DataFrame(dict(X)), None
+    if is_table(X) or isinstance(X, Mapping):
+        return as_frame(X, "X"), None
     values = np.asarray(X)
     if values.ndim != 2 or values.shape[1] not in (3, 4):
         raise UsageError(
-            f"X is a {type(X).__name__} of shape {values.shape}; pass a DataFrame with the columns "
-            "frequency, recency and T, or an array with these three columns (and monetary)"
+            f"X = {shown(X)} is a {type(X).__name__} of shape {values.shape}; pass a table with the "
+            "columns frequency, recency and T, or an array with these three columns (and "
+            "monetary)"
         )
     names = [names[0] for names in _POSITIONS[: values.shape[1]]]
     names[1], names[2] = "recency", "T"  # in the model's unit

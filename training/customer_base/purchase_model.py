@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from stagecast.features.arguments.values import share
 from stagecast.features.arrays import Array, Integers
 from stagecast.features.errors import UsageError
 from stagecast.training.customer_base.fitted import CustomerBaseModel
@@ -123,13 +125,12 @@ class PurchaseModel(CustomerBaseModel):
         annual_rate : float
             Effective yearly rate; 0.10 is ten per cent.
         """
+        rate = share(annual_rate, "annual_rate", most=inf)
         return self._ahead(
             X,
             horizon,
             "expected_purchases_discounted",
-            lambda days, x, t_x, T: self.model_.expected_orders_discounted(
-                days, x, t_x, T, annual_rate
-            ),
+            lambda days, x, t_x, T: self.model_.expected_orders_discounted(days, x, t_x, T, rate),
         )
 
     def expected_purchases_new(self, horizon: Any) -> Any:

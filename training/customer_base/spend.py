@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from stagecast.features.arguments.values import refuse
 from stagecast.features.arrays import Array
 from stagecast.features.errors import UsageError
 from stagecast.training.customer_base.fitted import CustomerBaseModel
@@ -140,6 +141,8 @@ class GammaGamma(CustomerBaseModel):
         discounts at the ends of months, with a monthly rate.
         """
         self._check_fitted()
+        if not isinstance(model, PurchaseModel):
+            refuse(model, "model", "a fitted model of purchases, such as sc.BetaGeo().fit(X)")
         orders = model.expected_purchases_discounted(X, horizon, annual_rate)
         customers = _with_money(X)
         value = np.asarray(orders, dtype=np.float64) * self._expected(customers)

@@ -162,9 +162,9 @@ class SnapshotSplit(BaseCrossValidator):  # type: ignore[misc]
     def _test_dates(self, instants: NDArray[np.datetime64]) -> list[np.datetime64]:
         dates = np.unique(instants)
         usable = [date for date in dates if dates[0] + self._gap() <= date]
-        wanted = (
-            len(usable) if self.n_splits is None else whole_number(self.n_splits, "n_splits", _GIVE, least=1)
-        )
+        wanted = len(usable)
+        if self.n_splits is not None:
+            wanted = whole_number(self.n_splits, "n_splits", _GIVE, least=1)
         if not usable or wanted > len(usable):
             raise UsageError(
                 f"{len(usable)} of {len(dates)} dates have an earlier one whose horizon of "

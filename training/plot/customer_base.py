@@ -121,8 +121,8 @@ def model_of_purchases(model: Any) -> PurchaseModel:
             "one. Fit one on its own, such as sc.BetaGeo().fit(log.features(as_of))"
         )
     raise UsageError(
-        f"model = {shown(model)}: {type(model).__name__} is no model of purchases; fit one, such as "
-        "sc.BetaGeo().fit(log.features(as_of))"
+        f"model = {shown(model)}: {type(model).__name__} is no model of purchases; fit one, such "
+        "as sc.BetaGeo().fit(log.features(as_of))"
     )
 
 

@@ -60,8 +60,8 @@ def customer(
     model._check_fitted()
     log = purchase_days(_log_of(purchases, customer, time), customer=customer, time=time)
     end = float(log["day"].max()) + 1.0 if as_of is None else as_day(as_of)
-    if customer_id is not None:
-        wanted = customer_id_text(customer_id, "customer_id")
+    wanted = None if customer_id is None else customer_id_text(customer_id, "customer_id")
+    if wanted is not None:
         ids = [customer_id_text(value, "purchases") for value in log["customer"]]
         log = log[np.array(ids, dtype=object) == wanted]
     elif log["customer"].nunique() > 1:
@@ -107,7 +107,7 @@ def customer(
         .mark_text(align="left", dx=6, color=ACTUAL, fontSize=13, fontWeight=600)
         .encode(x="date:T", y="p:Q", text="text:N")
     )
-    name = "Customer" if customer_id is None else f"Customer {customer_id}"
+    name = "Customer" if wanted is None else f"Customer {wanted}"
     note = f"{len(days)} purchase days (ticks) until {_date(end)}, {type(model).__name__}"
     chart = alt.layer(area, stroke, bought, label).properties(
         width=WIDTH + 120, height=240, title=titled(name, note)
@@ -121,9 +121,7 @@ def _log_of(purchases: Any, customer: str, time: str) -> Any:
     if is_log(purchases) or is_table(purchases):
         return purchases
     if isinstance(purchases, str) or not isinstance(purchases, Iterable):
-        refuse(
-            purchases, "purchases", "times of purchases, like ['2024-01-31'], a table, or a log"
-        )
+        refuse(purchases, "purchases", "times of purchases, like ['2024-01-31'], a table, or a log")
     if isinstance(purchases, Mapping):
         return as_frame(purchases, "purchases")
     return pd.DataFrame({time: list(purchases), customer: ""})

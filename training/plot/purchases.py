@@ -52,7 +52,8 @@ def tracking(
         ``actual`` and ``expected`` (per period), such as that of
         :func:`stagecast.training.customer_base.tracking.tracking_table`.
     purchases : table or EventLog, optional
-        With a model: of pandas, polars or Arrow, one row per purchase, or a log, also after ``fitted_until``.
+        With a model: of pandas, polars or Arrow, one row per purchase, or a log, also
+        after ``fitted_until``.
     fitted_until : str, date or Timestamp, optional
         The as_of of the fit, drawn as a line; required with a model of purchases.
     period, customer, time

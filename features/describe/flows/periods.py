@@ -85,7 +85,9 @@ def periods(first: int, as_of: int, unit: str) -> Periods:
     (['1970-01-01', '1970-02-01', '1970-02-15'], [True, False])
     """
     if unit not in UNITS:
-        raise UsageError(f"unit '{unit}' is none of {', '.join(UNITS)}.{did_you_mean(str(unit), UNITS)}")
+        raise UsageError(
+            f"unit '{unit}' is none of {', '.join(UNITS)}.{did_you_mean(str(unit), UNITS)}"
+        )
     if first >= as_of:
         empty = np.zeros(0, dtype=np.int64)
         return Periods(unit, as_of, empty, empty, np.zeros(0, dtype=bool))

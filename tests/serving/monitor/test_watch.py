@@ -7,7 +7,6 @@ import json
 import numpy as np
 import pytest
 
-import stagecast as sc
 from stagecast.features.errors import UsageError
 from stagecast.serving.monitor.page import render_monitoring
 from stagecast.serving.monitor.prometheus import prometheus_text

@@ -93,7 +93,11 @@ def test_scikit_learn_takes_it() -> None:
         (SnapshotSplit("90d"), DATES[:3], "groups has 3 rows and X 4"),
         (SnapshotSplit("90d"), ["shop", "b", "c", "d"], "groups holds no dates"),
         (SnapshotSplit("90d", customer_folds=2), DATES, "customer_folds needs the customers"),
-        (SnapshotSplit("90d", customer_folds=1), DATES, "customer_folds = 1 cannot be used; give a whole number"),
+        (
+            SnapshotSplit("90d", customer_folds=1),
+            DATES,
+            "customer_folds = 1 cannot be used; give a whole number",
+        ),
     ],
 )
 def test_what_cannot_be_split_is_refused(cv: SnapshotSplit, groups: Any, message: str) -> None:
