@@ -51,7 +51,8 @@ def as_datetime(value: Instant, name: str = "as_of") -> datetime:
         value = value.as_py()
     if isinstance(value, str):
         return parse_shop_time(value, f"--{name.replace('_', '-')}")
-    if value is pd.NaT or (isinstance(value, np.datetime64) and np.isnat(value)):
+    is_null = isinstance(value, np.datetime64) and bool(np.isnat(value))
+    if is_null or type(value).__name__ == "NaTType":
         raise UsageError(f"{name} is not a time (NaT); write it like '2011-09-01'")
     if isinstance(value, pd.Period) and value.end_time - value.start_time < pd.Timedelta(days=1):
         return value.start_time.floor("us").to_pydatetime()

@@ -286,7 +286,8 @@ def _starts(values: pd.Series[Any], name: str) -> pd.Series[Any]:
             "events; say which instant is meant, such as "
             f"frame['{name}'].dt.to_timestamp()"
         )
-    return values.dt.to_timestamp()
+    starts: pd.Series[Any] = values.dt.to_timestamp()
+    return starts
 
 
 def _from_pandas(frame: pd.DataFrame) -> Any:

@@ -85,5 +85,5 @@ def customer_id_text(value: object, argument: str) -> str:
                 f"{argument} has the number {value}, which is no id of a customer; give texts or "
                 "whole numbers"
             )
-        return str(int(value))
+        return str(int(float(value)) if isinstance(value, Real) else int(value))
     return str(value)

@@ -212,9 +212,9 @@ def _as_frame(X: Any) -> tuple[pd.DataFrame, pd.Index[Any] | None]:
     values = np.asarray(X)
     if values.ndim != 2 or values.shape[1] not in (3, 4):
         raise UsageError(
-            f"X = {shown(X)} is a {type(X).__name__} of shape {values.shape}; pass a table with the "
-            "columns frequency, recency and T, or an array with these three columns (and "
-            "monetary)"
+            f"X = {shown(X)} is a {type(X).__name__} of shape {values.shape}; pass a DataFrame "
+            "with the columns frequency, recency and T, or an array with these three columns "
+            "(and monetary)"
         )
     names = [names[0] for names in _POSITIONS[: values.shape[1]]]
     names[1], names[2] = "recency", "T"  # in the model's unit

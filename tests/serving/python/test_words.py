@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import click
 import pandas as pd
@@ -23,6 +24,7 @@ ROWS = pd.DataFrame(
         "paid": [1.0, -2.0, 3.0],
     }
 )
+ROOT = Path(__file__).parent
 ONLY_OF_THE_COMMAND_LINE = {"events", "engine", "master", "spark_conf", "as_of", "track"}
 
 
@@ -49,6 +51,15 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
         lambda: sc.Lifecycle(churn="cancellation", horizon="7d").fit(read()),
         "churn='cancellation'",
     ),
+    "a model before its training": (
+        lambda: sc.monitor(sc.Lifecycle(horizon="7d").fit(read()), read(), "2024-02-02"),
+        "as_of='2024-02-02'",
+    ),
+    "a folder that holds something else": (
+        lambda: sc.run(read(), ROOT, sc.TrainConfig(horizon_days=7)),
+        f"out='{ROOT}' holds",
+    ),
+    "a scorer of no model": (lambda: sc.load_scorer("nowhere"), "Lifecycle.save"),
     "a folder without a model": (lambda: sc.load("nowhere"), "Lifecycle.save"),
 }
 
@@ -75,14 +86,16 @@ def test_every_option_of_reading_is_an_argument() -> None:
         command = option(command)
     names = {str(parameter.name) for parameter in command.params}
     arguments = set(inspect.signature(sc.read_events).parameters)
-    assert names - ONLY_OF_THE_COMMAND_LINE <= arguments
+    assert names - ROOT = Path(__file__).parent
+ONLY_OF_THE_COMMAND_LINE <= arguments
     assert {"customer", "amount", "max_rejected"} <= names
 
 
 def test_every_option_of_a_training_is_a_parameter() -> None:
     names = {ARGUMENTS.get(name, name) for name in parameters(learning(lambda: None))}
     known = set(sc.Lifecycle().get_params())
-    assert names - ONLY_OF_THE_COMMAND_LINE - {"tracking_uri"} <= known
+    assert names - ROOT = Path(__file__).parent
+ONLY_OF_THE_COMMAND_LINE - {"tracking_uri"} <= known
     assert {"horizon", "churn", "seed"} <= names
 
 
@@ -96,6 +109,9 @@ def test_every_option_of_a_training_is_a_parameter() -> None:
         ("--discount-amount NULL leaves it", 'discount_amount="NULL" leaves it'),
         ("--time-format '%d/%m/%Y' fits", "time_format='%d/%m/%Y' fits"),
         ("a day-book -- kept", "a day-book -- kept"),
+        ("is read by --decimal , --thousands .", "is read by decimal=',' thousands='.'"),
+        ("choose a date, or leave --as-of.", "choose a date, or leave as_of."),
+        ("replace it with --force, or name another", "replace it with force=True, or name another"),
     ],
 )
 def test_options_become_arguments(text: str, expected: str) -> None:
