@@ -24,7 +24,7 @@ def shown(value: object) -> str:
     >>> shown("10 %"), shown([1, 2])
     ("'10 %'", '[1, 2]')
     """
-    if hasattr(value, "columns"):
+    if hasattr(type(value), "columns"):
         return f"{type(value).__name__}(…)"
     text = " ".join(repr(value).split())
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

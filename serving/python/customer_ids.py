@@ -9,6 +9,7 @@ from typing import Any
 
 from stagecast.features.arguments.values import refuse
 from stagecast.features.errors import UsageError
+from stagecast.features.frames.given import as_frame
 from stagecast.features.shop.customer_ids import customer_id_text
 from stagecast.serving.quoting import quote
 
@@ -56,21 +57,16 @@ def known_ids(given: object, argument: str, known: frozenset[str]) -> tuple[str,
 def _values(given: object, argument: str) -> Iterable[Any]:
     if isinstance(given, str | Number):
         return (given,)
-    columns = getattr(given, "columns", None)
-    if columns is not None:  # a table of pandas, Polars or Arrow
-        frame: Any = given
-        names = getattr(frame, "column_names", None) or list(columns)
-        if COLUMN in names:
-            column = frame[COLUMN]
-        elif getattr(getattr(frame, "index", None), "name", None) == COLUMN:
-            column = frame.index
-        else:
-            raise UsageError(
-                f"{argument} is a table without the column {COLUMN!r}; give that column, or a "
-                "list of ids"
-            )
-        values: Iterable[Any] = column.to_pylist() if hasattr(column, "to_pylist") else column
-        return values
+    if hasattr(type(given), "columns"):
+        frame = as_frame(given, argument)
+        if COLUMN in frame.columns:
+            return frame[COLUMN]
+        if frame.index.name == COLUMN:
+            return frame.index
+        raise UsageError(
+            f"{argument} is a table without the column {COLUMN!r}; give that column, or a list of "
+            "ids"
+        )
     if not isinstance(given, Iterable) or isinstance(given, Mapping | bytes):
         refuse(given, argument, "a list of ids of customers, like ['c17', 'c21']")
     return given

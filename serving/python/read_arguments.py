@@ -89,6 +89,7 @@ def read_options(columns: Mapping[str, Any], given: Mapping[str, Any]) -> ReadOp
 def zone_name(zone: Any) -> str:
     """Return the name of a zone, also of a ``tzinfo`` such as ``ZoneInfo("Europe/London")``.
 
+    >>> from datetime import timedelta
     >>> zone_name(timezone(timedelta(hours=2)))
     '+02:00'
     """

@@ -86,16 +86,14 @@ def test_every_option_of_reading_is_an_argument() -> None:
         command = option(command)
     names = {str(parameter.name) for parameter in command.params}
     arguments = set(inspect.signature(sc.read_events).parameters)
-    assert names - ROOT = Path(__file__).parent
-ONLY_OF_THE_COMMAND_LINE <= arguments
+    assert names - ONLY_OF_THE_COMMAND_LINE <= arguments
     assert {"customer", "amount", "max_rejected"} <= names
 
 
 def test_every_option_of_a_training_is_a_parameter() -> None:
     names = {ARGUMENTS.get(name, name) for name in parameters(learning(lambda: None))}
     known = set(sc.Lifecycle().get_params())
-    assert names - ROOT = Path(__file__).parent
-ONLY_OF_THE_COMMAND_LINE - {"tracking_uri"} <= known
+    assert names - ONLY_OF_THE_COMMAND_LINE - {"tracking_uri"} <= known
     assert {"horizon", "churn", "seed"} <= names
 
 
