@@ -20,6 +20,13 @@ from stagecast.serving.quoting import quote
 
 FAULTS_LISTED_MAX, BYTES_MAX, DETAIL_MAX, PROBLEM_MAX = 20, 2048, 800, 400
 _QUOTED = re.compile("'.*'", re.DOTALL)
+_OPTION = re.compile(r"(?<![\w-])--([a-z]+(?:-[a-z]+)*)")
+_PHRASES = (
+    (re.compile("--effects assumed"), "effects.learned false"),
+    (re.compile(r"stagecast plan readout (\S+) EVENTS"), r"POST /v1/plans/\1/outcomes"),
+    (re.compile(r"stagecast plan freeze (\S+)"), r"POST /v1/plans/\1/freeze"),
+)
+"""What errors that the command line shares say -> what a request says."""
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -114,6 +121,19 @@ def without_values(text: str) -> str:
     "customer '…' has no purchase"
     """
     return _QUOTED.sub("'…'", text)
+
+
+def in_request_words(text: str) -> str:
+    """Return the text of an error that names options of the command line, with the names of fields.
+
+    >>> in_request_words("make it again from these (--replace)")
+    'make it again from these (replace)'
+    >>> in_request_words("assume the effects (--effects assumed: 5% and 2%)")
+    'assume the effects (effects.learned false: 5% and 2%)'
+    """
+    for phrase, of_request in _PHRASES:
+        text = phrase.sub(of_request, text)
+    return _OPTION.sub(lambda match: match[1].replace("-", "_"), text)
 
 
 def _cut(text: str, length: int) -> str:

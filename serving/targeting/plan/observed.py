@@ -208,7 +208,7 @@ def outcomes_by_customer(
     ------
     DataRefusedError
         A customer stands twice, is not of the plan, has a negative number of orders, or has no
-        spend where others have.
+        spend where others have; or there is no row, which a list that was not filled in looks like.
     """
     known = set(ids)
     outcomes_of_customers: dict[str, tuple[float, float | None]] = {}
@@ -225,6 +225,11 @@ def outcomes_by_customer(
         if orders < 0:
             raise DataRefusedError(f"customer '{quote(id_)}' has {orders:g} orders; give 0 or more")
         outcomes_of_customers[id_] = (orders, spend)
+    if not outcomes_of_customers:
+        raise DataRefusedError(
+            f"there is no outcome of plan {name}, and to read it out would close it; if nobody "
+            "ordered, give one of its customers with 0 orders"
+        )
     has_spend = any(spend is not None for _, spend in outcomes_of_customers.values())
     for id_, (orders, spend) in outcomes_of_customers.items():
         if has_spend and spend is None and orders:
