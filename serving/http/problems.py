@@ -19,6 +19,13 @@ from stagecast.serving.http.request_ids import request_instance
 from stagecast.serving.quoting import quote
 
 FAULTS_LISTED_MAX, BYTES_MAX, DETAIL_MAX, PROBLEM_MAX = 20, 2048, 800, 400
+_PHRASES_OF_TODAY = {
+    413: "Content Too Large",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
+    422: "Unprocessable Content",
+}
+"""Those that Python before 3.13 has from earlier documents."""
 _QUOTED = re.compile("'.*'", re.DOTALL)
 _OPTION = re.compile(r"(?<![\w-])--([a-z]+(?:-[a-z]+)*)")
 _PHRASES = (
@@ -54,6 +61,15 @@ class Fault:
         return {"where": quote(self.where), "problem": _cut(self.problem, PROBLEM_MAX)}
 
 
+def phrase(status: int) -> str:
+    """Return the reason phrase of a status as RFC 9110 has it, whatever the version of Python.
+
+    >>> phrase(422), phrase(404)
+    ('Unprocessable Content', 'Not Found')
+    """
+    return _PHRASES_OF_TODAY.get(status) or HTTPStatus(status).phrase
+
+
 class ProblemError(Exception):
     """An error that a handler turns into a response; routes and what they call raise it.
 
@@ -87,7 +103,7 @@ class ProblemError(Exception):
     @property
     def title(self) -> str:
         """The reason phrase of the status, such as ``Not Found``."""
-        return HTTPStatus(self.status).phrase
+        return phrase(self.status)
 
     def response(self) -> Response:
         """Return the response of type ``application/problem+json``."""
