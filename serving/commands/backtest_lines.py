@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stagecast.features.intake.counted import counted
 from stagecast.serving.commands.console import table
 from stagecast.serving.runs.files import BACKTEST, BACKTEST_REPORT, PREDICTIONS
 
@@ -29,8 +30,8 @@ def backtest_lines(verdict: Verdict, value: ValueEvaluation | None, out: Path) -
     dates = verdict.dates
     lines = [
         f"grade {verdict.grade}: {verdict.grade_sentence}",
-        f"{len(dates)} dates, {dates[0].as_of[:10]} to {dates[-1].as_of[:10]}, "
-        f"{verdict.horizon_days} days ahead, {verdict.customers:,} customers",
+        f"{counted(len(dates), 'date')}, {dates[0].as_of[:10]} to {dates[-1].as_of[:10]}, "
+        f"{verdict.horizon_days} days ahead, {counted(verdict.customers, 'customer')}",
         "",
         *_methods(verdict),
     ]

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from stagecast.features.errors import UsageError
+from stagecast.features.intake.counted import counted
 from stagecast.features.shop.events import events_of
 from stagecast.training.learners.btyd.gaps import LogGaps
 
@@ -119,7 +120,7 @@ def purchase_days(
     faulty = np.flatnonzero(instants.isna() | frame[customer].isna())
     if len(faulty):
         raise UsageError(
-            f"purchases have {len(faulty)} rows without a customer or a time, first row "
+            f"purchases have {counted(len(faulty), 'row')} without a customer or a time, first row "
             f"{faulty[0]}; leave them out"
         )
     day = (instants - pd.Timestamp(0, tz="UTC")) // _DAY
