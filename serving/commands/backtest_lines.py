@@ -108,7 +108,7 @@ def _value(value: ValueEvaluation) -> list[str]:
             method.label,
             f"{method.mae:,.2f}",
             "" if method.rank_correlation is None else f"{method.rank_correlation:.3f}",
-            f"{method.predicted_total / method.actual_total - 1:+.1%}"
+            f"{method.predicted_total / method.actual_total - 1:+z.1%}"
             if method.actual_total
             else "",
         ]
@@ -134,4 +134,4 @@ def _compared(difference: Difference | SegmentFigures | None) -> str:
 
 
 def _spend(method: SpendEstimates) -> tuple[str, str]:
-    return f"{method.mae:,.2f}", "" if method.bias is None else f"{method.bias:+.1%}"
+    return f"{method.mae:,.2f}", "" if method.bias is None else f"{method.bias:+z.1%}"

@@ -28,7 +28,7 @@ def proposal_lines(made: MadePlan) -> list[str]:
     ]
     if made.first:
         lines += ["", "The first who would be contacted, and what each is expected to bring:"]
-        lines += [f"  {_printable(id_)}  {gain:,.2f}" for id_, gain in made.first]
+        lines += [f"  {_printable(id_)}  {gain:z,.2f}" for id_, gain in made.first]
     if made.plan:
         lines += ["", f"To fix the list: stagecast plan freeze {made.plan.name}"]
     elif made.first:
@@ -75,7 +75,7 @@ def list_lines(plans: Sequence[Plan], clocks: Mapping[int, ShopClock]) -> list[s
                 day_on(clock, plan.ends_at),
                 f"{contacts['contacts']:,}",
                 f"{plan.proposal['held_out']:,}",
-                f"{contacts['gain']:,.2f}",
+                f"{contacts['gain']:z,.2f}",
             ]
         )
     return table(rows, {5, 6, 7})
@@ -122,7 +122,7 @@ def _forecast(forecast: Mapping[str, Any]) -> list[str]:
     lines = ["", _whom(forecast)]
     if contacts["contacts"]:
         lines += [
-            f"  expected gain      {contacts['gain']:,.2f}  ({contacts['gross']:,.2f} saved and "
+            f"  expected gain      {contacts['gain']:z,.2f}  ({contacts['gross']:,.2f} saved and "
             f"won back, {contacts['cost']:,.2f} cost)",
             *_money(contacts),
             f"  {leave:<18} {contacts['leavers']:,.1f} of them without a contact",
@@ -133,7 +133,7 @@ def _forecast(forecast: Mapping[str, Any]) -> list[str]:
                 else ""
             ),
             *(
-                [f"  to leave the hold-out alone gives up {forecast['holdout_cost']:,.2f}"]
+                [f"  to leave the hold-out alone gives up {forecast['holdout_cost']:z,.2f}"]
                 if forecast["held_out"]
                 else []
             ),
@@ -179,8 +179,8 @@ def _rankings(forecast: Mapping[str, Any]) -> list[str]:
             "  everybody who may be contacted is on the list: no other choice to compare it with"
         ]
     return [
-        f"  for no more contacts and money: by risk alone {ranked['risk']:,.2f}, by value alone "
-        f"{ranked['value']:,.2f}, at random {ranked['random']:,.2f}"
+        f"  for no more contacts and money: by risk alone {ranked['risk']:z,.2f}, by value alone "
+        f"{ranked['value']:z,.2f}, at random {ranked['random']:z,.2f}"
     ]
 
 
@@ -195,7 +195,7 @@ def _best_cut(forecast: Mapping[str, Any]) -> list[str]:
         return ["  no further contact is expected to pay"]
     contacts = counted(best["contacts"], "contact")
     return [
-        f"  the gain is largest with {contacts}: {best['gain']:,.2f} at a cost of "
+        f"  the gain is largest with {contacts}: {best['gain']:z,.2f} at a cost of "
         f"{best['cost']:,.2f}"
     ]
 
@@ -205,6 +205,6 @@ def _by_play(forecast: Mapping[str, Any]) -> list[str]:
         return []
     rows = [["  play", "contacts", "cost", "expected gain"]]
     for play, part in forecast["by_play"].items():
-        cost, gain = f"{part['cost']:,.2f}", f"{part['gain']:,.2f}"
+        cost, gain = f"{part['cost']:,.2f}", f"{part['gain']:z,.2f}"
         rows.append([f"  {play}", f"{part['contacts']:,}", cost, gain])
     return table(rows, {1, 2, 3})

@@ -70,7 +70,8 @@ def results_lines(together: PooledResults) -> list[str]:
     what = "buyers" if together.mean_net is None else "money after costs"
     lines += ["", f"Per contacted customer of such plans, {what}: {_interval(mean.mean)}"]
     if mean.next_plan is not None:
-        lines.append(f"The next such plan: {mean.next_plan.low:,.2f} to {mean.next_plan.high:,.2f}")
+        low, high = mean.next_plan.low, mean.next_plan.high
+        lines.append(f"The next such plan: {low:z,.2f} to {high:z,.2f}")
     if together.by_play:
         what = "buyers" if together.money is None else "money before costs"
         lines += ["", f"By play, extra {what}:"]
@@ -102,7 +103,7 @@ def _measured(what: str, measured: Measured, closed: bool) -> list[str]:
 
 
 def _interval(interval: Interval) -> str:
-    return f"{interval.estimate:,.2f} [{interval.low:,.2f}, {interval.high:,.2f}]"
+    return f"{interval.estimate:z,.2f} [{interval.low:z,.2f}, {interval.high:z,.2f}]"
 
 
 def _segments(title: str, segments: Sequence[Segment]) -> list[str]:

@@ -39,5 +39,5 @@ def _table(group: Group) -> list[str]:
 
 
 def _change(value: float, before: float) -> list[str]:
-    share = f"{value / before - 1.0:+.1%}" if before > 0 else "-"
-    return [f"{value - before:+,.0f}", share]
+    share = f"{value / before - 1.0:+z.1%}" if before > 0 else "-"
+    return [f"{value - before:+z,.0f}", share]

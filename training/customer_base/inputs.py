@@ -264,6 +264,6 @@ def _check_histories(customers: Customers, frame: pd.DataFrame) -> None:
         f"{counted(len(bad), 'customer')} without a possible history, first "
         f"{customer_label(frame, k)}: frequency {x[k]:g}, recency {t_x[k]:g} days, T {T[k]:g} "
         "days. frequency counts repeat purchase days and is a whole number; recency is the time "
-        "from the first to the last purchase, at most T and 0 where frequency is 0 (the time since the last purchase is T "
-        "less recency)"
+        "from the first to the last purchase, at most T and 0 where frequency is 0 (the time since "
+        "the last purchase is T less recency)"
     )

@@ -53,7 +53,7 @@ def notes_of(
         best = float(money.gain[reachable].max())
         notes.append(
             "Nobody is worth a contact: at these costs and effects the best one is expected to "
-            f"bring {best:,.2f}."
+            f"bring {best:z,.2f}."
         )
     elif not money.cost[reachable].any():
         notes.append("No cost was given, so that every gain is before costs.")
