@@ -21,6 +21,7 @@ import pyarrow as pa
 from stagecast.features.clock import day_after, from_microseconds, iso, parse_instant
 from stagecast.features.errors import UsageError
 from stagecast.features.intake.attributes import CustomersTable, load_attributes
+from stagecast.features.intake.counted import counted
 from stagecast.features.intake.limits import explain_resource_errors
 from stagecast.features.intake.mapping import EventMapping
 from stagecast.features.intake.options import ReadOptions
@@ -103,11 +104,13 @@ class EventLog:
     def __repr__(self) -> str:
         report = self.report
         first, last = report.first_event[:10], report.last_event[:10]
-        refused = f", {report.rows_rejected:,} rows refused" if report.rows_rejected else ""
+        refused = (
+            f", {counted(report.rows_rejected, 'row')} refused" if report.rows_rejected else ""
+        )
         state = ", closed" if self._is_closed else ""
         return (
-            f"EventLog({report.rows_loaded:,} events of {report.customers:,} customers, "
-            f"{first} to {last}{refused}{state})"
+            f"EventLog({counted(report.rows_loaded, 'event')} of "
+            f"{counted(report.customers, 'customer')}, {first} to {last}{refused}{state})"
         )
 
     @property

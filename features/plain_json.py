@@ -25,7 +25,7 @@ def to_json(record: DataclassInstance) -> dict[str, Any]:
     """Return the fields of a dataclass, in their order, as dicts, lists, texts and numbers.
 
     Dataclasses, mappings, tuples and lists within it are converted, too; any other value is
-    returned as it is.
+    returned as it is, but for a 0 with a minus, which is 0.
 
     >>> from dataclasses import dataclass, field
     >>> @dataclass(frozen=True)
@@ -60,4 +60,4 @@ def _plain(value: Any) -> Any:
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
-    return value
+    return 0.0 if type(value) is float and value == 0.0 else value  # no "-0.0"

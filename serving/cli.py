@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from stagecast.features.errors import StagecastError, UsageError
+from stagecast.serving.stopping import ending_in_order
 
 COMMANDS = {
     "demo": "The main job on the CDNOW log of the lifetimes package, and where to look next.",
@@ -111,7 +112,8 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; a user's error is one line on stderr and its exit code."""
     try:
-        cli(standalone_mode=False)
+        with ending_in_order():
+            cli(standalone_mode=False)
     except StagecastError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from stagecast.features.clock import DAY, from_microseconds, iso
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.errors import NotEnoughDataError, UsageError
@@ -19,6 +21,15 @@ def check_dates(table: DailyTable, horizon_days: int) -> None:
     """
     last, first = from_microseconds(table.last_event()), from_microseconds(table.first_event())
     silent = (table.anchor - last) / DAY
+    following = table.next_event() if silent > horizon_days else None
+    if following is not None:
+        latest, back = last + horizon_days * DAY, iso(from_microseconds(following))[:10]
+        raise UsageError(
+            f"--as-of {iso(table.anchor)} stands {silent:.0f} days after the last event before it "
+            f"({iso(last)}), longer than the horizon of {horizon_days} days; the next event is on "
+            f"{back}: give an --as-of up to {iso(latest)[:10]} or after {back}, or a --horizon of "
+            f"{math.ceil(silent)}d or more"
+        )
     if silent > horizon_days:
         raise UsageError(
             f"--as-of {iso(table.anchor)} stands {silent:.0f} days after the last event "

@@ -20,6 +20,7 @@ from stagecast.features.catalog.of_customer import check_declared
 from stagecast.features.catalog.standard import standard
 from stagecast.features.clock import YEAR_DAYS, day_number, from_microseconds, iso, microseconds
 from stagecast.features.engines.duckdb import DailyTable
+from stagecast.features.intake.counted import counted
 from stagecast.features.snapshots import Outcome, Snapshot, observe_outcomes, take_snapshots
 from stagecast.features.stages.lifecycle import Lifecycle, fit_lifecycle
 from stagecast.features.stages.scheme import Scheme
@@ -143,8 +144,8 @@ class Panel:
 
     def __repr__(self) -> str:
         return (
-            f"Panel(as of {iso(self.as_of)}, {len(self.now):,} customers, {len(self.dates)} past "
-            f"dates of buyers, {len(self.prospects)} of prospects)"
+            f"Panel(as of {iso(self.as_of)}, {counted(len(self.now), 'customer')}, "
+            f"{len(self.dates)} past dates of buyers, {len(self.prospects)} of prospects)"
         )
 
     @property

@@ -23,6 +23,7 @@ from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.engines.shop_gap import mean_gaps
 from stagecast.features.equal_events import holds_equal_events
 from stagecast.features.errors import NotEnoughDataError
+from stagecast.features.intake.counted import counted
 from stagecast.features.record import PurchaseDays
 from stagecast.features.stages.lifecycle import merged_sentences
 from stagecast.features.stages.unreached import unreached_sentences
@@ -89,7 +90,7 @@ class Training:
         config, panel = self.models.config, self.panel
         grade = "not evaluated" if self.evaluation is None else f"grade {self.evaluation.grade}"
         return (
-            f"Training(as of {iso(panel.as_of)}, {len(panel.now):,} customers, "
+            f"Training(as of {iso(panel.as_of)}, {counted(len(panel.now), 'customer')}, "
             f"{len(panel.dates)} past dates, horizon {config.horizon_days}d, "
             f"churn by {config.churn}, {grade})"
         )

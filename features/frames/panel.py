@@ -17,6 +17,7 @@ from stagecast.features.clock import DAY, iso
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.errors import NotEnoughDataError, UsageError
 from stagecast.features.frames.tables import feature_frame, instant_of
+from stagecast.features.intake.counted import counted
 
 if TYPE_CHECKING:
     from stagecast.features.catalog.catalog import Catalog
@@ -90,9 +91,9 @@ class Panel:
         dates = self.X.index.get_level_values("as_of").unique()
         span = f"{dates.min():%Y-%m-%d}"
         if len(dates) > 1:
-            span = f"{len(dates)} dates {span} to {dates.max():%Y-%m-%d}"
+            span = f"{counted(len(dates), 'date')} {span} to {dates.max():%Y-%m-%d}"
         return (
-            f"Panel({len(self):,} rows, {self.X.shape[1]} features, {span}, "
+            f"Panel({counted(len(self), 'row')}, {self.X.shape[1]} features, {span}, "
             f"horizon {self.horizon_days}d, {self.y.mean():.1%} inactive)"
         )
 

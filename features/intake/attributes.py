@@ -19,6 +19,7 @@ import duckdb
 from stagecast.features.attributes import NAME, check_known_at_start
 from stagecast.features.errors import DataRefusedError, UsageError, did_you_mean
 from stagecast.features.intake import values
+from stagecast.features.intake.counted import counted
 from stagecast.features.intake.expressions import Compiled, SourceColumn, column_text, quote_text
 from stagecast.features.intake.header_lines import proposing_header_line
 from stagecast.features.intake.identity import FLOAT_ID, is_inexact
@@ -385,7 +386,8 @@ def _create_attributes(
     con.execute("DROP TABLE raw_attributes")
     if not report.rows_loaded:
         raise DataRefusedError(
-            f"{table.source}: none of {report.rows_in:,} rows names a customer and can be read"
+            f"{table.source}: none of {counted(report.rows_in, 'row')} names a customer and can "
+            "be read"
         )
     return report
 

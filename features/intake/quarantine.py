@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from stagecast.features.errors import DataRefusedError
 from stagecast.features.files import atomic_write
 from stagecast.features.intake.amount_hints import amount_hint
+from stagecast.features.intake.counted import counted
 from stagecast.features.intake.line_items import line_items_hint
 from stagecast.features.intake.reading import LINE_BITS
 from stagecast.features.intake.reasons import HINTS, RULE_HINT
@@ -102,7 +103,7 @@ def no_valid_row_error(
     if not rows_in:
         return DataRefusedError(f"{names}: a header, and no rows below it")
     lines = [
-        f"{names}: none of {rows_in:,} rows can be read",
+        f"{names}: none of {counted(rows_in, 'row')} can be read",
         *describe_rejected(by_reason, examples),
     ]
     return DataRefusedError("\n".join(lines))

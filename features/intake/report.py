@@ -180,7 +180,7 @@ def _flag_lines(report: DataReport) -> list[str]:
             f"{example['file']}, line {example['line']}" for example in flag["examples"][:1]
         )
         meaning = f"; {FLAGS[name]}" if name in FLAGS else ""
-        lines.append(f"flagged {name}: {flag['rows']:,} rows{meaning} (first: {place})")
+        lines.append(f"flagged {name}: {counted(flag['rows'], 'row')}{meaning} (first: {place})")
     return lines
 
 
@@ -188,17 +188,18 @@ def _customers_lines(report: Mapping[str, Any]) -> list[str]:
     """Return the report of the table of customers as lines of text."""
     kinds = ", ".join(f"{name} ({kind})" for name, kind in report["columns"].items())
     lines = [
-        f"customers table: {report['rows_in']:,} rows in = {report['rows_loaded']:,} loaded + "
-        f"{report['rows_rejected']:,} refused + {report['rows_duplicate']:,} duplicates; "
+        f"customers table: {counted(report['rows_in'], 'row')} in = "
+        f"{report['rows_loaded']:,} loaded + {report['rows_rejected']:,} refused + "
+        f"{counted(report['rows_duplicate'], 'duplicate')}; "
         f"{kinds or 'no attributes'}",
         f"{report['without_events']:,} of its customers have no event, "
-        f"{report['without_attributes']:,} customers of "
+        f"{counted(report['without_attributes'], 'customer')} of "
         f"the log do not stand in it",
     ]
     for reason, rejected in report["rejected"].items():
         first = rejected["examples"][0]
         lines.append(
-            f"  {reason}: {rejected['rows']:,} rows; {rejected['hint']} (first: "
+            f"  {reason}: {counted(rejected['rows'], 'row')}; {rejected['hint']} (first: "
             f"{first['file']}, line {first['line']}: "
             f"{first['column'] or ''} {first['value']!r})"
         )

@@ -15,6 +15,7 @@ import duckdb
 
 from stagecast.features.clock import from_microseconds, iso
 from stagecast.features.errors import DataRefusedError, UsageError
+from stagecast.features.intake.counted import counted
 from stagecast.features.intake.identity import (
     FLOAT_ID,
     float_ids_warning,
@@ -207,8 +208,9 @@ def _count_by_source(
 def _too_many_rejected_error(
     rows_in: int, rejected: int, limit: str, rejections: Rejections
 ) -> DataRefusedError:
+    are = "is" if rejected == 1 else "are"
     lines = [
-        f"{rejected:,} of {rows_in:,} rows are refused ({rejected / rows_in:.1%}), more "
+        f"{rejected:,} of {counted(rows_in, 'row')} {are} refused ({rejected / rows_in:.1%}), more "
         f"than --max-rejected {limit}; "
         "`stagecast check EVENTS --out DIR` without it writes them all to DIR/rejected.parquet",
         *describe_rejected(rejections.by_first, rejections.examples),
@@ -219,7 +221,7 @@ def _too_many_rejected_error(
 def _no_row_read_error(
     labels: Sequence[str], skipped: int, options: ReadOptions
 ) -> DataRefusedError:
-    where = f"{', '.join(labels[:3])}: --where holds for none of {skipped:,} rows"
+    where = f"{', '.join(labels[:3])}: --where holds for none of {counted(skipped, 'row')}"
     if options.preset is None:
         return DataRefusedError(where)
     return DataRefusedError(

@@ -58,7 +58,7 @@ def exact_money(value: float, currency: str | None = None) -> str:
     ('$53.76', '$54', '1,961,523 IRR')
     """
     text = f"{abs(value):,.2f}".removesuffix(".00")
-    return in_currency(f"−{text}" if value < 0 else text, currency)
+    return in_currency(_below_0(text) if value < 0 else text, currency)
 
 
 def precise_money(value: float, currency: str | None = None) -> str:
@@ -85,7 +85,7 @@ def precise_text(value: float, currency: str | None = None) -> str:
     """
     decimals = 0 if currency in _WITHOUT_CENTS else 2
     text = f"{abs(value):,.{decimals}f}"
-    return f"−{text}" if value < 0 else text
+    return _below_0(text) if value < 0 else text
 
 
 def money(value: float | None, currency: str | None = None) -> str:
@@ -111,7 +111,14 @@ def amount_text(value: float, currency: str | None = None) -> str:
 
     >>> amount_text(-3), amount_text(9.5, "JPY")
     ('−3.00', '10')
+    >>> amount_text(-0.001), amount_text(-0.4, "JPY")
+    ('0.00', '0')
     """
     has_cents = abs(value) < 9.995 and value != 0 and currency not in _WITHOUT_CENTS
     text = f"{abs(value):,.2f}" if has_cents else f"{abs(value):,.0f}"
-    return f"−{text}" if value < 0 else text
+    return _below_0(text) if value < 0 else text
+
+
+def _below_0(size: str) -> str:
+    """Return the text of an amount below 0; one that rounds to nothing has no minus."""
+    return f"−{size}" if size.strip("0.,") else size

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stagecast.features.intake.counted import counted
 from stagecast.serving.commands.console import table
 from stagecast.serving.runs.files import BACKTEST, BACKTEST_REPORT, PREDICTIONS
 
@@ -29,8 +30,8 @@ def backtest_lines(verdict: Verdict, value: ValueEvaluation | None, out: Path) -
     dates = verdict.dates
     lines = [
         f"grade {verdict.grade}: {verdict.grade_sentence}",
-        f"{len(dates)} dates, {dates[0].as_of[:10]} to {dates[-1].as_of[:10]}, "
-        f"{verdict.horizon_days} days ahead, {verdict.customers:,} customers",
+        f"{counted(len(dates), 'date')}, {dates[0].as_of[:10]} to {dates[-1].as_of[:10]}, "
+        f"{verdict.horizon_days} days ahead, {counted(verdict.customers, 'customer')}",
         "",
         *_methods(verdict),
     ]
@@ -107,7 +108,7 @@ def _value(value: ValueEvaluation) -> list[str]:
             method.label,
             f"{method.mae:,.2f}",
             "" if method.rank_correlation is None else f"{method.rank_correlation:.3f}",
-            f"{method.predicted_total / method.actual_total - 1:+.1%}"
+            f"{method.predicted_total / method.actual_total - 1:+z.1%}"
             if method.actual_total
             else "",
         ]
@@ -133,4 +134,4 @@ def _compared(difference: Difference | SegmentFigures | None) -> str:
 
 
 def _spend(method: SpendEstimates) -> tuple[str, str]:
-    return f"{method.mae:,.2f}", "" if method.bias is None else f"{method.bias:+.1%}"
+    return f"{method.mae:,.2f}", "" if method.bias is None else f"{method.bias:+z.1%}"

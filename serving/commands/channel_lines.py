@@ -59,8 +59,8 @@ def _figure(figure: Figure | None, digits: int) -> str:
         return "-"
     if figure.value is None:
         return _too_few(figure)
-    ends = ["?" if end is None else f"{end:,.{digits}f}" for end in (figure.low, figure.high)]
-    return f"{figure.value:,.{digits}f} [{ends[0]}, {ends[1]}]"
+    ends = ["?" if end is None else f"{end:z,.{digits}f}" for end in (figure.low, figure.high)]
+    return f"{figure.value:z,.{digits}f} [{ends[0]}, {ends[1]}]"
 
 
 def _share(figure: Figure | None) -> str:
@@ -104,7 +104,7 @@ def _keeping(made: Channels) -> list[str]:
 
 def _kept_cells(cost: KeptCost) -> list[str]:
     per = cost.per_kept()
-    high = "no limit" if per["high"] is None else f"{per['high']:,.2f}"
-    low = "no limit" if per["low"] is None else f"{per['low']:,.2f}"
-    value = "nobody was kept" if per["value"] is None else f"{per['value']:,.2f} [{low}, {high}]"
+    high = "no limit" if per["high"] is None else f"{per['high']:z,.2f}"
+    low = "no limit" if per["low"] is None else f"{per['low']:z,.2f}"
+    value = "nobody was kept" if per["value"] is None else f"{per['value']:z,.2f} [{low}, {high}]"
     return [f"kept, plan {cost.plan}", f"{cost.kept:,.1f}", f"{cost.cost:,.0f}", value]

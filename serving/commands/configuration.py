@@ -153,9 +153,12 @@ def read_configuration(context: click.Context, _: click.Parameter, value: Path |
     }
     everywhere = _all_options(group, context)
     chosen: dict[str, Any] = {}
-    for table, entries in (("", data), (command, data.get(command, {}))):
-        if not isinstance(entries, dict):
+    own = data.get(command, {})
+    if not isinstance(own, dict):
+        if command not in everywhere:
             raise UsageError(f"--config {path}: '{command}' must be a table of options")
+        own = {}  # an option of all commands that is named like this one, as `stages` and `store`
+    for table, entries in (("", data), (command, own)):
         for key, entry in entries.items():
             if table == "" and key in BESIDE_OPTIONS:
                 continue

@@ -39,4 +39,4 @@ def learned_lines(learned: PlanRanking) -> list[str]:
 
 
 def _words(estimate: Estimate) -> str:
-    return f"{PER * estimate.value:+.1f} ({PER * estimate.standard_error:.1f})"
+    return f"{PER * estimate.value:+z.1f} ({PER * estimate.standard_error:.1f})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stagecast.features.intake.counted import counted
 from stagecast.features.shop.money import NOTHING
 from stagecast.serving.commands.console import table
 from stagecast.serving.runs.files import MONITORING, MONITORING_METRICS, MONITORING_REPORT
@@ -31,7 +32,7 @@ def monitor_lines(result: Monitoring, out: Path | None) -> list[str]:
         ),
         "",
         f"model {result.model_version}, trained as of {result.trained_as_of}; as of "
-        f"{result.as_of} {result.customers:,} customers, {result.active:,} of them active",
+        f"{result.as_of} {counted(result.customers, 'customer')}, {result.active:,} of them active",
         *_settled(result),
         *_quality(result),
         *_events(result),

@@ -44,10 +44,11 @@ def freeze(name: str, store: StoreOption, as_json: bool) -> None:
 
     with open_book(store) as book:
         frozen = book.freeze(name)
+        clock = book.clocks([frozen])[frozen.run_id]
     if as_json:
         show_json(frozen.to_json())
     else:
-        show(frozen_lines(frozen))
+        show(frozen_lines(frozen, clock))
 
 
 @plan.command("list")
@@ -60,10 +61,11 @@ def list_plans(store: StoreOption, as_json: bool) -> None:
 
     with open_book(store) as book:
         plans = book.plans()
+        clocks = book.clocks(plans)
     if as_json:
         show_json([plan.to_json() for plan in plans])
     else:
-        show(list_lines(plans))
+        show(list_lines(plans, clocks))
 
 
 @plan.command("show")
@@ -77,10 +79,11 @@ def show_plan(name: str, store: StoreOption, as_json: bool) -> None:
 
     with open_book(store) as book:
         shown = book.plan(name)
+        clock = book.clocks([shown])[shown.run_id]
     if as_json:
         show_json(shown.to_json())
     else:
-        show(plan_lines(shown))
+        show(plan_lines(shown, clock))
 
 
 @plan.command()
@@ -168,12 +171,14 @@ def sent(
 ) -> None:
     """Note that the customers of a plan were contacted."""
     from stagecast.serving.jobs.plans import confirm
+    from stagecast.serving.reports.shop_days import day_on
 
-    confirmed = confirm(name, at, file, store=store)
+    confirmed, clock = confirm(name, at, file, store=store)
     if as_json:
         show_json(confirmed.to_json())
     else:
-        show([f"Plan '{name}' is noted as sent; read it out after {confirmed.ends_at:%Y-%m-%d}."])
+        end = day_on(clock, confirmed.ends_at)
+        show([f"Plan '{name}' is noted as sent; read it out after {end}."])
 
 
 @plan.command()

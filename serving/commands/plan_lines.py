@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from stagecast.features.intake.counted import counted
+from stagecast.features.shop.clock import ShopClock
 from stagecast.serving.commands.console import table
 from stagecast.serving.jobs.plans import MadePlan
+from stagecast.serving.reports.shop_days import day_on
 from stagecast.serving.targeting.plan.files import Written
 from stagecast.serving.targeting.plan.forecast import takes_everybody
 from stagecast.serving.targeting.plan.stored import Plan
@@ -15,15 +18,17 @@ from stagecast.serving.targeting.plan.suppression import REASONS
 
 def proposal_lines(made: MadePlan) -> list[str]:
     """Return what a plan would be."""
+    forecast = made.forecast.to_json()
     lines = [
         f"Plan {made.plan.name!r}, a draft" if made.plan else "A plan that is not stored",
-        f"Scores of {made.run.as_of:%Y-%m-%d}, model {made.run.model_version}; orders count for "
-        f"{made.forecast.window_days} days.",
-        *_forecast(made.forecast.to_json()),
+        f"Scores of {day_on(made.run.clock, made.run.as_of)}, model {made.run.model_version}; "
+        f"{_what(forecast)} count for {counted(made.forecast.window_days, 'day')}.",
+        *(f"warning: {warning}" for warning in made.warnings),
+        *_forecast(forecast),
     ]
     if made.first:
         lines += ["", "The first who would be contacted, and what each is expected to bring:"]
-        lines += [f"  {_printable(id_)}  {gain:,.2f}" for id_, gain in made.first]
+        lines += [f"  {_printable(id_)}  {gain:z,.2f}" for id_, gain in made.first]
     if made.plan:
         lines += ["", f"To fix the list: stagecast plan freeze {made.plan.name}"]
     elif made.first:
@@ -31,46 +36,46 @@ def proposal_lines(made: MadePlan) -> list[str]:
     return lines
 
 
-def plan_lines(plan: Plan) -> list[str]:
-    """Return what a stored plan is."""
+def plan_lines(plan: Plan, clock: ShopClock) -> list[str]:
+    """Return what a stored plan is; days are those of the shop."""
     owner = f" of {plan.owner}" if plan.owner else ""
     return [
         f"Plan {plan.name!r}{owner}: {plan.state}",
-        f"Scores of {plan.as_of:%Y-%m-%d}; orders count from {plan.starts_at:%Y-%m-%d} to "
-        f"{plan.ends_at:%Y-%m-%d}.",
+        f"Scores of {day_on(clock, plan.as_of)}; {_what(plan.proposal)} count from "
+        f"{day_on(clock, plan.starts_at)} to {day_on(clock, plan.ends_at)}.",
         *_forecast(plan.proposal),
     ]
 
 
-def frozen_lines(plan: Plan) -> list[str]:
+def frozen_lines(plan: Plan, clock: ShopClock) -> list[str]:
     """Return what freezing did."""
     return [
-        *plan_lines(plan),
+        *plan_lines(plan, clock),
         "",
         f"The list is fixed (SHA-256 {plan.digest}).",
         f"  to send from it:   stagecast plan export {plan.name} --out {plan.name}.csv",
         f"  when it was sent:  stagecast plan sent {plan.name}",
-        f"  after {plan.ends_at:%Y-%m-%d}:  stagecast plan readout {plan.name} EVENTS",
+        f"  after {day_on(clock, plan.ends_at)}:  stagecast plan readout {plan.name} EVENTS",
     ]
 
 
-def list_lines(plans: Sequence[Plan]) -> list[str]:
-    """Return the plans as a table."""
+def list_lines(plans: Sequence[Plan], clocks: Mapping[int, ShopClock]) -> list[str]:
+    """Return the plans as a table; ``clocks`` are those of their runs."""
     if not plans:
         return ["No plan was made yet: stagecast plan --name NAME --contacts 500"]
     rows = [["name", "state", "owner", "starts", "ends", "contacts", "held out", "expected gain"]]
     for plan in plans:
-        contacts = plan.proposal["contacts"]
+        contacts, clock = plan.proposal["contacts"], clocks[plan.run_id]
         rows.append(
             [
                 plan.name,
                 plan.state,
                 plan.owner,
-                f"{plan.starts_at:%Y-%m-%d}",
-                f"{plan.ends_at:%Y-%m-%d}",
+                day_on(clock, plan.starts_at),
+                day_on(clock, plan.ends_at),
                 f"{contacts['contacts']:,}",
                 f"{plan.proposal['held_out']:,}",
-                f"{contacts['gain']:,.2f}",
+                f"{contacts['gain']:z,.2f}",
             ]
         )
     return table(rows, {5, 6, 7})
@@ -78,11 +83,12 @@ def list_lines(plans: Sequence[Plan]) -> list[str]:
 
 def export_lines(written: Written) -> list[str]:
     """Return what was written."""
-    lines = [f"{written.out}: {written.customers:,} customers"]
+    lines = [f"{written.out}: {counted(written.customers, 'customer')}"]
     if written.without_address:
+        are = "is" if written.without_address == 1 else "are"
         lines.append(
-            f"{written.without_address:,} customers are left out: no address of theirs is stored "
-            "(stagecast plan profiles FILE)"
+            f"{counted(written.without_address, 'customer')} {are} left out: no address of theirs "
+            "is stored (stagecast plan profiles FILE)"
         )
     return lines
 
@@ -95,23 +101,39 @@ def _money(contacts: Mapping[str, Any]) -> list[str]:
     return [f"  {words:<18} {contacts[name]:,.2f}" for words, name in parts if contacts.get(name)]
 
 
+def _of_contracts(forecast: Mapping[str, Any]) -> bool:
+    """Return whether to leave is to cancel; a plan of an earlier version is about orders."""
+    return bool(forecast.get("churn") == "cancellation")
+
+
+def _what(forecast: Mapping[str, Any]) -> str:
+    return "contracts" if _of_contracts(forecast) else "orders"
+
+
+def _leave_and_stay(forecast: Mapping[str, Any]) -> tuple[str, str]:
+    if _of_contracts(forecast):
+        return "would cancel", "would stay anyway"
+    return "would not order", "would order anyway"
+
+
 def _forecast(forecast: Mapping[str, Any]) -> list[str]:
     contacts = forecast["contacts"]
+    leave, stay = _leave_and_stay(forecast)
     lines = ["", _whom(forecast)]
     if contacts["contacts"]:
         lines += [
-            f"  expected gain      {contacts['gain']:,.2f}  ({contacts['gross']:,.2f} saved and "
+            f"  expected gain      {contacts['gain']:z,.2f}  ({contacts['gross']:,.2f} saved and "
             f"won back, {contacts['cost']:,.2f} cost)",
             *_money(contacts),
-            f"  would not order    {contacts['leavers']:,.1f} of them without a contact",
-            f"  would order anyway {contacts['stayers']:,.1f}"
+            f"  {leave:<18} {contacts['leavers']:,.1f} of them without a contact",
+            f"  {stay:<18} {contacts['stayers']:,.1f}"
             + (
                 f", to whom offers of {contacts['paid_to_stayers']:,.2f} are paid"
                 if contacts["paid_to_stayers"]
                 else ""
             ),
             *(
-                [f"  to leave the hold-out alone gives up {forecast['holdout_cost']:,.2f}"]
+                [f"  to leave the hold-out alone gives up {forecast['holdout_cost']:z,.2f}"]
                 if forecast["held_out"]
                 else []
             ),
@@ -128,7 +150,10 @@ def _forecast(forecast: Mapping[str, Any]) -> list[str]:
         if shown is not None:
             what = "Buyers" if name == "can_show_buyers" else "Money"
             lines.append(f"{what}: {shown['sentence']}")
-    return [*lines, *forecast["notes"]]
+    lines += forecast["notes"]
+    if any(note.startswith("The effects are learned from ") for note in forecast["notes"]):
+        lines.append("To take the assumed effects: --effects assumed.")
+    return lines
 
 
 def _whom(forecast: Mapping[str, Any]) -> str:
@@ -136,10 +161,13 @@ def _whom(forecast: Mapping[str, Any]) -> str:
     if not considered:
         return "No customer of the scores passes the filters; widen them."
     if not contacts:
+        if considered == 1:
+            return "The 1 customer would not be contacted:"
         return f"None of the {considered:,} customers would be contacted:"
-    held_out = f", and {forecast['held_out']:,} drawn at random are left alone to compare with"
+    are = "is" if forecast["held_out"] == 1 else "are"
+    held_out = f", and {forecast['held_out']:,} drawn at random {are} left alone to compare with"
     return (
-        f"Of {considered:,} customers {contacts:,} would be contacted"
+        f"Of {counted(considered, 'customer')} {contacts:,} would be contacted"
         f"{held_out if forecast['held_out'] else ''}."
     )
 
@@ -151,8 +179,8 @@ def _rankings(forecast: Mapping[str, Any]) -> list[str]:
             "  everybody who may be contacted is on the list: no other choice to compare it with"
         ]
     return [
-        f"  for no more contacts and money: by risk alone {ranked['risk']:,.2f}, by value alone "
-        f"{ranked['value']:,.2f}, at random {ranked['random']:,.2f}"
+        f"  for no more contacts and money: by risk alone {ranked['risk']:z,.2f}, by value alone "
+        f"{ranked['value']:z,.2f}, at random {ranked['random']:z,.2f}"
     ]
 
 
@@ -165,9 +193,10 @@ def _best_cut(forecast: Mapping[str, Any]) -> list[str]:
     best = forecast["curve"]["best"]
     if best["contacts"] <= forecast["contacts"]["contacts"] + forecast["held_out"]:
         return ["  no further contact is expected to pay"]
+    contacts = counted(best["contacts"], "contact")
     return [
-        f"  the gain is largest with {best['contacts']:,} contacts: {best['gain']:,.2f} at a cost "
-        f"of {best['cost']:,.2f}"
+        f"  the gain is largest with {contacts}: {best['gain']:z,.2f} at a cost of "
+        f"{best['cost']:,.2f}"
     ]
 
 
@@ -176,6 +205,6 @@ def _by_play(forecast: Mapping[str, Any]) -> list[str]:
         return []
     rows = [["  play", "contacts", "cost", "expected gain"]]
     for play, part in forecast["by_play"].items():
-        cost, gain = f"{part['cost']:,.2f}", f"{part['gain']:,.2f}"
+        cost, gain = f"{part['cost']:,.2f}", f"{part['gain']:z,.2f}"
         rows.append([f"  {play}", f"{part['contacts']:,}", cost, gain])
     return table(rows, {1, 2, 3})

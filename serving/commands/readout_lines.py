@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from stagecast.features.intake.counted import counted
 from stagecast.serving.jobs.readouts import PlanReadOut
+from stagecast.serving.reports.shop_days import day_on
 from stagecast.serving.targeting.plan.pooled_results import PooledResults
 from stagecast.serving.targeting.trial.intervals import Interval
 from stagecast.serving.targeting.trial.readout import Measured
@@ -15,16 +17,18 @@ def readout_lines(read: PlanReadOut) -> list[str]:
     """Return what a plan brought."""
     result, plan = read.result, read.plan
     state = "the window is over" if result.closed else "the window is still open"
+    of_contracts = plan.proposal.get("churn") == "cancellation"
     lines = [
-        f"Plan {plan.name!r}, orders from {plan.starts_at:%Y-%m-%d} to "
-        f"{read.observed.until:%Y-%m-%d} ({state})",
+        f"Plan {plan.name!r}, {'contracts' if of_contracts else 'orders'} from "
+        f"{day_on(read.clock, plan.starts_at)} to {day_on(read.clock, read.observed.until)} "
+        f"({state})",
         f"{result.contacted:,} contacted, {result.held_out:,} held out; "
         f"{result.level:.0%} intervals.",
         "",
         f"{result.verdict.word}. {result.verdict.sentence}",
         "",
     ]
-    title = "customers kept" if plan.proposal.get("churn") == "cancellation" else "extra buyers"
+    title = "customers kept" if of_contracts else "extra buyers"
     for what, measured in ((title, result.buyers), ("extra money", result.money)):
         if measured is not None:
             lines += _measured(what, measured, result.closed)
@@ -51,7 +55,7 @@ def results_lines(together: PooledResults) -> list[str]:
     """Return what several plans brought together."""
     number = len(together.plans)
     lines = [
-        f"{number} plan{'' if number == 1 else 's'} together: {', '.join(together.plans)}",
+        f"{counted(number, 'plan')} together: {', '.join(together.plans)}",
         f"{together.contacted:,} contacted, {together.held_out:,} held out; "
         f"{together.level:.0%} intervals.",
         "",
@@ -66,13 +70,14 @@ def results_lines(together: PooledResults) -> list[str]:
     what = "buyers" if together.mean_net is None else "money after costs"
     lines += ["", f"Per contacted customer of such plans, {what}: {_interval(mean.mean)}"]
     if mean.next_plan is not None:
-        lines.append(f"The next such plan: {mean.next_plan.low:,.2f} to {mean.next_plan.high:,.2f}")
+        low, high = mean.next_plan.low, mean.next_plan.high
+        lines.append(f"The next such plan: {low:z,.2f} to {high:z,.2f}")
     if together.by_play:
         what = "buyers" if together.money is None else "money before costs"
         lines += ["", f"By play, extra {what}:"]
         lines += [
-            f"  {part.play}: {_interval(part.total)}  ({part.contacted:,} contacted, {part.plans} "
-            f"plan{'' if part.plans == 1 else 's'})"
+            f"  {part.play}: {_interval(part.total)}  ({part.contacted:,} contacted, "
+            f"{counted(part.plans, 'plan')})"
             for part in together.by_play
         ]
     return [*lines, *together.notes]
@@ -98,7 +103,7 @@ def _measured(what: str, measured: Measured, closed: bool) -> list[str]:
 
 
 def _interval(interval: Interval) -> str:
-    return f"{interval.estimate:,.2f} [{interval.low:,.2f}, {interval.high:,.2f}]"
+    return f"{interval.estimate:z,.2f} [{interval.low:z,.2f}, {interval.high:z,.2f}]"
 
 
 def _segments(title: str, segments: Sequence[Segment]) -> list[str]:

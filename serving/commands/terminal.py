@@ -46,10 +46,10 @@ def log_lines(report: Mapping[str, Any]) -> list[str]:
         for name in ("first_event", "last_event")
     )
     lines = [
-        f"{report['rows_in']:,} rows read: {report['rows_loaded']:,} loaded, "
+        f"{counted(report['rows_in'], 'row')} read: {report['rows_loaded']:,} loaded, "
         f"{report['rows_rejected']:,} refused, "
-        f"{report['rows_duplicate']:,} duplicates; {report['customers']:,} customers, "
-        f"{first} to {last}"
+        f"{counted(report['rows_duplicate'], 'duplicate')}; "
+        f"{counted(report['customers'], 'customer')}, {first} to {last}"
     ]
     if report["rejected_by_reason"]:
         reasons = ", ".join(
@@ -57,9 +57,10 @@ def log_lines(report: Mapping[str, Any]) -> list[str]:
         )
         lines.append(f"refused: {reasons} (see {REJECTED})")
     if report.get("later_events"):
+        later = counted(report["later_events"], "event")
+        are = "is" if report["later_events"] == 1 else "are"
         lines.append(
-            f"{report['later_events']:,} events from the as_of on are read and checked, and not "
-            "known to the scores"
+            f"{later} from the as_of on {are} read and checked, and not known to the scores"
         )
     return lines + [f"warning: {warning}" for warning in report["warnings"]]
 
@@ -87,7 +88,7 @@ def evaluation_lines(evaluation: Evaluation | None, churn: Churn) -> list[str]:
     return [
         f"{wording.probability}, trained before {evaluation.as_of}, tested on what came until "
         f"{evaluation.until} "
-        f"({evaluation.customers:,} customers, {evaluation.base_rate:.1%} of them "
+        f"({counted(evaluation.customers, 'customer')}, {evaluation.base_rate:.1%} of them "
         f"{wording.left}):",
         *table(rows, {1, 2, 3, 4}),
         f"Grade {evaluation.grade}: {evaluation.grade_sentence}",
@@ -246,19 +247,19 @@ def score_lines(written: Scored | Written) -> list[str]:
     return [
         *stage_lines(written.counts, written.scheme),
         "",
-        f"{sum(written.counts.values()):,} scores written: {written.out}",
+        f"{counted(sum(written.counts.values()), 'score')} written: {written.out}",
     ]
 
 
 def written_lines(written: Written) -> list[str]:
     """Return how many customers are in a table, and what Spark refused or warns of."""
     lines = [
-        f"{written.what} of {written.customers:,} customers at {iso(written.as_of)} "
+        f"{written.what} of {counted(written.customers, 'customer')} at {iso(written.as_of)} "
         f"written: {written.out}"
     ]
     if refused := written.counts.get("rows_rejected"):
         lines.append(
-            f"{refused:,} of {written.counts['rows_in']:,} rows refused: "
+            f"{refused:,} of {counted(written.counts['rows_in'], 'row')} refused: "
             f"{written.out / REJECTED_ON_SPARK}"
         )
     return [*lines, *(f"warning: {warning}" for warning in written.warnings)]
@@ -303,7 +304,7 @@ def lead_lines(ranking: LeadRanking) -> list[str]:
         rows.append([row["customer_id"], points, row["lead_grade"], chance, row["lead_reasons"]])
     grades = ", ".join(f"{name} {count:,}" for name, count in ranking.grades.items())
     lines = [
-        f"{len(leads):,} leads at {iso(ranking.as_of)}: {grades}",
+        f"{counted(len(leads), 'lead')} at {iso(ranking.as_of)}: {grades}",
         *ranking.notes,
         *table(rows, {1, 3}),
         f"written: {request.out}",
@@ -314,8 +315,8 @@ def lead_lines(ranking: LeadRanking) -> list[str]:
     if ranking.suggested is not None:
         learned = ranking.suggested
         lines.append(
-            f"points suggested from {learned.leads:,} leads, {learned.conversions:,} of whom "
-            f"bought: {request.learn}"
+            f"points suggested from {counted(learned.leads, 'lead')}, {learned.conversions:,} of "
+            f"whom bought: {request.learn}"
         )
         lines += [f"  {rule.label} {rule.points:+g}" for rule in learned.learned[:TOP]]
     return lines

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stagecast.features.clock import iso
+from stagecast.features.intake.counted import counted
 from stagecast.serving.commands.console import table
 from stagecast.serving.jobs.what_if import AS_IS, Group, WhatIfTable
 
@@ -12,12 +13,17 @@ _HEAD = ["what if", "one year", "difference", "", "three years", "difference", "
 def whatif_lines(made: WhatIfTable) -> list[str]:
     """Return the values with their differences, and the assumptions."""
     unit = "" if made.currency is None else f", in {made.currency}"
+    customers = counted(made.everybody.customers, "customer")
     lines = [
-        f"Value of {made.everybody.customers:,} customers from {iso(made.as_of)} on{unit}.",
+        f"Value of {customers} from {iso(made.as_of)} on{unit}.",
         *_table(made.everybody),
     ]
     for group in made.groups:
-        lines += ["", f"{made.by} {group.name}: {group.customers:,} customers", *_table(group)]
+        lines += [
+            "",
+            f"{made.by} {group.name}: {counted(group.customers, 'customer')}",
+            *_table(group),
+        ]
     return [*lines, "", "What this assumes:", *(f"- {text}" for text in made.assumptions)]
 
 
@@ -33,5 +39,5 @@ def _table(group: Group) -> list[str]:
 
 
 def _change(value: float, before: float) -> list[str]:
-    share = f"{value / before - 1.0:+.1%}" if before > 0 else "-"
-    return [f"{value - before:+,.0f}", share]
+    share = f"{value / before - 1.0:+z.1%}" if before > 0 else "-"
+    return [f"{value - before:+z,.0f}", share]

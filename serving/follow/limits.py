@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from stagecast.features.intake.counted import counted
 from stagecast.serving.follow.pairs import MONEY, NUMBERS, PROBABILITIES, Pairs
 from stagecast.serving.follow.shift import FEWEST, psi_by_chance
 
@@ -111,7 +112,7 @@ class Limits:
         if count <= self.errors:
             return None
         kinds = ", ".join(f"{kind} {number}" for kind, number in sorted(errors.items()))
-        return f"it failed at {count} customers whom the old model scores ({kinds})"
+        return f"it failed at {counted(count, 'customer')} whom the old model scores ({kinds})"
 
     def looks_of(self, scores: int) -> int:
         """Return how many looks at the pairs are due, with so many of them."""

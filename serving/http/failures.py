@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
@@ -14,7 +13,7 @@ from starlette.responses import Response
 
 from stagecast.features.errors import StagecastError, UsageError, did_you_mean
 from stagecast.serving.http.page_texts import shop_of
-from stagecast.serving.http.problems import Fault, ProblemError, without_values
+from stagecast.serving.http.problems import Fault, ProblemError, phrase, without_values
 from stagecast.serving.http.store_faults import store_problem
 from stagecast.serving.reports.rendering import render
 from stagecast.serving.store.queries import CursorError
@@ -62,7 +61,7 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _on_http_error(request: Request, error: HTTPException) -> Response:
-        what = _DETAILS.get(error.status_code, str(HTTPStatus(error.status_code).phrase).lower())
+        what = _DETAILS.get(error.status_code, phrase(error.status_code).lower())
         detail = f"{what}; see /docs"
         headers = dict(error.headers or {})
         return answer(

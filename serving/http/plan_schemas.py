@@ -82,7 +82,15 @@ def plan_schemas(ref_template: str) -> dict[str, Any]:
                 ref("Forecast"),
                 {
                     "type": "object",
-                    "properties": {"plan": {"anyOf": [ref("Plan"), {"type": "null"}]}},
+                    "properties": {
+                        "plan": {"anyOf": [ref("Plan"), {"type": "null"}]},
+                        "warnings": {
+                            "type": "array",
+                            "items": text,
+                            "description": "what was asked for and cannot be met, such as ids "
+                            "without a score",
+                        },
+                    },
                     "required": ["plan"],
                 },
             ],

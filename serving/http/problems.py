@@ -19,7 +19,21 @@ from stagecast.serving.http.request_ids import request_instance
 from stagecast.serving.quoting import quote
 
 FAULTS_LISTED_MAX, BYTES_MAX, DETAIL_MAX, PROBLEM_MAX = 20, 2048, 800, 400
+_PHRASES_OF_TODAY = {
+    413: "Content Too Large",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
+    422: "Unprocessable Content",
+}
+"""Those that Python before 3.13 has from earlier documents."""
 _QUOTED = re.compile("'.*'", re.DOTALL)
+_OPTION = re.compile(r"(?<![\w-])--([a-z]+(?:-[a-z]+)*)")
+_PHRASES = (
+    (re.compile("--effects assumed"), "effects.learned false"),
+    (re.compile(r"stagecast plan readout (\S+) EVENTS"), r"POST /v1/plans/\1/outcomes"),
+    (re.compile(r"stagecast plan freeze (\S+)"), r"POST /v1/plans/\1/freeze"),
+)
+"""What errors that the command line shares say -> what a request says."""
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -45,6 +59,15 @@ class Fault:
     def to_json(self) -> dict[str, Any]:
         """Return the fault as an item of ``errors`` in the response."""
         return {"where": quote(self.where), "problem": _cut(self.problem, PROBLEM_MAX)}
+
+
+def phrase(status: int) -> str:
+    """Return the reason phrase of a status as RFC 9110 has it, whatever the version of Python.
+
+    >>> phrase(422), phrase(404)
+    ('Unprocessable Content', 'Not Found')
+    """
+    return _PHRASES_OF_TODAY.get(status) or HTTPStatus(status).phrase
 
 
 class ProblemError(Exception):
@@ -80,7 +103,7 @@ class ProblemError(Exception):
     @property
     def title(self) -> str:
         """The reason phrase of the status, such as ``Not Found``."""
-        return HTTPStatus(self.status).phrase
+        return phrase(self.status)
 
     def response(self) -> Response:
         """Return the response of type ``application/problem+json``."""
@@ -114,6 +137,19 @@ def without_values(text: str) -> str:
     "customer '…' has no purchase"
     """
     return _QUOTED.sub("'…'", text)
+
+
+def in_request_words(text: str) -> str:
+    """Return the text of an error that names options of the command line, with the names of fields.
+
+    >>> in_request_words("make it again from these (--replace)")
+    'make it again from these (replace)'
+    >>> in_request_words("assume the effects (--effects assumed: 5% and 2%)")
+    'assume the effects (effects.learned false: 5% and 2%)'
+    """
+    for phrase, of_request in _PHRASES:
+        text = phrase.sub(of_request, text)
+    return _OPTION.sub(lambda match: match[1].replace("-", "_"), text)
 
 
 def _cut(text: str, length: int) -> str:

@@ -29,6 +29,7 @@ from stagecast.serving.metrics.workers import Worker
 from stagecast.serving.scoring.rehearsal import load_expected
 from stagecast.serving.scoring.scorer import Scorer
 from stagecast.serving.settings import Settings
+from stagecast.serving.stopping import ending_in_order
 from stagecast.serving.store.store import Store
 
 _logger = logging.getLogger("stagecast.server")
@@ -154,7 +155,8 @@ def _prepared(folder: Path, expected: str, number: int) -> Scorer | None:
 def main() -> int:
     """Read the job and do it; return the exit code."""
     try:
-        work(json.loads(sys.stdin.readline()))
+        with ending_in_order():
+            work(json.loads(sys.stdin.readline()))
     except StagecastError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +13,9 @@ import sqlalchemy as sa
 
 from stagecast.features.clock import SHOP, iso, to_utc
 from stagecast.features.errors import DataRefusedError, StagecastError, UsageError
+from stagecast.features.intake.counted import counted
+from stagecast.features.shop.clock import ShopClock
+from stagecast.serving.quoting import quote
 from stagecast.serving.requests import PlanRequest
 from stagecast.serving.settings import load_settings
 from stagecast.serving.store.published_runs import Run
@@ -27,6 +30,8 @@ from stagecast.serving.targeting.plan.results import confirm_sent
 from stagecast.serving.targeting.plan.stored import Plan
 from stagecast.serving.targeting.plan.uploads import read_upload
 
+FIRST_UNKNOWN = 5
+"""Ids without a score that a warning names."""
 HOW_TO_PUBLISH = "stagecast run EVENTS --out DIR --publish"
 
 
@@ -44,12 +49,15 @@ class MadePlan:
         What is expected of it.
     first
         Ids of the first customers who would be contacted, with their expected gains, in money.
+    warnings
+        What was asked for and cannot be met, in sentences.
     """
 
     plan: Plan | None
     run: Run
     forecast: Forecast
     first: tuple[tuple[str, float], ...]
+    warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -58,6 +66,7 @@ class MadePlan:
             "as_of": iso(self.run.as_of),
             "model_version": self.run.model_version,
             **self.forecast.to_json(),
+            "warnings": list(self.warnings),
         }
 
 
@@ -97,6 +106,7 @@ def make_plan(request: PlanRequest) -> MadePlan:
             starts_at = instant_of(request.starts_at, run.model_path, run.as_of, "--start")
         check_audience(request.terms.audience, run)
         book, plan = PlanBook(store.engine), None
+        warnings = _without_score(book, run, request.terms.audience.ids or ())
         terms = request.terms
         if request.effects == "learned":
             terms = with_learned_effects(store.engine, run, terms)
@@ -121,7 +131,19 @@ def make_plan(request: PlanRequest) -> MadePlan:
         )
         if not held_out
     ][:10]
-    return MadePlan(plan, run, proposal.forecast, tuple(first))
+    return MadePlan(plan, run, proposal.forecast, tuple(first), warnings)
+
+
+def _without_score(book: PlanBook, run: Run, ids: Sequence[str]) -> tuple[str, ...]:
+    """Return a warning about the ids that the scores do not have."""
+    unknown = [ids[position] for position in book.ids_without_score(run, ids)]
+    if not unknown:
+        return ()
+    first = ", ".join(f"'{quote(id_)}'" for id_ in unknown[:FIRST_UNKNOWN])
+    more = "" if len(unknown) <= FIRST_UNKNOWN else ", ..."
+    have = "has no score and is" if len(unknown) == 1 else "have no score and are"
+    named = counted(len(ids), "customer")
+    return (f"{len(unknown):,} of {named} of --ids {have} left out: {first}{more}",)
 
 
 def instant_of(time: datetime, model_path: str, as_of: datetime, option: str) -> datetime:
@@ -172,8 +194,10 @@ def export_plan(name: str, out: Path, *, arm: str, preset: str, store: str | Non
         )
 
 
-def confirm(name: str, at: datetime | None, file: Path | None, *, store: str | None) -> Plan:
-    """Note that the customers of a plan were contacted.
+def confirm(
+    name: str, at: datetime | None, file: Path | None, *, store: str | None
+) -> tuple[Plan, ShopClock]:
+    """Note that the customers of a plan were contacted, and return it with its clock.
 
     Raises
     ------
@@ -187,17 +211,19 @@ def confirm(name: str, at: datetime | None, file: Path | None, *, store: str | N
         if not ids:
             raise DataRefusedError(f"'{file}' names nobody")
     with open_store(store) as opened:
-        plan = PlanBook(opened.engine).plan(name)
+        book = PlanBook(opened.engine)
+        plan = book.plan(name)
         if at is not None and at.tzinfo is SHOP:
             with opened.engine.connect() as connection:
                 model = connection.scalar(
                     sa.select(runs.c.model_path).where(runs.c.id == plan.run_id)
                 )
             at = instant_of(at, model or "", plan.as_of, "--at")
-        return confirm_sent(
+        sent = confirm_sent(
             opened.engine,
             name,
             at or datetime.now(UTC),
             source="hand" if ids is None else "upload",
             ids=ids,
         )
+        return sent, book.clocks([sent])[sent.run_id]

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from stagecast.features.contracts import Terms
 from stagecast.features.errors import NotEnoughDataError, StagecastError, UsageError
+from stagecast.features.shop.clock import ShopClock
 from stagecast.serving.jobs.plans import open_store
 from stagecast.serving.reading import Reading
 from stagecast.serving.store.tables import runs
@@ -22,7 +23,11 @@ from stagecast.serving.targeting.plan.observed import (
     observed_at_end,
     outcomes_by_customer,
 )
-from stagecast.serving.targeting.plan.pooled_results import PooledResults, pooled_results
+from stagecast.serving.targeting.plan.pooled_results import (
+    PooledResults,
+    nothing_compared,
+    pooled_results,
+)
 from stagecast.serving.targeting.plan.results import list_of, read_out_plan
 from stagecast.serving.targeting.plan.stored import Plan
 from stagecast.serving.targeting.plan.uploads import number, read_upload
@@ -42,11 +47,14 @@ class PlanReadOut:
         What its customers did.
     result
         What it brought.
+    clock
+        Clock of the shop.
     """
 
     plan: Plan
     observed: Observed
     result: ReadOut
+    clock: ShopClock
 
     def to_json(self) -> dict[str, Any]:
         """Return the read-out as plain data."""
@@ -78,7 +86,8 @@ def read_out(
         early.
     """
     with open_store(store) as opened:
-        plan = PlanBook(opened.engine).plan(name)
+        book = PlanBook(opened.engine)
+        plan = book.plan(name)
         members = list_of(opened.engine, plan)
         ids = [row["customer_id"] for row in members]
         logged: frozenset[str] = frozenset()
@@ -92,7 +101,8 @@ def read_out(
         else:
             observed = _counted(outcome, ids, plan)
         result = read_out_plan(opened.engine, plan, members, observed, margin=margin, logged=logged)
-    return PlanReadOut(plan, observed, result)
+        clock = book.clocks([plan])[plan.run_id]
+    return PlanReadOut(plan, observed, result, clock)
 
 
 def results_together(store: str | None) -> PooledResults:
@@ -105,6 +115,9 @@ def results_together(store: str | None) -> PooledResults:
     """
     with open_store(store) as opened:
         together = pooled_results(opened.engine)
+        why = nothing_compared(opened.engine) if together is None else None
+    if why is not None:
+        raise NotEnoughDataError(why)
     if together is None:
         raise NotEnoughDataError(
             "no plan was read out at the end of its window; after it run: stagecast plan readout "

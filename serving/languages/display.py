@@ -111,12 +111,12 @@ class Display:
 
         >>> Display().places(0.56874, 4), Display("ru").places(0.5, 1, "+")
         ('0.5687', '+0,5')
-        >>> Display().places(-0.5, 1)
-        '−0.5'
+        >>> Display().places(-0.5, 1), Display().places(-0.01, 1)
+        ('−0.5', '0.0')
         """
         if value is None:
             return NOTHING
-        return self.written(f"{value:{sign}.{places}f}".replace("-", "−"))
+        return self.written(f"{value:{sign}z.{places}f}".replace("-", "−"))
 
     def percent(self, value: float | None) -> str:
         """Return a probability in per cent; one that is nearly 0 or 1 is not rounded to it.
@@ -141,7 +141,7 @@ class Display:
         >>> Display().share(0.1237, 1), Display("ru").share(0.5, 1)
         ('12.4%', '50,0\\xa0%')
         """
-        number = self.wording.marked(f"{100 * value:.{places}f}")
+        number = self.wording.marked(f"{100 * value:z.{places}f}")
         return self.said(self._isolated(self.wording.percent.format(number=number)))
 
     def money(

@@ -82,7 +82,8 @@ def flow_diagram(
             parts.append(_labelled(node, side, shown[node.key], colours[node.key], words))
     if not total:
         parts.append(_text(WIDE_WIDTH / 2, TOP, t["nobody_known"], "middle", INK["quiet"]))
-    moves = "; ".join(
+    semicolon = str(texts_of(display.language)["changes"]["and"])
+    moves = semicolon.join(
         t["moved"].format(start=shown[source], end=shown[target], customers=display.number(n))
         for (source, target), n in moved.items()
         if source != target

@@ -116,7 +116,9 @@ def stage_history(
         .properties(width=WIDE_WIDTH, height=HEIGHT - LEGEND_HEIGHT + 40)
     )
     last = [row for row in shown if periods and row["period"] == periods[-1] and row["customers"]]
-    words = ", ".join(f"{row['stage']} {display.number(row['customers'])}" for row in last)
+    words = _comma(display).join(
+        f"{row['stage']} {display.number(row['customers'])}" for row in last
+    )
     summary = t["said_history"].format(values=words or t["nobody"])
     return to_svg(chart, "history", summary, display)
 
@@ -259,7 +261,7 @@ def repeat_bars(rows: Sequence[Mapping[str, Any]], display: Display = ENGLISH) -
     ]
     words = base.mark_text(dy=-9, fontSize=12, color=INK["ink"]).encode(y="top:Q", text="text:N")
     chart = alt.layer(bars, whiskers, *ends, words).properties(width=HALF_WIDTH, height=HEIGHT)
-    values = ", ".join(f"{row['next']}: {row['text']}" for row in shown)
+    values = _comma(display).join(f"{row['next']}: {row['text']}" for row in shown)
     summary = t["said_repeat"].format(values=values or t["few_orders"])
     return to_svg(chart, "repeat", summary, display)
 
@@ -331,9 +333,14 @@ def spell_bars(
         middle.encode(x=alt.X("median:Q", scale=scale)),
         words.encode(x=alt.X("at:Q", scale=scale), text="text:N"),
     ).properties(width=WIDE_WIDTH - 160, height=alt.Step(STEP))
-    values = ", ".join(f"{row['stage']} {row['text']}" for row in shown)
+    values = _comma(display).join(f"{row['stage']} {row['text']}" for row in shown)
     summary = t["said_spells"].format(values=values or t["no_stay"])
     return to_svg(chart, "spells", summary, display)
+
+
+def _comma(display: Display) -> str:
+    """Return what parts a list in the language."""
+    return str(texts_of(display.language)["changes"]["comma"])
 
 
 def _stay(row: Mapping[str, Any], display: Display) -> str:

@@ -57,14 +57,16 @@ def _scores(
         if cut != previous:
             parts.append(f"{display.number(score)} {t[below].format(end=text(cut))}")
         previous = cut
-    return "; ".join([*parts, f"{display.number(scores[-1])} {t[rest]}"])
+    semicolon = str(texts_of(display.language)["changes"]["and"])
+    return semicolon.join([*parts, f"{display.number(scores[-1])} {t[rest]}"])
 
 
 def _places(scale: RfmScale, t: Mapping[str, Any], display: Display) -> str:
     """Return where the scores stand on the scale of segments, if they are not that scale."""
     if scale.scores == FIFTHS:
         return ""
-    places = ", ".join(
+    texts = texts_of(display.language)
+    places = str(texts["changes"]["comma"]).join(
         t["place"].format(score=display.number(score), place=display.number(place))
         for score, place in enumerate(scale.fifths(), 1)
     )

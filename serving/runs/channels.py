@@ -19,6 +19,7 @@ from stagecast.features.describe.channels.rows import Buyers
 from stagecast.features.describe.channels.table import ChannelTable, channel_table
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.errors import UsageError
+from stagecast.features.intake.counted import counted
 from stagecast.features.stages.lifecycle import fit_lifecycle
 from stagecast.features.stages.scheme_files import load_scheme
 from stagecast.training.config import TrainConfig
@@ -68,9 +69,11 @@ class Standings:
         rows = np.array([row.get(customer, -1) for customer in customers], dtype=np.int64)
         if (rows < 0).any():
             first = customers[int(np.flatnonzero(rows < 0)[0])]
+            number = int((rows < 0).sum())
             raise UsageError(
-                f"{int((rows < 0).sum()):,} customers of the log have no score, the first is "
-                f"'{first}': score this log at this --as-of, or give --model in place of --scores"
+                f"{counted(number, 'customer')} of the log {'has' if number == 1 else 'have'} no "
+                f"score, the first is '{first}': score this log at this --as-of, or give --model "
+                "in place of --scores"
             )
         return self.clv[rows], self.lost[rows]
 

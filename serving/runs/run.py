@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stagecast.features.intake.counted import counted
 from stagecast.features.plain_json import to_json
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ class Run:
         grade = "not evaluated"
         if self.summary.evaluation is not None:
             grade = f"grade {self.summary.evaluation.grade}"
-        return f"Run('{self.folder}', {len(self.scores):,} customers, {grade}, {self.bundle!r})"
+        customers = counted(len(self.scores), "customer")
+        return f"Run('{self.folder}', {customers}, {grade}, {self.bundle!r})"
 
     def to_json(self) -> dict[str, Any]:
         """Return the summary as plain data."""

@@ -72,7 +72,7 @@ def write(folder: Path, content: bytes, name: str = "log.csv") -> Path:
         pytest.param(b"caf\xe9,timestamp\n", ["line 1", "byte 4 ", "UTF-8"], id="latin-1 header"),
         pytest.param(
             HEADER + b"a,01/02/2025,1\n",
-            ["none of 1 rows", "unreadable_time", "%m/%d/%Y"],
+            ["none of 1 row", "unreadable_time", "%m/%d/%Y"],
             id="all refused",
         ),
     ],

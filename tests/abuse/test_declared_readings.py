@@ -131,7 +131,7 @@ def test_one_line_is_refused(
         (HEADER + GOOD, {"where": "read_csv('x')"}, UsageError, ["--where"]),
         (HEADER + GOOD, {"not_products": "POST"}, UsageError, ["--product"]),
         (HEADER + GOOD, {"test_customers": "("}, UsageError, ["--test-customers", "'('"]),
-        (HEADER + GOOD, {"where": "amount > 5"}, DataRefusedError, ["--where", "none of 1 rows"]),
+        (HEADER + GOOD, {"where": "amount > 5"}, DataRefusedError, ["--where", "none of 1 row"]),
         (HEADER + GOOD + "b,soon,1\nc,soon,1\n", {"max_rejected": "50%"}, DataRefusedError, ["2 of 3", "66.7%", "line 3"]),
         (HEADER + GOOD + "b,soon,1\n", {"max_rejected": "0"}, DataRefusedError, ["1 of 2"]),
         (CURRENCY + "b,2025-01-01,1,USD\n", {}, DataRefusedError, ["EUR 1, USD 1", "--rates"]),

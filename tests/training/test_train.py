@@ -324,6 +324,19 @@ def test_a_shop_that_was_given_everything_back_is_told_so() -> None:
         train(log.con, day(100), TrainConfig(horizon_days=30))
 
 
+def test_an_as_of_in_a_gap_of_the_log_names_the_days_that_have_events() -> None:
+    rows = [(f"c{k}", day(k + s), "purchase", 9.0) for k in range(40) for s in (0, 40, 300)]
+    with log_of(rows) as log, pytest.raises(UsageError) as refused:
+        train(log.con, day(200), TrainConfig(horizon_days=60))
+    assert (
+        "stands 121 days after the last event before it (2020-03-20), longer than the horizon of "
+        "60 days; the next event is on 2020-10-27: give an --as-of up to 2020-05-19 or after "
+        "2020-10-27, or a --horizon of 121d or more"
+    ) in str(refused.value)
+    with log_of(rows) as log, pytest.raises(UsageError, match=r"last event \(2020-12-05\), longer"):
+        train(log.con, day(500), TrainConfig(horizon_days=60))
+
+
 @pytest.mark.parametrize(
     ("as_of", "horizon", "words"),
     [

@@ -20,6 +20,7 @@ from stagecast.features.arrays import Array
 from stagecast.features.clock import parse_span_days
 from stagecast.features.errors import UsageError, did_you_mean
 from stagecast.features.frames.given import as_frame, is_table
+from stagecast.features.intake.counted import counted
 from stagecast.training.learners.btyd.histories import as_floats
 
 UNITS: Final[Mapping[str, float]] = {"hour": 1.0 / 24.0, "day": 1.0, "week": 7.0}
@@ -262,9 +263,9 @@ def _check_histories(customers: Customers, frame: pd.DataFrame) -> None:
         return
     k = int(bad[0])
     raise UsageError(
-        f"{len(bad)} customers have no possible history, first {customer_label(frame, k)}: "
-        f"frequency {x[k]:g}, recency {t_x[k]:g} days, T {T[k]:g} days. frequency counts repeat "
-        "purchase days and is a whole number; recency is the time from the first to the last "
-        "purchase, at most T and 0 where frequency is 0 (the time since the last purchase is T "
-        "less recency)"
+        f"{counted(len(bad), 'customer')} without a possible history, first "
+        f"{customer_label(frame, k)}: frequency {x[k]:g}, recency {t_x[k]:g} days, T {T[k]:g} "
+        "days. frequency counts repeat purchase days and is a whole number; recency is the time "
+        "from the first to the last purchase, at most T and 0 where frequency is 0 (the time since "
+        "the last purchase is T less recency)"
     )

@@ -11,6 +11,7 @@ from stagecast.features.arguments.values import shown
 from stagecast.features.errors import UsageError
 from stagecast.features.frames.given import as_frame, as_times
 from stagecast.features.frames.instants import as_datetime
+from stagecast.features.intake.counted import counted
 from stagecast.features.shop.events import events_of
 from stagecast.training.learners.btyd.gaps import LogGaps
 
@@ -123,7 +124,7 @@ def purchase_days(
     faulty = np.flatnonzero(instants.isna() | frame[customer].isna())
     if len(faulty):
         raise UsageError(
-            f"purchases have {len(faulty)} rows without a customer or a time, first row "
+            f"purchases have {counted(len(faulty), 'row')} without a customer or a time, first row "
             f"{faulty[0]}; leave them out"
         )
     day = (instants - pd.Timestamp(0, tz="UTC")) // _DAY

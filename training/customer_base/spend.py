@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from stagecast.features.arguments.values import refuse
 from stagecast.features.arrays import Array
 from stagecast.features.errors import UsageError
+from stagecast.features.intake.counted import counted
 from stagecast.training.customer_base.fitted import CustomerBaseModel
 from stagecast.training.customer_base.inputs import Customers, counts, read_customers
 from stagecast.training.customer_base.purchase_model import PurchaseModel
@@ -181,9 +182,9 @@ def _with_money(X: Any) -> Customers:
         k = int(bad[0])
         label = k if customers.index is None else customers.index.tolist()[k]
         raise UsageError(
-            f"{len(bad)} customers have no possible spend, first {label!r} (row {k}): frequency "
-            f"{customers.x[k]:g}, monetary {customers.monetary[k]:g}; both are 0 or more. Leave "
-            "out who got more back than they paid, or use numpy.maximum(monetary, 0)"
+            f"{counted(len(bad), 'customer')} without a possible spend, first {label!r} (row {k}): "
+            f"frequency {customers.x[k]:g}, monetary {customers.monetary[k]:g}; both are 0 "
+            "or more. Leave out who got more back than they paid, or use numpy.maximum(monetary, 0)"
         )
     return customers
 

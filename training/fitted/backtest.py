@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from stagecast.features.intake.counted import counted
 from stagecast.training.judging.evaluation_result import OURS, Difference, ValueEvaluation
 from stagecast.training.judging.verdict_result import Verdict
 
@@ -147,17 +148,18 @@ class BacktestReport:
             for method in sorted(v.models, key=lambda method: method.log_loss)[:4]
         )
         return (
-            f"BacktestReport(grade {v.grade}, {len(v.dates)} dates {v.dates[0].as_of[:10]} to "
-            f"{v.dates[-1].as_of[:10]}, {v.horizon_days}d ahead, {v.rows:,} predictions; "
-            f"log loss: {shown})"
+            f"BacktestReport(grade {v.grade}, {counted(len(v.dates), 'date')} "
+            f"{v.dates[0].as_of[:10]} to {v.dates[-1].as_of[:10]}, {v.horizon_days}d ahead, "
+            f"{v.rows:,} predictions; log loss: {shown})"
         )
 
     def _repr_html_(self) -> str:
         v = self.verdict
         head = (
             f"<p><b>Grade {escape(v.grade)}.</b> {escape(v.grade_sentence)}<br>"
-            f"{len(v.dates)} dates, {v.dates[0].as_of[:10]} to {v.dates[-1].as_of[:10]}, "
-            f"{v.horizon_days} days ahead, {v.customers:,} customers.</p>"
+            f"{counted(len(v.dates), 'date')}, {v.dates[0].as_of[:10]} to "
+            f"{v.dates[-1].as_of[:10]}, {v.horizon_days} days ahead, "
+            f"{counted(v.customers, 'customer')}.</p>"
         )
         return "".join(
             (

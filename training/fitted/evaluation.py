@@ -9,6 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from stagecast.features.intake.counted import counted
+
 PARTS = ("churn", "churn of the active", "next stage", "spend", "value")
 
 
@@ -112,7 +114,7 @@ class EvaluationReport:
         auc = "" if ours["auc"] is None else f", AUC {ours['auc']:.3f}"
         return (
             f"EvaluationReport(grade {e['grade']}, {e['as_of'][:10]} to {e['until'][:10]}, "
-            f"{e['customers']:,} customers, {e['base_rate']:.1%} left; "
+            f"{counted(e['customers'], 'customer')}, {e['base_rate']:.1%} left; "
             f"log loss {ours['log_loss']:.4f}{auc})"
         )
 
@@ -123,7 +125,7 @@ class EvaluationReport:
         head = (
             f"<p><b>Grade {escape(e['grade'])}.</b> {escape(e['grade_sentence'])}<br>"
             f"{escape(e['as_of'][:10])} to {escape(e['until'][:10])}, "
-            f"{e['customers']:,} customers, {e['base_rate']:.1%} left.</p>"
+            f"{counted(e['customers'], 'customer')}, {e['base_rate']:.1%} left.</p>"
         )
         table = self.summary.to_html(float_format="{:,.4g}".format, na_rep="")
         notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)

@@ -25,6 +25,7 @@ from stagecast.features.attributes import CHANNEL, Texts
 from stagecast.features.catalog.feature import MARKETER_EVENTS
 from stagecast.features.clock import from_microseconds, iso, microseconds
 from stagecast.features.errors import NotEnoughDataError, UsageError
+from stagecast.features.intake.counted import counted
 from stagecast.features.leads import LeadEvents
 from stagecast.training.lead_points.grades import GradeTarget
 from stagecast.training.lead_points.points import PointsTable, Rule, Scale, points_toml
@@ -90,7 +91,7 @@ class LearnedPoints:
         return points_toml(
             self.table,
             (
-                f"Suggested from {self.leads:,} leads at past dates, of whom "
+                f"Suggested from {counted(self.leads, 'lead')} at past dates, of whom "
                 f"{self.conversions:,} bought.\n{meaning}{unlearned}"
             ),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import shutil
 import tempfile
 from pathlib import Path
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def fetch_bundle(tracking_uri: str, model: str) -> Path:
-    """Fetch the bundle of a registered model into a temporary folder.
+    """Fetch the bundle of a registered model into a folder that goes with the process.
 
     Parameters
     ----------
@@ -35,6 +36,7 @@ def fetch_bundle(tracking_uri: str, model: str) -> Path:
     try:
         registered = registered_version(tracking_uri, model)
         folder = Path(tempfile.mkdtemp(prefix="stagecast-model-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
         return fetch_into(folder, tracking_uri, str(registered.source))
     except (MlflowException, OSError) as error:
         if folder is not None:

@@ -69,9 +69,10 @@ def _churn(leaving: Leaving, horizon_days: int) -> str:
 def _second(second: SecondOrder | None, buyers: int) -> str:
     if second is None:
         return "nobody has bought exactly once, so this changes nothing."
+    who = "the 1 customer who has" if buyers == 1 else f"the {buyers:,} customers who have"
     return (
-        f"the {buyers:,} customers who have bought once order {second.pace:.3f} times as often "
-        "from now on, so that half of the second orders within a year come within "
+        f"{who} bought once {'orders' if buyers == 1 else 'order'} {second.pace:.3f} times as "
+        "often from now on, so that half of the second orders within a year come within "
         f"{second.changed_days:.1f} days instead of {second.median_days:.1f}; orders after the "
         f"second keep this pace, and {second.changed_p_within_year:.1%} instead of "
         f"{second.p_within_year:.1%} order again within a year."

@@ -69,6 +69,7 @@ class KnownEvents:
         self.anchor = anchor if self.clock.is_utc else self.clock.shop(anchor)
         self.at = microseconds(self.anchor)
         events, row = ("events", "rowid") if self.clock.is_utc else (SHOP_EVENTS, "row")
+        self._events = events
         in_range = "" if rows is None else f"{row} >= {rows[0]} and {row} < {rows[1]} and "
         for view, known in (
             ("known_events", f"{KNOWN} < {self.at}"),
@@ -92,6 +93,14 @@ class KnownEvents:
             raise NotEnoughDataError(
                 f"no event stands before the as_of {anchor.isoformat()}; choose a later --as-of"
             )
+
+    def next_event(self) -> int | None:
+        """Return the time of the first event of the log that was recorded at the anchor or later,
+        microseconds since 1970; None where there is none.
+        """
+        query = f"select min({HAPPENED}) from {self._events} where {KNOWN} >= {self.at}"
+        ((time,),) = self.connection.execute(query).fetchall()
+        return None if time is None else int(time)
 
     def create(self, step: sql.Step) -> None:
         """Create a temporary table of a step, in place of one of that name."""

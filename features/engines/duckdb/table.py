@@ -249,6 +249,12 @@ class DailyTable:
         query = f"select max({HAPPENED}) from known_events"
         return int(self._known.connection.execute(query).fetchall()[0][0])
 
+    def next_event(self) -> int | None:
+        """Return the time of the first event at the anchor or later, microseconds since 1970; None
+        where the log ends before.
+        """
+        return self._known.next_event()
+
     def data_cutoff(self) -> datetime:
         """Return the instant of the last event before the anchor, in UTC."""
         return self.clock.instant(from_microseconds(self.last_event()).replace(tzinfo=SHOP))

@@ -23,7 +23,7 @@ from stagecast.serving.http.page_texts import (
     titles_of,
 )
 from stagecast.serving.http.plan_query import PlanQuery
-from stagecast.serving.http.problems import ProblemError
+from stagecast.serving.http.problems import ProblemError, in_request_words
 from stagecast.serving.http.state import StateDep, StoreDep
 from stagecast.serving.reports.rendering import render
 from stagecast.serving.settled.ledger import entries
@@ -36,7 +36,7 @@ from stagecast.serving.targeting.plan.book import PlanBook
 from stagecast.serving.targeting.plan.errors import NoSuchPlanError
 from stagecast.serving.targeting.plan.pooled_results import pooled_results
 from stagecast.serving.targeting.plan.results import last_readout, last_readouts
-from stagecast.serving.targeting.plan.sources import RUNNING
+from stagecast.serving.targeting.plan.sources import RUNNING, is_contract
 from stagecast.serving.targeting.plan.stored import Plan
 from stagecast.serving.targeting.trial.draw import HoldoutTooSmallError
 
@@ -72,8 +72,11 @@ def new_plan_page(
             "empty.html", **shop_of(None, request), store=store_name(state.settings.store)
         )
     query, forecast, problem, first = _forecast(store, run, query)
+    unknown = PlanBook(store.engine).ids_without_score(run, query.customer_id)
     body, stake_is_known = query.body(), has_stake(store, run)
     needs_worth = not stake_is_known and query.worth is None
+    with store.engine.connect() as connection:
+        contracts = is_contract(connection, run.id)
     return render(
         "plan_form.html",
         **shop_of(run, request),
@@ -84,9 +87,11 @@ def new_plan_page(
         states=STATES,
         forecast=None if needs_worth else forecast,
         problem=problem,
+        contracts=contracts,
         has_money=store.has_money(run),
         has_stake=stake_is_known,
         needs_worth=needs_worth,
+        unknown=[query.customer_id[position] for position in unknown],
         first=first,
         body=msgspec.json.encode(body).decode("utf-8"),
     )
@@ -110,7 +115,7 @@ def _forecast(
             return query, None, str(error), []
         return _forecast(store, run, query.model_copy(update={"holdout_percent": 0.0}))
     except StagecastError as error:
-        return query, None, str(error), []
+        return query, None, in_request_words(str(error)), []
     members = proposal.members
     rows = zip(members.customers.customer_id, members.gain, members.held_out, strict=True)
     first = [(str(id_), float(gain)) for id_, gain, held_out in rows if not held_out][:FIRST]

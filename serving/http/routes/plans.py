@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any, Literal, TypeVar
@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from stagecast.features.errors import StagecastError
+from stagecast.features.intake.counted import counted
 from stagecast.features.shop.clock import UTC_CLOCK
 from stagecast.serving.http.bodies import read_body
 from stagecast.serving.http.idempotency import PARAMETER, done_once
@@ -24,8 +25,10 @@ from stagecast.serving.http.plan_bodies import (
     decode_sent,
     instant_of,
 )
-from stagecast.serving.http.problems import ProblemError, without_values
+from stagecast.serving.http.problems import ProblemError, in_request_words, without_values
 from stagecast.serving.http.state import StateDep, StoreDep, get_run
+from stagecast.serving.reports.shop_days import day_on
+from stagecast.serving.store.published_runs import Run
 from stagecast.serving.store.store import Store
 from stagecast.serving.targeting.learned.terms import with_default_effects, with_learned_effects
 from stagecast.serving.targeting.plan.audience import check_audience
@@ -44,6 +47,8 @@ from stagecast.serving.targeting.plan.results import (
     read_out_plan,
 )
 
+FIRST_UNKNOWN = 5
+"""Places of ids without a score that a warning names."""
 NO_PLAN = "there is no plan of this name; GET /v1/plans lists them"
 
 router = APIRouter(prefix="/v1", tags=["plans"])
@@ -61,11 +66,12 @@ def _plainly(work: Callable[[], T]) -> T:
     except NoSuchPlanError:
         raise ProblemError(404, "plan-unknown", NO_PLAN) from None
     except PlanStateError as error:
-        raise ProblemError(409, "plan-state", str(error)) from None
+        raise ProblemError(409, "plan-state", in_request_words(str(error))) from None
     except NameRefusedError as error:
         raise ProblemError(422, "plan-refused", error.without_name) from None
     except StagecastError as error:
-        raise ProblemError(422, "plan-refused", without_values(str(error))) from None
+        detail = in_request_words(without_values(str(error)))
+        raise ProblemError(422, "plan-refused", detail) from None
 
 
 @router.post(
@@ -105,9 +111,10 @@ def _make_plan(store: Store, raw: bytes) -> Response:
         elif body.effects.learned is None:
             terms = with_default_effects(store.engine, run, terms)
         book = PlanBook(store.engine)
+        warnings = _without_score(book, run, terms.audience.ids or ())
         if body.name is None:
             forecast = book.propose(run, terms, starts_at).forecast
-            return _answer({"plan": None, **forecast.to_json()})
+            return _answer({"plan": None, **forecast.to_json(), "warnings": warnings})
         plan, _ = book.create(
             body.name,
             run,
@@ -116,9 +123,21 @@ def _make_plan(store: Store, raw: bytes) -> Response:
             starts_at=starts_at,
             replace=body.replace,
         )
-        return _answer({"plan": plan.to_json(), **plan.proposal}, 201)
+        return _answer({"plan": plan.to_json(), **plan.proposal, "warnings": warnings}, 201)
 
     return _plainly(work)
+
+
+def _without_score(book: PlanBook, run: Run, ids: Sequence[str]) -> list[str]:
+    """Return a warning that says which ids of a body no score has, by their places in it."""
+    unknown = book.ids_without_score(run, ids)
+    if not unknown:
+        return []
+    first = ", ".join(f"[{position}]" for position in unknown[:FIRST_UNKNOWN])
+    more = "" if len(unknown) <= FIRST_UNKNOWN else ", ..."
+    have = "has no score and is" if len(unknown) == 1 else "have no score and are"
+    named = counted(len(ids), "customer")
+    return [f"{len(unknown):,} of {named} of audience.customer_ids {have} left out: {first}{more}"]
 
 
 @router.get("/plans", summary="All plans, the newest first", responses=json_response("PlanList"))
@@ -269,13 +288,15 @@ def _outcomes(store: Store, name: str, raw: bytes) -> Response:
 )
 def plan_readout(name: str, store: StoreDep) -> Response:
     """Return the last read-out of a plan, which `stagecast plan readout` or outcomes made."""
-    plan = _plainly(lambda: PlanBook(store.engine).plan(name))
+    book = PlanBook(store.engine)
+    plan = _plainly(lambda: book.plan(name))
     result = last_readout(store.engine, plan)
     if result is None:
+        end = day_on(book.clocks([plan])[plan.run_id], plan.ends_at)
         raise ProblemError(
             404,
             "not-read-out",
-            f"plan '{name}' was not read out yet; after {plan.ends_at:%Y-%m-%d} run: stagecast "
-            f"plan readout {name} EVENTS, or send its outcomes",
+            f"plan '{name}' was not read out yet; after {end} send its outcomes: POST "
+            f"/v1/plans/{name}/outcomes (or run: stagecast plan readout {name} EVENTS)",
         )
     return _answer(result)

@@ -10,7 +10,7 @@ from stagecast.serving.http.openapi import json_response, problem_responses
 from stagecast.serving.http.problems import ProblemError
 from stagecast.serving.http.state import StoreDep
 from stagecast.serving.store.comparisons import stored_comparisons
-from stagecast.serving.targeting.plan.pooled_results import pooled_results
+from stagecast.serving.targeting.plan.pooled_results import nothing_compared, pooled_results
 
 router = APIRouter(prefix="/v1", tags=["plans"])
 
@@ -23,12 +23,14 @@ router = APIRouter(prefix="/v1", tags=["plans"])
 def results(store: StoreDep) -> Response:
     """Return extra buyers and money of all closed plans, by play, and the mean of such plans."""
     together = pooled_results(store.engine)
+    if together is None and (why := nothing_compared(store.engine)) is not None:
+        raise ProblemError(404, "nothing-to-compare", why)
     if together is None:
         raise ProblemError(
             404,
             "not-read-out",
-            "no plan was read out at the end of its window; after it run: stagecast plan readout "
-            "NAME EVENTS",
+            "no plan was read out at the end of its window; after it send the outcomes: POST "
+            "/v1/plans/NAME/outcomes (or run: stagecast plan readout NAME EVENTS)",
         )
     body = msgspec.json.encode(together.to_json())
     return Response(body, media_type="application/json")

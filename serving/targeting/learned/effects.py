@@ -68,7 +68,7 @@ class LearnedEffect:
         'a contact keeps 3.1 % of those who would leave [0.4, 5.8]'
         """
         low, estimate, high = (
-            f"{100 * value:.1f}" for value in (self.mean.low, self.mean.estimate, self.mean.high)
+            f"{100 * value:z.1f}" for value in (self.mean.low, self.mean.estimate, self.mean.high)
         )
         text = f"a contact {verb} {estimate} % of those {whom} [{low}, {high}]"
         if self.mean.estimate != self.share:

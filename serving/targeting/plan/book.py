@@ -11,20 +11,23 @@ state.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from stagecast.features.errors import UsageError
+from stagecast.features.shop.clock import ShopClock, clock_named
 from stagecast.serving.store.plan_tables import plan_customers, plans, profiles
 from stagecast.serving.store.published_runs import Run, current_run
+from stagecast.serving.store.tables import runs
 from stagecast.serving.targeting.plan.errors import PlanStateError
 from stagecast.serving.targeting.plan.member_rows import digest_of, member_rows
 from stagecast.serving.targeting.plan.names import check_name, check_owner
 from stagecast.serving.targeting.plan.proposal import Proposal, propose
 from stagecast.serving.targeting.plan.sources import (
+    ids_without_score,
     is_contract,
     plays_of,
     read_candidates,
@@ -62,6 +65,13 @@ class PlanBook:
         starts = check_start(starts_at, run.as_of, run.horizon_days)
         with self._engine.connect() as connection:
             return _propose(connection, run, terms, starts)
+
+    def ids_without_score(self, run: Run, ids: Sequence[str] | None) -> list[int]:
+        """Return the positions of the ids that the scores do not have; None are no ids."""
+        if not ids:
+            return []
+        with self._engine.connect() as connection:
+            return ids_without_score(connection, run.id, ids)
 
     def create(
         self,
@@ -141,6 +151,14 @@ class PlanBook:
         with self._engine.connect() as connection:
             rows = connection.execute(sa.select(plans).order_by(plans.c.id.desc())).mappings()
             return [Plan(**row) for row in rows]
+
+    def clocks(self, plans_: Iterable[Plan]) -> dict[int, ShopClock]:
+        """Return the clock of the shop by the run of each plan; UTC of a run that is not known."""
+        wanted = {plan.run_id for plan in plans_}
+        with self._engine.connect() as connection:
+            rows = connection.execute(sa.select(runs.c.id, runs.c.zone)).all()
+        zones = {row.id: row.zone for row in rows}
+        return {id_: clock_named(zones.get(id_) or "UTC") for id_ in wanted}
 
     def drop(self, name: str) -> None:
         """Delete a draft.

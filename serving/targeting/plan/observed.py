@@ -207,8 +207,9 @@ def outcomes_by_customer(
     Raises
     ------
     DataRefusedError
-        A customer stands twice, is not of the plan, has no whole number of orders from 0 on, or
-        has no spend where others have.
+        A customer stands twice, is not of the plan, has no whole number of orders from 0 on, or has
+        no spend where others have; or there is no row, which a list that was not filled in looks
+        like.
     """
     known = set(ids)
     outcomes_of_customers: dict[str, tuple[float, float | None]] = {}
@@ -227,6 +228,11 @@ def outcomes_by_customer(
                 f"customer '{quote(id_)}' has {orders:g} orders; give a whole number, 0 or more"
             )
         outcomes_of_customers[id_] = (orders, spend)
+    if not outcomes_of_customers:
+        raise DataRefusedError(
+            f"there is no outcome of plan {name}, and to read it out would close it; if nobody "
+            "ordered, give one of its customers with 0 orders"
+        )
     has_spend = any(spend is not None for _, spend in outcomes_of_customers.values())
     for id_, (orders, spend) in outcomes_of_customers.items():
         if has_spend and spend is None and orders:

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from stagecast.features import plain_json
+from stagecast.features.intake.counted import counted
 from stagecast.serving.store.plan_tables import plans, readouts
 from stagecast.serving.targeting.trial.intervals import LEVEL, Interval, critical_value
 from stagecast.serving.targeting.trial.intervals import error_of as error_of_interval
@@ -145,6 +146,22 @@ def pooled_results(engine: sa.Engine, level: float = LEVEL) -> PooledResults | N
     )
 
 
+def nothing_compared(engine: sa.Engine) -> str | None:
+    """Return why closed plans have no results together; None where no plan is closed."""
+    query = sa.select(sa.func.count(readouts.c.plan_id.distinct())).where(
+        readouts.c.closed.is_(True)
+    )
+    with engine.connect() as connection:
+        number = connection.scalar(query)
+    if not number:
+        return None
+    return (
+        f"{counted(number, 'plan')} {'is' if number == 1 else 'are'} closed, with nothing to "
+        "compare: all customers of the plan have the same outcome, or an arm is too small; the "
+        "read-out of each plan says which"
+    )
+
+
 def _adjusted(result: Mapping[str, Any], measure: str) -> tuple[Interval, float] | None:
     """Return the adjusted effect per contacted customer and its level; None without one."""
     if result[measure] is None:
@@ -226,7 +243,7 @@ def _notes(rows: Sequence[Any], left_out: int) -> tuple[str, ...]:
         )
     if left_out:
         notes.append(
-            f"{left_out} closed plan{'' if left_out == 1 else 's'} left out: nothing to compare in "
+            f"{counted(left_out, 'closed plan')} left out: nothing to compare in "
             "them, or another kind of churn."
         )
     return tuple(notes)

@@ -125,6 +125,7 @@ def propose(
     _check_budget(terms, money.cost[rows])
     drawn = _list(customers, money, rows, terms, standing_key)
     chosen, held_out = drawn.rows, drawn.held_out
+    reasons[np.setdiff1d(rows, chosen, assume_unique=True)] = suppression.BEYOND_LIMITS
     contacted = chosen[~held_out]
     total = point(customers, money, contacted)
     members = _members(money, drawn, customers.has_money, window, horizon_days)
@@ -161,7 +162,7 @@ def propose(
         empc_share=None if profit is None else profit[1],
         can_show_buyers=shown[0],
         can_show_money=shown[1],
-        notes=notes_of(terms, plays, customers, money, reachable, total, shown),
+        notes=notes_of(terms, plays, customers, money, reachable, contacted, shown),
     )
     return Proposal(forecast, members)
 

@@ -93,6 +93,18 @@ def read_candidates(connection: sa.Connection, run_id: int, audience: Audience) 
     return whole
 
 
+def ids_without_score(connection: sa.Connection, run_id: int, ids: Sequence[str]) -> list[int]:
+    """Return the positions of the ids that no score of a published run has."""
+    c = scores.c
+    asked = sorted({id_ for id_ in ids if is_storable(id_)})
+    known: set[str] = set()
+    for start in range(0, len(asked), IDS_MAX):
+        part = asked[start : start + IDS_MAX]
+        query = sa.select(c.customer_id).where(c.run_id == run_id, c.customer_id.in_(part))
+        known.update(connection.scalars(query))
+    return [position for position, id_ in enumerate(ids) if id_ not in known]
+
+
 def _partitions(
     connection: sa.Connection, query: sa.Select[Any]
 ) -> Iterator[Sequence[Sequence[Any]]]:

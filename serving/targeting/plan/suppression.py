@@ -24,9 +24,12 @@ REASONS = {
     "in_running_plan": "a running plan contacts them or holds them out",
     "gain_too_small": "a contact is expected to bring nothing, or less than the least gain, after "
     "its costs",
+    "beyond_limits": "a contact would pay, but the number of contacts or the budget goes to others",
 }
 """Reason -> what it says of the customers, in the order in which the reasons are tried."""
 TOO_SMALL = list(REASONS).index("gain_too_small")
+BEYOND_LIMITS = list(REASONS).index("beyond_limits")
+"""Of whom the limits leave out, which is known when the list is chosen."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +90,8 @@ def left_out(
         "gain_too_small": (money.gain <= 0) | (money.gain < terms.rules.min_gain),
     }
     reasons = np.full(len(customers), -1, dtype=np.int64)
-    for position, reason in enumerate(REASONS):
-        reasons[holds[reason] & (reasons < 0)] = position
+    for reason, mask in holds.items():
+        reasons[mask & (reasons < 0)] = list(REASONS).index(reason)
     return reasons
 
 

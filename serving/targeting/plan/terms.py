@@ -213,7 +213,7 @@ class Terms:
         if self.window_days > horizon_days:
             raise UsageError(
                 f"the window of {self.window_days} days is longer than the horizon of the scores, "
-                f"{horizon_days} days; take a shorter window, or train with a longer --horizon"
+                f"{horizon_days} days; take a shorter window, or train with a longer horizon"
             )
         return self.window_days
 

@@ -93,8 +93,8 @@ def judge(
     'Proven'
     """
     numbers = (
-        f"extra {what} per contacted customer {interval.estimate:.3g}, {level:.0%} interval "
-        f"{interval.low:.3g} to {interval.high:.3g}"
+        f"extra {what} per contacted customer {interval.estimate:z.3g}, {level:.0%} interval "
+        f"{interval.low:z.3g} to {interval.high:z.3g}"
     )
     when = "the window is closed" if closed else "the window is open; the interval allows for looks"
     if interval.low > 0:

@@ -157,7 +157,7 @@ def test_scores_of_another_day_or_of_other_customers_are_refused(
     pq.write_table(scores().slice(1), shop / "scores.parquet")
     fewer = stagecast(*COMMAND, "--scores", "scores.parquet")
     assert fewer.code == 2
-    assert "1 customers of the log have no score, the first is 'c0000'" in fewer.err
+    assert "1 customer of the log has no score, the first is 'c0000'" in fewer.err
 
 
 def test_looking_for_plans_makes_no_store(shop: Path, stagecast: Stagecast) -> None:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stagecast.features.events import read_events
+from stagecast.features.stages.scheme_files import load_scheme
 from stagecast.serving import pipeline
 from stagecast.training.config import TrainConfig
 from tests.serving.calling import Stagecast
@@ -184,6 +185,22 @@ def test_the_file_of_a_run_stands_in_no_way_of_commands_within_commands(
     Path("stagecast.toml").write_text('horizont = "20d"\n')
     wrong = stagecast("plan", "list")
     assert (wrong.code, "Did you mean 'horizon'?" in wrong.err) == (2, True)
+
+
+def test_an_option_named_like_a_command_stands_in_no_way_of_that_command(
+    stagecast: Stagecast,
+) -> None:
+    Path("log.csv").write_text(SMALL)
+    Path("stagecast.toml").write_text('stages = "crm5"\nstore = "sqlite:///mine.db"\n')
+    assert stagecast("plan", "list").code == 0  # makes the store
+    for command in (("stages", "log.csv", "--out", "stages.csv"), ("store", "backup", "copy.db")):
+        done = stagecast(*command)
+        assert done.code == 0, done.err
+    stages = {stage.id for stage in load_scheme("crm5").stages}
+    assert set(pd.read_csv("stages.csv")["stage"]) <= stages
+    Path("stagecast.toml").write_text('plan = "autumn"\n')
+    wrong = stagecast("plan", "list")
+    assert (wrong.code, "'plan' must be a table of options" in wrong.err) == (2, True)
 
 
 def test_a_slip_in_ones_own_features_names_the_file_that_it_stands_in(stagecast: Stagecast) -> None:

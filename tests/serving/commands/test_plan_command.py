@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from stagecast.serving.store.store import Store
@@ -80,8 +83,15 @@ def test_every_json_is_json(shop):
     as_json(shop("plan", "export", "autumn", "--out", "a.xlsx", "--json"))
     as_json(shop("plan", "sent", "autumn", "--at", "1998-01-02", "--json"))
     pd.DataFrame({"customer_id": [], "orders": []}).to_csv("none.csv", index=False)
-    read = as_json(shop("plan", "readout", "autumn", "--outcome", "none.csv", "--json"))
+    none = shop("plan", "readout", "autumn", "--outcome", "none.csv")
+    assert (none.code, "give one of its customers with 0 orders" in none.err) == (3, True)
+    shop("plan", "export", "autumn", "--out", "a.csv")
+    first = pd.read_csv("a.csv")["customer_id"][0]
+    pd.DataFrame({"customer_id": [first], "orders": [0]}).to_csv("zero.csv", index=False)
+    read = as_json(shop("plan", "readout", "autumn", "--outcome", "zero.csv", "--json"))
     assert read["closed"] is True
+    together = shop("plan", "results")
+    assert (together.code, "1 plan is closed, with nothing to compare" in together.err) == (4, True)
 
 
 @pytest.mark.parametrize(
@@ -283,9 +293,69 @@ def test_a_plan_is_read_out_from_a_later_log_look_by_look(shop):
 
 
 def test_a_draft_and_a_cancelled_plan_are_not_read_out(shop):
-    frozen(shop)
+    ids = frozen(shop)
     shop("plan", "cancel", "autumn")
-    pd.DataFrame({"customer_id": [], "orders": []}).to_csv("none.csv", index=False)
-    said = shop("plan", "readout", "autumn", "--outcome", "none.csv")
+    pd.DataFrame({"customer_id": ids[:1], "orders": [0]}).to_csv("one.csv", index=False)
+    said = shop("plan", "readout", "autumn", "--outcome", "one.csv")
     assert said.code == 2
     assert "is cancelled; only a frozen plan can be read out" in said.err
+
+
+def test_ids_without_a_score_are_named(shop):
+    said = shop("plan", "--ids", "c0001,nobody,c0002", "--holdout", 0)
+    assert "warning: 1 of 3 customers of --ids has no score and is left out: 'nobody'" in said.out
+    made = as_json(shop("plan", "--ids", "c0001,x1,x2,x3,x4,x5,x6", "--holdout", 0, "--json"))
+    assert made["warnings"] == [
+        "6 of 7 customers of --ids have no score and are left out: 'x1', 'x2', 'x3', 'x4', 'x5', "
+        "..."
+    ]
+    assert "warning" not in shop("plan", "--ids", "c0001,c0002", "--holdout", 0).out
+
+
+def test_days_of_plans_are_those_of_the_shop(stagecast, tmp_path):
+    tehran = datetime(1997, 12, 31, 20, 30, tzinfo=UTC)  # midnight there
+    with closing(published.open_store(tmp_path)) as store:
+        store.publish(
+            published.scores(60, as_of=tehran),
+            model_path="model",
+            scheme=published.retail(),
+            zone="Asia/Tehran",
+        )
+    said = [
+        stagecast("plan", "--name", "autumn", "--holdout", "25%", "--contacts", 20).out,
+        stagecast("plan", "show", "autumn").out,
+        stagecast("plan", "freeze", "autumn").out,
+        stagecast("plan", "list").out,
+    ]
+    assert "Scores of 1998-01-01, model" in said[0]
+    for shown in said[1:3]:
+        assert "Scores of 1998-01-01; orders count from 1998-01-01 to 1998-04-01." in shown
+    assert "after 1998-04-01:" in said[2]
+    assert "1998-01-01  1998-04-01" in said[3]
+    sent = stagecast("plan", "sent", "autumn", "--at", "1998-01-02T00:00+03:30")
+    assert "after 1998-04-01." in sent.out
+    assert stagecast("plan", "export", "autumn", "--out", "a.csv").code == 0
+    ids = pd.read_csv("a.csv")["customer_id"]
+    pd.DataFrame({"customer_id": ids[:5], "orders": 1}).to_csv("outcome.csv", index=False)
+    read = stagecast("plan", "readout", "autumn", "--outcome", "outcome.csv")
+    assert "orders from 1998-01-01 to 1998-04-01" in read.out
+
+
+def test_a_plan_of_contracts_speaks_of_contracts(stagecast, tmp_path):
+    scores = published.scores(60)
+    churn = pa.array(["cancellation"] * len(scores), scores.schema.field("churn").type)
+    scores = scores.set_column(scores.schema.get_field_index("churn"), "churn", churn)
+    published.open_store(tmp_path, scores).close()
+    said = stagecast("plan", "--name", "autumn", "--contacts", 20, "--holdout", "25%").out
+    assert "contracts count for 90 days." in said
+    assert "  would cancel       " in said
+    assert "  would stay anyway  " in said
+    assert " order" not in said
+    assert "contracts count from 1998-01-01" in stagecast("plan", "show", "autumn").out
+
+
+def test_one_customer_is_one(shop):
+    said = shop("plan", "--ids", "c0001", "--holdout", 0).out
+    assert "Of 1 customer 1 would be contacted." in said
+    nobody = shop("plan", "--ids", "c0001", "--holdout", 0, "--contact-cost", 10_000).out
+    assert "The 1 customer would not be contacted:" in nobody

@@ -216,7 +216,7 @@ def test_errors_of_any_worker_and_the_death_of_one_are_a_rollback(tmp_path):
     trial = trial_in(tmp_path)
     write(trial, f"1{COUNTS}", Counts(3, 0, 3))
     write(trial, f"2{COUNTS}", Counts(3, 0, 2, {"KeyError": 1}))
-    with pytest.raises(RolledBackError, match="failed at 1 customers"):
+    with pytest.raises(RolledBackError, match="failed at 1 customer"):
         wait_for_verdict(trial, Limits(), goes_on=go_on())
     write(trial, f"2{COUNTS}", b"garbage")
     with pytest.raises(RolledBackError, match="worker 1 ended"):

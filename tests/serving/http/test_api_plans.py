@@ -271,6 +271,7 @@ def test_who_is_held_out_or_unknown_cannot_have_been_contacted(api):
         (lambda rows: [*rows, rows[0]], "more than once"),
         (lambda rows: [*rows, {"customer_id": "nobody", "orders": 1}], "is not on the list"),
         (lambda rows: [{**rows[0], "orders": -1}], ">= 0"),
+        (lambda rows: [], "if nobody ordered, give one of its customers with 0 orders"),
         (lambda rows: [{**rows[0], "spend": 5.0}, {**rows[1], "orders": 1}], "no spend"),
         (lambda rows: [{**rows[0], "income": 5.0}], "not known"),
     ],
@@ -306,10 +307,55 @@ def test_a_customer_erased_after_freezing_is_counted_and_the_rest_is_read_out(ap
 
 
 def test_a_plan_without_a_holdout_cannot_be_read_out(api):
-    frozen(api, holdout=0)
-    answer = api.post("/v1/plans/autumn/outcomes", json={"outcomes": []})
+    customers = frozen(api, holdout=0)
+    rows = [{"customer_id": customers[0]["customer_id"], "orders": 0}]
+    answer = api.post("/v1/plans/autumn/outcomes", json={"outcomes": rows})
     assert answer.status_code == 422
     assert "was held out" in answer.json()["detail"]
+
+
+def test_a_plan_in_which_all_outcomes_are_equal_is_closed_and_has_nothing_to_compare(api):
+    customers = frozen(api)
+    none = checked(api.get("/v1/results"), "/v1/results")
+    assert none["type"].endswith(":not-read-out")
+    rows = [{"customer_id": customers[0]["customer_id"], "orders": 0}]
+    assert api.post("/v1/plans/autumn/outcomes", json={"outcomes": rows}).status_code == 200
+    answer = api.get("/v1/results")
+    said = checked(answer, "/v1/results")
+    assert (answer.status_code, said["type"].split(":")[-1]) == (404, "nothing-to-compare")
+    assert said["detail"].startswith("1 plan is closed, with nothing to compare")
+
+
+def test_ids_without_a_score_are_told_by_their_places(api):
+    known = [row["customer_id"] for row in api.get("/v1/customers?limit=2").json()["customers"]]
+    body = {"audience": {"customer_ids": [*known, *(f"nobody{k}" for k in range(7))]}}
+    answer = checked(api.post("/v1/plans", json={**body, "holdout": 0}), "/v1/plans", "post")
+    assert answer["considered"] == 2
+    assert answer["warnings"] == [
+        "7 of 9 customers of audience.customer_ids have no score and are left out: [2], [3], [4], "
+        "[5], [6], ..."
+    ]
+    assert checked(api.post("/v1/plans", json=BODY), "/v1/plans", "post")["warnings"] == []
+
+
+def test_what_is_refused_is_said_in_the_words_of_a_request(api):
+    assert api.post("/v1/plans", json=BODY).status_code == 201
+    said = [
+        api.post("/v1/plans", json=BODY),
+        api.get("/v1/plans/autumn/customers"),
+        api.post("/v1/plans", json={"window_days": 900}),
+        api.post("/v1/plans", json={"effects": {"learned": True}}),
+        api.get("/v1/results"),
+    ]
+    assert api.post_text("/v1/plans/autumn/freeze", "").status_code == 200
+    said += [api.post("/v1/plans/autumn/sent", json={}), api.get("/v1/plans/autumn/readout")]
+    details = [answer.json()["detail"] for answer in said]
+    assert not any("--" in detail for detail in details), details
+    assert details[0].endswith("or replace its draft (replace)")
+    assert details[1].endswith("freeze it: POST /v1/plans/autumn/freeze")
+    assert "(effects.learned false: 5% and 2%)" in details[3]
+    assert "POST /v1/plans/NAME/outcomes" in details[3]
+    assert details[5].endswith("say when it was sent (at)")
 
 
 def test_a_start_without_a_zone_is_what_the_clock_of_the_shop_shows(tmp_path):

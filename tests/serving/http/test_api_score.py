@@ -56,6 +56,8 @@ def refusal(api, body: dict, status: int = 422) -> dict:
     assert answer.headers["content-type"] == "application/problem+json"
     problem = answer.json()
     assert set(problem) >= {"type", "title", "status", "detail"}
+    # as RFC 9110 has it, whatever the version of Python
+    assert problem["title"] == "Unprocessable Content" or status != 422
     assert problem["status"] == status
     return problem
 

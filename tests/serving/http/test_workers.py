@@ -20,10 +20,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 @pytest.fixture
 def parent(tmp_path):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
     process = subprocess.Popen(
         [sys.executable, "-m", "stagecast", "serve", "--workers", "2", "--port", "0", "--json"],
         cwd=tmp_path,
-        env={"PATH": os.environ["PATH"], "OMP_NUM_THREADS": "1"},
+        env={"PATH": os.environ["PATH"], "OMP_NUM_THREADS": "1", "TMPDIR": str(temporary)},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -50,7 +52,7 @@ def both_answer(address):
         return False  # the connection was that of the worker that was killed
 
 
-def test_a_killed_worker_comes_back_and_sigterm_stops_all(parent):
+def test_a_killed_worker_comes_back_and_sigterm_stops_all(parent, tmp_path):
     summary = json.loads(parent.stdout.readline())
     assert summary["workers"] == 2
     address = summary["address"]
@@ -68,6 +70,9 @@ def test_a_killed_worker_comes_back_and_sigterm_stops_all(parent):
     workers = psutil.Process(parent.pid).children()
     parent.send_signal(signal.SIGTERM)
     assert parent.wait(LIMIT_SECONDS) == 0
+    left = [path.name for path in (tmp_path / "temporary").glob("stagecast-*")]
+    assert len(left) == 1  # of the worker that was killed
+    assert left[0].startswith("stagecast-reports-")
     assert not any(worker.is_running() for worker in workers)
 
 

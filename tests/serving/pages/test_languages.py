@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from html import unescape
 from html.parser import HTMLParser
 
 import pytest
@@ -135,6 +136,10 @@ def filled(web, store):
     return web
 
 
+LATIN_COMMA = re.compile(r"[\u0600-\u06ff\u200c»][)%]? ?[,;]|[,;] ?[\u0600-\u06ff«]")
+"""A comma or semicolon of Latin script beside a Persian word or digit."""
+
+
 @pytest.mark.parametrize("language", ["ru", "fa"])
 def test_no_page_shows_an_english_leftover_or_a_raw_key(filled, language) -> None:
     of_the_log = {"mail", "search", "channel"}
@@ -160,6 +165,8 @@ def test_no_page_shows_an_english_leftover_or_a_raw_key(filled, language) -> Non
         assert f'<html lang="{language}" dir="{direction}"' in answer.text
         assert '<bdi lang="en"' not in answer.text, place
         assert Said(answer.text).english(ids) == set(), place
+        if language == "fa":
+            assert LATIN_COMMA.findall(unescape(answer.text)) == [], place
 
 
 @pytest.mark.slow

@@ -262,3 +262,21 @@ def test_a_group_without_plans_is_not_shown(web, store) -> None:
     published.put(store, published.scores(300))
     stored(web)
     assert re.findall(r"<h2>(\w+)", web.get("/plans").text) == ["Drafts"]
+
+
+def test_chosen_customers_without_a_score_are_named(web: Client, store) -> None:
+    published.put(store, published.scores(300))
+    page = text(web.get("/plans/new?customer_id=c0001&customer_id=nobody&customer_id=c0002").text)
+    assert "1 of the chosen customers has no score and is left out: nobody" in page
+    assert "no score" not in text(web.get("/plans/new?customer_id=c0001").text)
+
+
+def test_a_plan_of_contracts_speaks_of_contracts(web: Client, store) -> None:
+    scores = published.scores(300)
+    churn = pa.array(["cancellation"] * len(scores), scores.schema.field("churn").type)
+    published.put(store, scores.set_column(scores.schema.get_field_index("churn"), "churn", churn))
+    form = text(web.get("/plans/new?contacts=20").text)
+    assert "Contracts count for so many days" in form
+    assert "An offer is also paid to customers who would have stayed anyway." in form
+    stored(web)
+    assert "contracts count from 1998-01-01" in text(web.get("/plans/autumn").text)

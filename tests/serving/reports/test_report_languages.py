@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from html import unescape
 
 import pytest
 
@@ -21,7 +22,7 @@ from stagecast.training.churn_kinds import cancellation, inactivity
 from stagecast.training.inactivity.simple import LABELS
 from stagecast.training.judging.evaluation_result import ChurnFigures
 from tests.serving import published
-from tests.serving.pages.test_languages import NAMES, Said
+from tests.serving.pages.test_languages import LATIN_COMMA, NAMES, Said
 from tests.serving.reports.test_run_report import made_evaluation, made_scores, made_summary
 
 OTHERS: tuple[Language, ...] = ("ru", "fa")
@@ -96,6 +97,8 @@ def test_no_english_is_left_in_a_report(language: Language) -> None:
     assert '<bdi lang="en"' not in page
     words = Said(page).english({"4f0c2", "overdue_ratio"})
     assert words - MODELS - NAMES == set()
+    if language == "fa":
+        assert LATIN_COMMA.findall(unescape(page)) == []
 
 
 def test_each_language_says_the_same_numbers() -> None:

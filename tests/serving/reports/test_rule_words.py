@@ -6,6 +6,7 @@ import pytest
 
 from stagecast.features.stages.scheme_files import known_schemes, load_scheme
 from stagecast.serving.languages.display import LANGUAGES, Display
+from stagecast.serving.languages.texts import texts_of
 from stagecast.serving.reports.rule_words import clause_words, rule_words
 
 
@@ -27,6 +28,7 @@ from stagecast.serving.reports.rule_words import clause_words, rule_words
         ("orders 0 is 0", "orders so far: 0 (exactly 0)"),
         ("my_calls 3 is at least 2", "my calls: 3 (at least 2)"),
         ("recency_days 90 is at most never", "the last order was 90 days ago (at most never)"),
+        ("ends 1 is at least 1", "cancellations so far: 1 (at least 1)"),
         ("a rule of another kind", "a rule of another kind"),
     ],
 )
@@ -40,6 +42,7 @@ def test_no_name_of_a_fact_is_left_of_any_rule_of_the_package(name: str) -> None
     for condition in scheme.conditions:
         text = f"{condition.feature} 3 is above 2 (at_risk_ratio)"
         assert "_" not in rule_words(text)
+        assert condition.feature in texts_of("en")["rule"]["facts"]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

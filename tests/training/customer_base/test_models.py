@@ -197,10 +197,10 @@ ONE = {"frequency": [1.0], "recency": [5.0], "T": [9.0]}
 @pytest.mark.parametrize(
     ("X", "message"),
     [
-        ({**ONE, "frequency": [1.5]}, "1 customers have no possible history, first customer 0"),
+        ({**ONE, "frequency": [1.5]}, "1 customer without a possible history, first customer 0"),
         ({**ONE, "recency": [12.0]}, r"recency 84 days, T 63 days\..*at most T"),
         ({**ONE, "frequency": [0.0]}, "0 where frequency is 0"),
-        ({**ONE, "T": [np.nan]}, "no possible history"),
+        ({**ONE, "T": [np.nan]}, "without a possible history"),
         ({**ONE, "customer_id": ["c7"], "T": [-1.0]}, r"first customer 'c7' \(row 0\)"),
         ({"frequency": [1], "T": [9.0]}, "no column t_x_days or recency or t_x; its columns are"),
         (
@@ -248,7 +248,7 @@ def test_what_else_cannot_be_is_refused() -> None:
 
 def test_a_log_that_cannot_be_read_is_refused() -> None:
     log = pd.DataFrame({"customer_id": ["a", None], "timestamp": ["2024-01-01", "2024-02-01"]})
-    with pytest.raises(UsageError, match="1 rows without a customer or a time, first row 1"):
+    with pytest.raises(UsageError, match="1 row without a customer or a time, first row 1"):
         purchase_summary(log)
     log["customer_id"] = "a"
     with pytest.raises(UsageError, match=r"no column 'shopper'; .* Say which it is by customer="):

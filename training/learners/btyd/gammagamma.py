@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 from scipy.special import betaln
 
 from stagecast.features.arrays import Array
+from stagecast.features.intake.counted import counted
 from stagecast.training.learners.btyd.stored import count, finite, positive, read_keys
 
 _KEYS = ("p", "q", "v", "mean_spend", "log_likelihood", "customers")
@@ -98,9 +99,10 @@ class GammaGamma:
         if bad.any():
             position = int(np.flatnonzero(bad)[0])
             raise ValueError(
-                f"{int(bad.sum())} customers have no possible spend, first at position "
-                f"{position}: x={x.flat[position]:g}, monetary={monetary.flat[position]:g}; "
-                "x >= 0 and, where x > 0, monetary > 0 must hold"
+                f"{counted(int(bad.sum()), 'customer')} without a possible spend, first at "
+                f"position {position}: x={x.flat[position]:g}, "
+                f"monetary={monetary.flat[position]:g}; x >= 0 and, where x > 0, "
+                "monetary > 0 must hold"
             )
         denominator = self.p * x + self.q - 1.0
         usable = denominator > 0

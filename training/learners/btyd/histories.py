@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from stagecast.features.arrays import Array
+from stagecast.features.intake.counted import counted
 
 
 def check_rate(annual_rate: float) -> None:
@@ -87,7 +88,7 @@ def checked_history(x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> tuple[Array, 
             for name, array in zip(("x", "t_x", "T"), broadcast, strict=True)
         )
         raise ValueError(
-            f"{int(bad.sum())} customers have no possible history, first at position "
+            f"{counted(int(bad.sum()), 'customer')} without a possible history, first at position "
             f"{position}: {values}; "
             "0 <= x, 0 <= t_x <= T must hold, and t_x = 0 where x = 0"
         )

@@ -65,11 +65,9 @@ def test_a_list_keeps_its_limits_and_its_sums_add_up(seed, contacts, budget, hol
     assert (members.gain > 0).all()
     assert (np.diff(members.gain) <= 1e-12).all()
     assert forecast.considered == len(rows)
-    # who is neither left out nor on the list did not fit the limits
-    open_ones = len(rows) - sum(forecast.left_out.values())
-    assert len(members.customers) <= open_ones
+    assert len(members.customers) == len(rows) - sum(forecast.left_out.values())
     if contacts is None and budget is None:
-        assert len(members.customers) == open_ones
+        assert "beyond_limits" not in forecast.left_out
     # the same list in another order is the same plan
     again = made(rows[::-1], terms)
     assert contacted(again) == ids
@@ -124,6 +122,26 @@ def test_each_reason_leaves_out_whom_it_speaks_of(reason, row, reach, rules):
     result = made(rows, terms, [play("quiet", contact=False)], reach)
     assert contacted(result) == ["a"]
     assert dict(result.forecast.left_out) == {reason: 1}
+
+
+def test_who_fits_no_limit_is_counted_with_the_reason():
+    rows = [customer(f"c{k}") for k in range(10)]
+    result = made(rows, Terms(contacts=4, holdout=0.0))
+    assert len(contacted(result)) == 4
+    assert dict(result.forecast.left_out) == {"beyond_limits": 6}
+
+
+def test_a_gain_from_the_value_gone_of_active_customers_is_told():
+    rows = [customer("a", value_gone=300.0), customer("b", value_gone=0.0)]
+    rows.append(customer("l", state="lapsed", value_at_risk=None, value_gone=500.0))
+    told = "Of what is saved and won back, 6.00 is value gone of active customers"
+    terms = Terms(effects=Effects(0.05, 0.02), holdout=0.0)
+    forecast = made(rows, terms).forecast
+    assert forecast.contacts.gross == pytest.approx(2 * 5.0 + 6.0 + 10.0)
+    assert sum(note.startswith(told) for note in forecast.notes) == 1
+    for others in (rows[1:], [customer("a", value_gone=0.1)]):
+        notes = made(others, terms).forecast.notes
+        assert not any("value gone of active" in note for note in notes)
 
 
 def test_a_customer_counts_for_the_first_reason_alone():

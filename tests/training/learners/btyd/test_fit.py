@@ -260,7 +260,7 @@ def test_arguments_that_cannot_be_are_refused_by_value() -> None:
     for column, value in ((0, np.nan), (1, 100.0), (2, np.inf), (2, -1.0)):
         columns = [x.copy(), t_x.copy(), T.copy()]
         columns[column][3] = value
-        with pytest.raises(ValueError, match="1 customers have no possible history"):
+        with pytest.raises(ValueError, match="1 customer without a possible history"):
             fit("bg_nbd", columns[0], columns[1], columns[2])
     with pytest.raises(UsageError, match="cannot start a fit of bg_nbd from a fit of mbg_nbd"):
         fit("bg_nbd", x, t_x, T, start=Model("mbg_nbd", (1.0, 1.0, 1.0, 1.0), 0.0, 1))

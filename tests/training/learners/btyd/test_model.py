@@ -153,7 +153,7 @@ def test_an_impossible_history_is_refused_with_its_place(
     columns = [0, x], [0, t_x], [10, T]
     for answer in (model.p_alive, model.log_likelihood_of):
         with pytest.raises(
-            ValueError, match="1 customers have no possible history, first at position 1: x="
+            ValueError, match="1 customer without a possible history, first at position 1: x="
         ):
             answer(*columns)
     with pytest.raises(ValueError, match="position 1"):
