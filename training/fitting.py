@@ -13,6 +13,7 @@ from stagecast.features.record import PurchaseDays
 from stagecast.features.stages.play_choice import learn_bounds
 from stagecast.features.stages.plays import MONEY
 from stagecast.features.survival import survival
+from stagecast.training.billing.fit_periods import fit_periods
 from stagecast.training.cancellation.panel import fit_contracts
 from stagecast.training.churn_kinds import kind_of
 from stagecast.training.columns import buyer_columns, rows_of
@@ -107,7 +108,8 @@ def fit_models(
     )
     if panel.contracts is not None:
         share = learned_share(panel.contracts.spells, all_dates, churn.probability)
-        value = replace(value, after_contract=share)
+        billing = fit_periods(days, panel.contracts.spells)
+        value = replace(value, after_contract=share, billing=billing)
     models = Models(
         config=config,
         scheme=panel.scheme,
