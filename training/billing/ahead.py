@@ -11,7 +11,7 @@ import numpy as np
 
 from stagecast.features.arrays import Array, Integers
 from stagecast.features.contracts import Contracts
-from stagecast.training.billing.periods import COLUMNS, BillingPeriods
+from stagecast.training.billing.periods import BillingPeriods
 from stagecast.training.billing.schedule import Schedule, Spans, schedule
 
 KNOWN: Final = 0.99
@@ -52,7 +52,7 @@ class ContractsAhead:
         """What the open contracts are going to pay; None where no billing period is known."""
         if self.periods.is_none or not len(self.rows):
             return None
-        columns = {name: self.columns[name][self.rows] for name in COLUMNS}
+        columns = {name: self.columns[name][self.rows] for name in self.periods.columns}
         return schedule(
             self.periods,
             columns,
@@ -88,14 +88,29 @@ class ContractsAhead:
             return per_order
         return np.where(np.isfinite(last) & (last > 0), last, per_order)
 
-    def regained_orders(self, orders: Array, span_days: float) -> Array:
-        """Return the orders of customers without a contract who begin one again, shape (rows,)."""
+    def begun_again(self, span_days: float) -> tuple[Integers, Array, Array]:
+        """Return what customers without a contract would pay in a span if they began one again.
+
+        Parameters
+        ----------
+        span_days
+            Days of the span, discounted.
+
+        Returns
+        -------
+        rows
+            Rows of those who had a contract, shape (n,).
+        share
+            P(their billing period is known), shape (n,).
+        payments
+            Payments in the span, given that it is, shape (n,).
+        """
         over = np.flatnonzero(self.contracts.ever_had & ~self.contracts.open)
         if self.periods.is_none or not len(over):
-            return orders
-        columns = {name: self.columns[name][over] for name in COLUMNS}
+            return over, np.zeros(len(over)), np.zeros(len(over))
+        columns = {name: self.columns[name][over] for name in self.periods.columns}
+        # their silence tells nothing: it is not one of a customer
         shares = self.periods.shares({**columns, "recency_days": np.zeros(len(over))})
         often = span_days / np.array([period.days for period in self.periods.periods])
-        result = orders.copy()
-        result[over] = shares @ often + (1.0 - shares.sum(axis=1)) * orders[over]
-        return result
+        share = shares.sum(axis=1)
+        return over, share, shares @ often / np.maximum(share, 1e-9)

@@ -209,7 +209,10 @@ def _with_renewals(
     end = np.minimum(spells.end / DAY_MICROSECONDS, as_of_day)[payments.spell[ended]]
     parts = np.clip((end - payments.day[ended]) / period.days, 0.0, 1.0)
     renewals = fit_renewals(
-        payments.number[rows], ~payments.is_last[rows], share[rows], np.asarray(parts)
+        payments.number[rows].astype(np.float64),
+        (~payments.is_last[rows]).astype(np.float64),
+        share[rows],
+        np.asarray(parts),
     )
     customers = max(round(float(share[payments.is_last].sum())), period.customers)
     return replace(period, renewals=renewals, customers=customers)

@@ -26,7 +26,7 @@ def fit_renewals(number: Array, renewed: Array, weight: Array, parts: Array) -> 
     number
         Number of each payment within its contract, 1 for the first, shape (n,).
     renewed
-        Whether another one followed, shape (n,).
+        1 where another one followed, else 0, shape (n,).
     weight
         P(the contract has this billing period), shape (n,).
     parts
@@ -34,7 +34,7 @@ def fit_renewals(number: Array, renewed: Array, weight: Array, parts: Array) -> 
     """
     numbers, row = np.unique(number, return_inverse=True)
     went_on = np.bincount(row, weights=weight * renewed, minlength=len(numbers))
-    lost = np.bincount(row, weights=weight * ~renewed.astype(bool), minlength=len(numbers))
+    lost = np.bincount(row, weights=weight * (1.0 - renewed), minlength=len(numbers))
     # half a renewal and half a loss more, so that neither is impossible
     start = logit((went_on.sum() + 0.5) / (went_on.sum() + lost.sum() + 1.0))
 

@@ -122,6 +122,11 @@ class BillingPeriods:
     has_fixed_prices: bool = False
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """The features that are read."""
+        return () if self.is_none else COLUMNS
+
+    @property
     def is_none(self) -> bool:
         """Whether contracts are not paid at regular intervals."""
         return not self.periods
@@ -135,16 +140,17 @@ class BillingPeriods:
         ----------
         columns
             Values of :data:`COLUMNS`, shape (rows,) each; ``gap_last`` is NaN before the second
-            payment.
+            payment, and a price that is not known tells nothing.
         """
-        gap, silence = columns["gap_last"], columns["recency_days"]
+        silence = columns["recency_days"]
+        unknown = np.full(len(silence), np.nan)
+        gap, price = columns.get("gap_last", unknown), columns.get("spend_last", unknown)
         known = np.isfinite(gap) & (gap > 0)
         customers = np.array([period.customers for period in self.periods], dtype=np.float64)
         prior = customers / customers.sum()
         of_gap = np.column_stack([p.density_of(np.where(known, gap, p.days)) for p in self.periods])
         of_gap = of_gap / np.maximum(of_gap.sum(axis=1, keepdims=True), _SMALLEST)
         weight = np.where(known[:, None], (1.0 - SWITCHED) * of_gap + SWITCHED * prior, prior)
-        price = columns["spend_last"]
         weight = weight * np.column_stack([p.likelihood_of(price) for p in self.periods])
         weight = weight / weight.sum(axis=1, keepdims=True)
         weight = weight * np.column_stack([p.outlasts(silence) for p in self.periods])

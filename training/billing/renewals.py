@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from scipy.special import gammaln
 
 from stagecast.features.arrays import Array
 
-POINTS: Final = 20
+POINTS: Final = 50
 """Parts of a period that the time of the end is told by."""
 LATEST: Final = 0.98
 """A contract whose payment is due, or overdue, stands at this part of the period."""
@@ -48,11 +49,29 @@ class Renewals:
         so_far = self.beta + np.maximum(payments, 1.0) - 1.0
         return np.asarray(so_far / (self.alpha + so_far))
 
-    def stays(self, payments: Array, part: Array) -> Array:
-        """Return P(the contract is open at a part of the period after a payment), same shape."""
+    def hazard(self, payments: Array, time: Array) -> Array:
+        """Return the cumulative hazard of the end of a contract since a payment, same shape.
+
+        Parameters
+        ----------
+        payments
+            Payments so far, that one included, 1 or more.
+        time
+            Time since it, in billing periods, 0 or more: after each whole one a payment has come.
+
+        >>> renewals = Renewals(1.0, 3.0, (0.0, 0.0, 1.0))
+        >>> survival = np.exp(-renewals.hazard(np.ones(4), np.array([0.5, 0.75, 1.0, 2.0])))
+        >>> survival.round(3).tolist()
+        [1.0, 0.875, 0.75, 0.6]
+        """
+        so_far = self.beta + np.maximum(payments, 1.0) - 1.0
+        passed = np.floor(time)
+        both = self.alpha + so_far
+        of_passed = gammaln(both + passed) - gammaln(both) - gammaln(so_far + passed)
+        lost = self.alpha / (both + passed)
         grid = np.linspace(0.0, 1.0, len(self.ended))
-        ended = np.interp(part, grid, self.ended)
-        return np.asarray(1.0 - (1.0 - self.renewal(payments)) * ended)
+        within = np.log1p(-lost * np.interp(time - passed, grid, self.ended))
+        return np.asarray(of_passed + gammaln(so_far) - within)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data."""

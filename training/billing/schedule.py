@@ -1,8 +1,8 @@
 """What contracts are still going to pay: the dates of their payments, and P(still open) at each.
 
     payment k is due  d - silence + (k - 1) d  days after the as_of, where d is the billing period
-    S(t) = P(open at t)  =  exp(-P's hazard within the horizon, along the renewals of the period)
-                            x renewals after the horizon ^ (own hazard / usual hazard)
+    S(t) = P(open at t)  =  exp(-own hazard, along that of the renewals)      in the horizon
+                         =  S(horizon) x renewals ^ (own / usual hazard)    after it
 
 The hazard within the horizon is that of P(cancel); when in it a contract ends, and what follows
 after it, are told by the renewals of its billing period. Of contracts whose end is known, the
@@ -21,14 +21,16 @@ from scipy.special import ndtr
 from stagecast.features.arrays import Array
 from stagecast.features.contracts import Contracts
 from stagecast.training.billing.periods import BillingPeriods, Period
-from stagecast.training.billing.renewals import LATEST
+from stagecast.training.billing.standing import where_it_stands
 
 USUAL_HAZARD: Final = 0.05
 """Hazard that is supposed beside that of the horizon and that of the renewals, where these are
 compared: where no payment is due within the horizon, nothing is known of the one after it.
 """
-CONTRACT_TAIL: Final = 0.10
-"""Share of contracts that end before the lower end of a range; nothing is beyond the upper one."""
+SURE: Final = 0.93
+"""A payment that comes with this probability counts in the lower end of a range, and nothing is
+beyond the upper one: a little more than a tail of a tenth asks for, because P(cancel) is an
+estimate itself."""
 MAX_CELLS: Final = 4_000_000
 _UNLIKELY: Final = 0.05
 _SMALLEST: Final = 1e-12
@@ -156,28 +158,17 @@ def _of_period(
     columns: Mapping[str, Array],
     age_days: Array,
     p_cancel: Array,
-    days_left: Array,
+    left: Array,
     spans: Spans,
 ) -> Schedule:
     """Return what contracts pay if they have this billing period, in parts of few rows."""
-    longest = max(spans.horizon, spans.value, *spans.ends)
-    payments = int(longest / period.days) + 2
-    rows = len(p_cancel)
+    payments = int(max(spans.horizon, spans.value, *spans.ends) / period.days) + 2
+    since, so_far = where_it_stands(period, columns, age_days)
     at_once = max(1, MAX_CELLS // payments)
+    starts = range(0, max(len(p_cancel), 1), at_once)
     parts = [
-        _of_rows(
-            period,
-            payments,
-            columns["recency_days"][start : start + at_once],
-            np.minimum(
-                columns["orders"][start : start + at_once],
-                1.0 + np.round(age_days[start : start + at_once] / period.days),
-            ),
-            p_cancel[start : start + at_once],
-            days_left[start : start + at_once],
-            spans,
-        )
-        for start in range(0, max(rows, 1), at_once)
+        _of_rows(period, payments, since[part], so_far[part], p_cancel[part], left[part], spans)
+        for part in (slice(start, start + at_once) for start in starts)
     ]
     if len(parts) == 1:
         return parts[0]
@@ -189,75 +180,51 @@ def _of_period(
 def _of_rows(
     period: Period,
     payments: int,
-    silence: Array,
+    since: Array,
     so_far: Array,
     p_cancel: Array,
     days_left: Array,
     spans: Spans,
 ) -> Schedule:
-    number = np.arange(payments)
-    part = np.minimum(silence / period.days, LATEST)[:, None]
-    due = np.maximum(period.days - silence, 0.0)[:, None] + number * period.days
-    log_renewal = np.log(period.renewals.renewal(so_far[:, None] + number))
-    stays_so_far = np.log(period.renewals.stays(so_far[:, None], part))
-    # hazard of the renewals from the as_of to each payment
-    usual = np.maximum(stays_so_far - np.cumsum(log_renewal, axis=1), 0.0)
-    of_horizon = _usual_at(period, float(spans.horizon), due, usual, so_far, part, stays_so_far)
+    number = np.arange(1.0, payments + 1.0)
+    due = (number - since[:, None]) * period.days
+    # hazard of the renewals from the as_of to each payment, and to the end of the horizon
+    before = period.renewals.hazard(so_far, since)[:, None]
+    usual = period.renewals.hazard(so_far[:, None], number[None, :]) - before
+    end = since + spans.horizon / period.days
+    of_horizon = period.renewals.hazard(so_far, end)[:, None] - before
     own = -np.log1p(-np.clip(p_cancel, 0.0, 1.0 - _SMALLEST))[:, None]
     ratio = (own + USUAL_HAZARD) / (of_horizon + USUAL_HAZARD)
-    passed = np.minimum(usual / np.maximum(of_horizon, _SMALLEST), 1.0)
-    hazard = np.where(
-        due < spans.horizon, own * passed, own + ratio * np.maximum(usual - of_horizon, 0.0)
-    )
+    passed = np.clip(usual / np.maximum(of_horizon, _SMALLEST), 0.0, 1.0)
+    later = own + ratio * np.maximum(usual - of_horizon, 0.0)
+    hazard = np.where(due < spans.horizon, own * passed, later)
     known_end = np.isfinite(days_left)[:, None]
     stays = np.where(known_end, due < days_left[:, None], np.exp(-hazard))
     discount = (1.0 + spans.rate) ** (-due / 365.0)
-    spread = period.spread_days * np.sqrt(1.0 + number)
+    spread = period.spread_days * np.sqrt(number)
 
     def within(days: float) -> Array:
-        inside = ndtr((days - due) / spread)
-        inside[:, 1:] = np.minimum(inside[:, 1:], 1.0)
-        return np.asarray(inside)
+        return np.asarray(ndtr((days - due) / spread))
 
     def discounted(days: float) -> Array:
         return np.asarray((within(days) * stays * discount).sum(axis=1))
 
     horizon, value = within(float(spans.horizon)), within(float(spans.value))
-    certain = 1.0 - CONTRACT_TAIL
     possible = np.where(known_end, stays, 1.0)
     return Schedule(
-        share=np.ones(len(silence)),
+        share=np.ones(len(since)),
         orders=(horizon * stays).sum(axis=1),
         p_none=1.0 - horizon[:, 0] * stays[:, 0],
         near=discounted(float(min(spans.horizon, spans.value))),
         value=discounted(float(spans.value)),
-        kept=(value * possible * discount).sum(axis=1),
+        kept=(value * discount).sum(axis=1),
         value_p_none=1.0 - value[:, 0] * stays[:, 0],
-        low=((value * stays >= certain) * discount).sum(axis=1),
+        low=((value * stays >= SURE) * discount).sum(axis=1),
         high=((value > _UNLIKELY) * possible).sum(axis=1),
-        orders_low=(horizon * stays >= certain).sum(axis=1).astype(np.float64),
+        orders_low=(horizon * stays >= SURE).sum(axis=1).astype(np.float64),
         orders_high=((horizon > _UNLIKELY) * possible).sum(axis=1),
         next_days=np.where(stays[:, 0] > 0.5, due[:, 0], np.nan),
         until=np.column_stack([discounted(float(end)) for end in spans.ends])
         if spans.ends
-        else np.zeros((len(silence), 0)),
+        else np.zeros((len(since), 0)),
     )
-
-
-def _usual_at(
-    period: Period,
-    days: float,
-    due: Array,
-    usual: Array,
-    so_far: Array,
-    part: Array,
-    stays_so_far: Array,
-) -> Array:
-    """Return the hazard of the renewals from the as_of to a day, shape (rows, 1)."""
-    rows = np.arange(len(due))
-    passed = (due < days).sum(axis=1)  # payments before the day
-    since = np.where(passed > 0, days - due[rows, np.maximum(passed - 1, 0)], 0.0)
-    at = np.where(passed > 0, since / period.days, np.minimum(part[:, 0] + days / period.days, 1.0))
-    before = np.where(passed > 0, usual[rows, np.maximum(passed - 1, 0)], stays_so_far[:, 0])
-    within = np.log(period.renewals.stays(so_far + passed, np.minimum(at, 1.0)))
-    return np.maximum(before - within, 0.0)[:, None]

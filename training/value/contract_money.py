@@ -1,4 +1,4 @@
-"""Money of open contracts whose billing period is known: their payments, instead of purchases."""
+"""Money of contracts whose billing period is known: their payments, instead of purchases."""
 
 from __future__ import annotations
 
@@ -9,10 +9,38 @@ import numpy as np
 
 from stagecast.features.arrays import Array
 from stagecast.training.billing.ahead import ContractsAhead
+from stagecast.training.value.kept import ValueParts
 from stagecast.training.value.money import Money
 
 RANGES: Final = ("contract_low", "contract_high", "contract_spend_low", "contract_spend_high")
 _SMALLEST: Final = 1e-9
+
+
+def of_former(
+    parts: ValueParts, ahead: ContractsAhead, span_days: float, earned: Array
+) -> ValueParts:
+    """Return the parts of the value with those of customers whose contract is over.
+
+    What they bring if they begin it again is what is gone, but for the clv: who has cancelled is no
+    customer, so nothing else can be lost.
+
+    Parameters
+    ----------
+    parts
+        As the models of purchases expect them, which know nothing of contracts.
+    ahead
+        The contracts of the buyers.
+    span_days
+        Days of the value horizon, discounted.
+    earned
+        What a payment brings, shape (rows,).
+    """
+    rows, share, payments = ahead.begun_again(span_days)
+    at_risk, gone = parts.at_risk.copy(), parts.gone.copy()
+    if_again = np.maximum(payments * earned[rows] - parts.clv[rows], 0.0)
+    at_risk[rows] *= 1.0 - share
+    gone[rows] = share * if_again + (1.0 - share) * gone[rows]
+    return ValueParts(parts.clv, at_risk, gone)
 
 
 def with_payments(
@@ -62,4 +90,9 @@ def with_payments(
         else:  # null stays null
             share = share.reshape((-1,) + (1,) * (value.ndim - 1))
             changed[name][rows] = share * value + (1.0 - share) * old
+    for prefix, of in (("contract", "clv"), ("contract_spend", "expected_spend")):
+        low, high = changed[f"{prefix}_low"], changed[f"{prefix}_high"]
+        known = np.isfinite(low)
+        changed[f"{prefix}_low"] = np.where(known, np.fmin(low, changed[of]), low)
+        changed[f"{prefix}_high"] = np.where(known, np.fmax(high, changed[of]), high)
     return replace(money, **changed)

@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from stagecast.features.arrays import Array
-from stagecast.training.billing.schedule import CONTRACT_TAIL
 
 # A clv further than this factor from what the rate of a kept customer says is a sign that the
 # customer has left, not that the rate is another.
@@ -33,6 +32,8 @@ RATE_RANGE: Final = 2.0
 # Newton's steps, the longest one and the largest shift, in log odds.
 STEPS: Final = 12
 MAX_STEP, MAX_SHIFT = 5.0, 25.0
+# Share of contracts that end before the lower end of the range; nothing is beyond the upper one.
+CONTRACT_TAIL: Final = 0.10
 HALVINGS: Final = 40
 _SMALLEST: Final = 1e-9
 

@@ -14,7 +14,7 @@ from stagecast.training.config import TrainConfig
 from stagecast.training.learners.customer_base import CustomerBase, log_odds
 from stagecast.training.learners.leaving import LeavingOutlook
 from stagecast.training.value.ahead import OrdersAhead
-from stagecast.training.value.contract_money import with_payments
+from stagecast.training.value.contract_money import of_former, with_payments
 from stagecast.training.value.kept import (
     parts_of_buyers,
     parts_of_contracts,
@@ -86,10 +86,7 @@ def money_of_buyers(
     if base is not None:
         outlook = _outlook_of_leaving(model, base, config, columns, ahead)
         span = float(discounted_days(np.array([float(days)]), config.annual_discount)[0])
-        regained = outlook.regained_orders
-        if contracts is not None:
-            regained = contracts.regained_orders(regained, span)
-        regained = model.reactivation.orders(regained, span)
+        regained = model.reactivation.orders(outlook.regained_orders, span)
         without_season = expit(log_odds(p_inactive) - season_log_odds)
         alive = still_customer(without_season, outlook.none, outlook.alive)
         # the silent are gone, or buy in the rest of the value horizon at their own rate
@@ -98,6 +95,8 @@ def money_of_buyers(
         later = kept_orders * max(0.0, 1.0 - horizon / days)
         p_none = gone + (p_inactive - gone) * np.exp(-later)
         parts = parts_of_buyers(clv, alive, outlook.orders_if_alive, kept_orders, regained, earned)
+        if contracts is not None:
+            parts = of_former(parts, contracts, span, of_horizon)
         if contracts is not None and len(contracts.rows):
             # with an open contract a customer is one, and stays one until it is cancelled
             going_on = parts_of_contracts(
