@@ -13,6 +13,8 @@ from stagecast.features.record import PurchaseDays
 from stagecast.features.stages.play_choice import learn_bounds
 from stagecast.features.stages.plays import MONEY
 from stagecast.features.survival import survival
+from stagecast.training.billing.fit_periods import fit_periods
+from stagecast.training.billing.periods import NO_PERIODS
 from stagecast.training.cancellation.panel import fit_contracts
 from stagecast.training.churn_kinds import kind_of
 from stagecast.training.columns import buyer_columns, rows_of
@@ -105,16 +107,18 @@ def fit_models(
         ),
         config,
     )
+    billing = NO_PERIODS
     if panel.contracts is not None:
+        billing = fit_periods(days, panel.contracts.spells)
         share = learned_share(panel.contracts.spells, all_dates, churn.probability)
-        value = replace(value, after_contract=share)
+        value = replace(value, after_contract=share, billing=billing)
     models = Models(
         config=config,
         scheme=panel.scheme,
         catalog=panel.catalog,
         base=panel.base,
         churn=churn,
-        cancellation=fit_contracts(panel.contracts, config),
+        cancellation=fit_contracts(panel.contracts, config, billing),
         next_stage=fit_next_stage(
             panel.scheme,
             dates,

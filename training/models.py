@@ -19,6 +19,8 @@ from stagecast.features.snapshots import Snapshot, SnapshotPlan
 from stagecast.features.stages.contract_facts import OPEN_CONTRACTS
 from stagecast.features.stages.lifecycle import Standing
 from stagecast.features.stages.scheme import Scheme
+from stagecast.training.billing.ahead import ContractsAhead
+from stagecast.training.billing.schedule import Spans
 from stagecast.training.cancellation.landmarks import open_contracts
 from stagecast.training.cancellation.model import CancellationModel
 from stagecast.training.columns import buyer_columns, rows_of
@@ -32,7 +34,8 @@ from stagecast.training.reference.reference import Reference
 from stagecast.training.value.after_contract import after_contract, is_over
 from stagecast.training.value.intervals import Intervals, Outlook
 from stagecast.training.value.model import ValueModel
-from stagecast.training.value.money import Money, money_of_buyers, money_of_prospects
+from stagecast.training.value.money import YEARS, Money, money_of_prospects
+from stagecast.training.value.money_of_buyers import money_of_buyers
 from stagecast.training.waiting.next_order import LATEST_ORDER_DAYS, median_days_to_order
 
 # Rows that one core predicts at a time.
@@ -165,6 +168,9 @@ class Predictions:
         see :mod:`stagecast.training.value.kept`. Null for prospects, and without a customer base.
     contract_low, contract_high
         Ends of the 90 % range of ``clv`` of open contracts; null without one.
+    contract_spend_low, contract_spend_high
+        Ends of the 90 % range of ``expected_spend`` of open contracts whose billing period is
+        known; null of others.
     days_to_order
         Median days until the next order; null where an order within five years is less likely than
         not.
@@ -189,6 +195,8 @@ class Predictions:
     value_gone: Array
     contract_low: Array
     contract_high: Array
+    contract_spend_low: Array
+    contract_spend_high: Array
     days_to_order: Array
 
     @property
@@ -211,12 +219,17 @@ class Predictions:
 
         Those of open contracts follow from P(cancel), the others from the intervals.
         """
-        low, high = intervals.around(self.value_outlook)
-        has_contract = np.isfinite(self.contract_low)
-        return (
-            np.where(has_contract, self.contract_low, low),
-            np.where(has_contract, self.contract_high, high),
-        )
+        around = intervals.around(self.value_outlook)
+        return _where_known((self.contract_low, self.contract_high), around)
+
+    def spend_range(self, intervals: Intervals) -> tuple[Array, Array]:
+        """Return the ends of the 90 % range of ``expected_spend``, shape (n_rows,) each.
+
+        Those of open contracts of a known billing period follow from their payments, the others
+        from the intervals.
+        """
+        around = intervals.around(self.spend_outlook)
+        return _where_known((self.contract_spend_low, self.contract_spend_high), around)
 
     @property
     def orders_so_far(self) -> Array:
@@ -235,6 +248,14 @@ class Predictions:
     def p_silent(self) -> Array:
         """P(no purchase within the horizon) of every row."""
         return np.where(np.isnan(self.p_inactive), 1.0 - self.p_convert, self.p_inactive)
+
+
+def _where_known(ends: tuple[Array, Array], others: tuple[Array, Array]) -> tuple[Array, Array]:
+    """Return the ends of a range, and the other ones where they are null."""
+    low, high = (
+        np.where(np.isnan(own), other, own) for own, other in zip(ends, others, strict=True)
+    )
+    return low, high
 
 
 def _p_purchase(p_inactive: Array, p_convert: Array) -> Array:
@@ -316,8 +337,10 @@ def _predict(models: Models, snapshot: Snapshot, threads: int) -> Predictions:
     p_cancel = _p_cancel(models, snapshot, threads)
     if len(buyers) and models.has_purchases:
         p_inactive[buyers] = models.churn.probability(columns, threads)
+        ahead = None if contracts is None else _ahead(models, columns, contracts, p_cancel, buyers)
+        if ahead is not None:
+            p_inactive[buyers] = ahead.p_inactive(p_inactive[buyers])
         given_purchase[buyers] = models.next_stage.given_purchase(columns, stage[buyers], threads)
-        own_contracts = None if contracts is None else contracts.of(buyers)
         earned = money_of_buyers(
             models.value,
             models.base,
@@ -326,10 +349,10 @@ def _predict(models: Models, snapshot: Snapshot, threads: int) -> Predictions:
             p_inactive[buyers],
             models.churn.season_log_odds,
             threads,
-            p_cancel=p_cancel[buyers],
-            contracts=own_contracts,
+            contracts=ahead,
         )
-        over, share = is_over(own_contracts, len(buyers)), models.value.after_contract
+        over = is_over(None if ahead is None else ahead.contracts, len(buyers))
+        share = models.value.after_contract
         money.put(buyers, after_contract(earned, over, share))
         p_inactive[buyers] = np.where(
             over, 1.0 - (1.0 - p_inactive[buyers]) * share, p_inactive[buyers]
@@ -337,6 +360,8 @@ def _predict(models: Models, snapshot: Snapshot, threads: int) -> Predictions:
         days_to_order[buyers] = median_days_to_order(
             models.base, models.churn.rule, horizon, columns, p_inactive[buyers]
         )
+        if ahead is not None:
+            days_to_order[buyers] = ahead.days_to_order(days_to_order[buyers])
         if models.base is not None:
             p_alive[buyers] = columns["btyd_alive"]
     if len(prospects) and models.has_purchases:
@@ -377,6 +402,21 @@ def _predict(models: Models, snapshot: Snapshot, threads: int) -> Predictions:
         p_stage=p_stage,
         days_to_order=days_to_order,
         **{f.name: getattr(money, f.name) for f in fields(Money)},
+    )
+
+
+def _ahead(
+    models: Models,
+    columns: Mapping[str, Array],
+    contracts: Contracts,
+    p_cancel: Array,
+    buyers: NDArray[np.int64],
+) -> ContractsAhead:
+    """Return the contracts of the buyers with what they are going to pay."""
+    config = models.config
+    spans = Spans(config.horizon_days, config.value_horizon_days, config.annual_discount, YEARS)
+    return ContractsAhead(
+        contracts.of(buyers), p_cancel[buyers], models.value.billing, columns, spans
     )
 
 

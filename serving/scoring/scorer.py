@@ -351,9 +351,7 @@ class Scorer:
         null = np.full(len(predicted.clv), np.nan)
         of_spend, of_value = models.spend_interval, models.value_interval
         ends = {
-            "expected_spend": (null, null)
-            if of_spend is None
-            else of_spend.around(predicted.spend_outlook),
+            "expected_spend": (null, null) if of_spend is None else predicted.spend_range(of_spend),
             "clv": (null, null) if of_value is None else predicted.value_range(of_value),
         }
         money = {}

@@ -9,6 +9,8 @@ import numpy as np
 from stagecast.features.arrays import Array, Integers
 from stagecast.features.clock import DAY_MICROSECONDS
 from stagecast.features.errors import UsageError
+from stagecast.training.billing.periods import NO_PERIODS, BillingPeriods
+from stagecast.training.billing.standing import RENEWAL_HAZARD, log_renewal_hazard
 from stagecast.training.cancellation.landmarks import Landmarks
 
 OWN_COLUMNS = ("age_days", "ahead_days", "earlier_spells")
@@ -31,6 +33,7 @@ def step_columns(
     step: int,
     *,
     season: bool,
+    billing: BillingPeriods = NO_PERIODS,
 ) -> dict[str, Array]:
     """Return the columns of steps: age and season of the step, the others as at the landmark.
 
@@ -46,6 +49,8 @@ def step_columns(
         Length of a step, in days.
     season
         Whether to add the time of year, as sine and cosine.
+    billing
+        The billing periods of the log; with some, the hazard of the renewals in the step is added.
     """
     ahead_days = (ahead * step).astype(np.float64)
     result = {
@@ -62,6 +67,10 @@ def step_columns(
             / MEAN_YEAR_DAYS
         )
         result |= {"season_sin": np.sin(angle), "season_cos": np.cos(angle)}
+    if not billing.is_none:
+        result[RENEWAL_HAZARD] = log_renewal_hazard(
+            billing, result, landmarks.age_days[row], ahead_days, step
+        )
     return result
 
 

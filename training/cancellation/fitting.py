@@ -18,6 +18,8 @@ from stagecast.features.arrays import Array
 from stagecast.features.clock import DAY_MICROSECONDS
 from stagecast.features.contracts import Spells
 from stagecast.features.errors import UsageError
+from stagecast.training.billing.periods import NO_PERIODS, BillingPeriods
+from stagecast.training.billing.standing import RENEWAL_HAZARD
 from stagecast.training.cancellation.ages import AgeHazard
 from stagecast.training.cancellation.cloglog import GroupedHazards
 from stagecast.training.cancellation.columns import (
@@ -25,12 +27,12 @@ from stagecast.training.cancellation.columns import (
     SEASON_COLUMNS,
     SEASON_DAYS,
     check_columns,
-    log_odds,
     step_columns,
 )
 from stagecast.training.cancellation.fit_ages import fit_ages
 from stagecast.training.cancellation.fit_hazards import fit_grouped
 from stagecast.training.cancellation.landmarks import Landmarks, Steps, step_days, steps_of
+from stagecast.training.cancellation.members import AgeOdds
 from stagecast.training.cancellation.model import (
     FEWEST_BY_AGE,
     FEWEST_TO_LEARN,
@@ -80,6 +82,7 @@ def fit_cancellation(
     *,
     seed: int,
     recipe: Recipe = RECIPE,
+    billing: BillingPeriods = NO_PERIODS,
 ) -> CancellationModel:
     """Fit the model on everything known before the as_of of the spells.
 
@@ -99,6 +102,8 @@ def fit_cancellation(
         Seed of the trees; the same seed gives the same model, byte for byte.
     recipe
         Columns of the regression.
+    billing
+        The billing periods of the log; their renewals are a column.
 
     Raises
     ------
@@ -108,7 +113,8 @@ def fit_cancellation(
     """
     if not 1 <= horizon_days <= 3650:
         raise UsageError(f"horizon_days = {horizon_days} must be between 1 and 3650 days")
-    varying = _checked_columns(columns or {}, landmarks)
+    checked = _checked_columns(columns or {}, landmarks)
+    varying = {name: values for name, values in checked.items() if _varies(values)}
     cancellations = spells.cancellations
     by_age = cancellations >= FEWEST_BY_AGE
     ages = fit_ages(spells, horizon_days, by_age=by_age)
@@ -130,7 +136,8 @@ def fit_cancellation(
     if not has_enough(landmarks, steps):
         return simple
     season = spells.history_days >= SEASON_DAYS
-    task = _Task(horizon_days, landmarks, varying, season, recipe, seed)
+    varying |= {name: checked[name] for name in billing.columns if name in checked}
+    task = _Task(horizon_days, landmarks, varying, season, recipe, seed, billing)
     used = {name: weight for name, weight in task.weights(spells).items() if weight > _MIN_WEIGHT}
     total = sum(used.values())
     glm, trees = task.members(ages, steps, used)
@@ -142,11 +149,12 @@ def fit_cancellation(
         trees=trees,
         columns=tuple(varying),
         season=season,
+        billing=billing,
     )
 
 
 def _checked_columns(columns: Mapping[str, Array], landmarks: Landmarks | None) -> dict[str, Array]:
-    """Return the columns that vary, sorted by name, so that their order has no influence."""
+    """Return the columns, sorted by name, so that their order has no influence."""
     if columns and landmarks is None:
         raise UsageError(
             "columns are given without the landmarks that their rows belong to; give both"
@@ -156,8 +164,7 @@ def _checked_columns(columns: Mapping[str, Array], landmarks: Landmarks | None) 
             f"the column '{reserved[0]}' has a name that the model needs itself; give it another"
         )
     rows = 0 if landmarks is None else len(landmarks)
-    checked = check_columns(columns, tuple(sorted(columns)), rows)
-    return {name: values for name, values in checked.items() if _varies(values)}
+    return check_columns(columns, tuple(sorted(columns)), rows)
 
 
 def _varies(values: Array) -> bool:
@@ -181,12 +188,19 @@ class _Task:
     season: bool
     recipe: Recipe
     seed: int
+    billing: BillingPeriods
 
     def columns_at(self, steps: Steps) -> dict[str, Array]:
         """Return the columns of the steps."""
         step = step_days(self.horizon_days)
         return step_columns(
-            self.landmarks, self.columns, steps.row, steps.ahead, step, season=self.season
+            self.landmarks,
+            self.columns,
+            steps.row,
+            steps.ahead,
+            step,
+            season=self.season,
+            billing=self.billing,
         )
 
     def members(
@@ -196,7 +210,12 @@ class _Task:
         columns, weight = self.columns_at(steps), self.landmarks.weight[steps.row]
         glm = trees = None
         if "glm" in names:
-            terms = {**_OWN, **dict.fromkeys(SEASON_COLUMNS, (False, 0)), **self.recipe.columns}
+            terms = {
+                **_OWN,
+                RENEWAL_HAZARD: (False, 0),
+                **dict.fromkeys(SEASON_COLUMNS, (False, 0)),
+                **self.recipe.columns,
+            }
             recipe = Recipe({name: term for name, term in terms.items() if name in columns})
             glm = fit_grouped(recipe, columns, steps.cancelled, weight, PENALTY)
         if "trees" in names:
@@ -208,9 +227,7 @@ class _Task:
                 "binary",
                 trees=TREES,
                 seed=self.seed,
-                start=log_odds(
-                    ages.ahead(columns["age_days"], float(step_days(self.horizon_days)))
-                ),
+                start=AgeOdds(ages, step_days(self.horizon_days)).margin(columns),
             )
         return glm, trees
 
@@ -242,6 +259,7 @@ class _Task:
             self.season,
             0,
             0,
+            self.billing,
         )
         margins = trial.pool.margins(self.columns_at(after))
         # the rows are a sample by outcome and get equal weights here: that shifts the level of the

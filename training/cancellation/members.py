@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stagecast.features.arrays import Array
+from stagecast.training.billing.standing import RENEWAL_HAZARD
 from stagecast.training.cancellation.ages import AgeHazard
 from stagecast.training.cancellation.cloglog import GroupedHazards
 from stagecast.training.cancellation.columns import MAX_LOG_ODDS, log_odds
@@ -20,20 +21,36 @@ from stagecast.training.learners.boosted import Boosted
 
 @dataclass(frozen=True)
 class AgeOdds:
-    """The life table as a member: log odds of a step of ``step_days`` days."""
+    """The life table as a member: log odds of a step of ``step_days`` days.
+
+    Where the billing period of a contract is known, those of its renewals.
+    """
 
     ages: AgeHazard
     step_days: int
 
     def margin(self, columns: Mapping[str, Array], threads: int = 0) -> Array:
         """Return the log odds, shape (rows,)."""
-        return log_odds(self.ages.ahead(columns["age_days"], float(self.step_days)))
+        by_age, of_renewals = self._parts(columns)
+        return by_age if of_renewals is None else by_age + of_renewals
 
     def effects(
         self, columns: Mapping[str, Array], threads: int = 0
     ) -> Iterator[tuple[str, Array]]:
-        """Yield the log odds as the effect of the age."""
-        yield "age_days", self.margin(columns)
+        """Yield the log odds as the effects of the age and of the renewals."""
+        by_age, of_renewals = self._parts(columns)
+        yield "age_days", by_age
+        if of_renewals is not None:
+            yield RENEWAL_HAZARD, of_renewals
+
+    def _parts(self, columns: Mapping[str, Array]) -> tuple[Array, Array | None]:
+        """Return the log odds by age and by renewals, each 0 where the other one tells them."""
+        by_age = log_odds(self.ages.ahead(columns["age_days"], float(self.step_days)))
+        if RENEWAL_HAZARD not in columns:
+            return by_age, None
+        of_renewals = log_odds(np.exp(columns[RENEWAL_HAZARD]))
+        known = np.isfinite(columns[RENEWAL_HAZARD])
+        return np.where(known, 0.0, by_age), np.where(known, of_renewals, 0.0)
 
 
 @dataclass(frozen=True)

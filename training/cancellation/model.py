@@ -23,6 +23,8 @@ import numpy as np
 
 from stagecast.features.arrays import Array
 from stagecast.features.errors import DataRefusedError, UsageError
+from stagecast.training.billing.periods import NO_PERIODS, BillingPeriods
+from stagecast.training.billing.standing import RENEWAL_HAZARD
 from stagecast.training.cancellation.ages import AgeHazard
 from stagecast.training.cancellation.cloglog import GroupedHazards
 from stagecast.training.cancellation.columns import (
@@ -75,6 +77,9 @@ class CancellationModel:
         Whether the time of year is a column.
     spells, cancellations
         Number of contracts and of cancellations that it was fitted on.
+    billing
+        The billing periods whose renewals are a column; none where contracts are not paid at
+        regular intervals, and in bundles of before.
     """
 
     method: Method
@@ -87,6 +92,7 @@ class CancellationModel:
     season: bool
     spells: int
     cancellations: int
+    billing: BillingPeriods = NO_PERIODS
 
     @property
     def low_data(self) -> bool:
@@ -152,7 +158,13 @@ class CancellationModel:
         for k in range(self.steps):
             ahead = np.full(len(landmarks), k, dtype=np.int64)
             at_step = step_columns(
-                landmarks, values, rows, ahead, self.step_days, season=self.season
+                landmarks,
+                values,
+                rows,
+                ahead,
+                self.step_days,
+                season=self.season,
+                billing=self.billing,
             )
             result[:, k] = np.logaddexp(0.0, self.pool.margin(at_step, threads))
         return result
@@ -282,6 +294,7 @@ class CancellationModel:
             "season": self.season,
             "spells": self.spells,
             "cancellations": self.cancellations,
+            **({} if self.billing.is_none else {"billing": self.billing.to_json()}),
         }
 
     @classmethod
@@ -303,7 +316,7 @@ class CancellationModel:
 
 def _read(data: Mapping[str, Any]) -> CancellationModel:
     expected = set(CancellationModel.__dataclass_fields__)
-    if mismatched := sorted(expected ^ set(data)):
+    if mismatched := sorted(expected ^ {*data, "billing"}):
         raise ValueError(f"lacks, or should not have, {', '.join(mismatched)}")
     glm, trees = data["glm"], data["trees"]
     if data["method"] not in METHODS:
@@ -324,6 +337,9 @@ def _read(data: Mapping[str, Any]) -> CancellationModel:
     if min(weights.values()) < 0 or abs(sum(weights.values()) - 1.0) > 1e-9:
         raise ValueError("the weights do not sum to 1")
     known = {*OWN_COLUMNS, *(SEASON_COLUMNS if data["season"] else ()), *data["columns"]}
+    billing = NO_PERIODS if "billing" not in data else BillingPeriods.from_json(data["billing"])
+    if not billing.is_none:
+        known.add(RENEWAL_HAZARD)
     boosted = None
     if trees is not None:
         boosted = Boosted.read(
@@ -349,4 +365,5 @@ def _read(data: Mapping[str, Any]) -> CancellationModel:
         data["season"],
         data["spells"],
         data["cancellations"],
+        billing,
     )

@@ -11,6 +11,7 @@ from stagecast.features.arrays import Array
 from stagecast.features.catalog.catalog import Catalog
 from stagecast.features.contracts import Spells, Terms
 from stagecast.features.engines.duckdb import DailyTable
+from stagecast.training.billing.periods import BillingPeriods
 from stagecast.training.cancellation.fitting import fit_cancellation
 from stagecast.training.cancellation.landmarks import Landmarks, past
 from stagecast.training.cancellation.model import CancellationModel
@@ -77,10 +78,17 @@ def build_contracts(
     return ContractPanel(config.terms, spells, landmarks, columns)
 
 
-def fit_contracts(panel: ContractPanel | None, config: TrainConfig) -> CancellationModel | None:
+def fit_contracts(
+    panel: ContractPanel | None, config: TrainConfig, billing: BillingPeriods
+) -> CancellationModel | None:
     """Return the model of cancellations; None without a panel of contracts."""
     if panel is None:
         return None
     return fit_cancellation(
-        panel.spells, config.horizon_days, panel.landmarks, panel.columns, seed=config.seed
+        panel.spells,
+        config.horizon_days,
+        panel.landmarks,
+        panel.columns,
+        seed=config.seed,
+        billing=billing,
     )

@@ -281,6 +281,6 @@ def interval_coverage(
     if intervals is None:
         return None
     buyers = predicted.buyers
-    low, high = (end[buyers] for end in intervals.around(predicted.spend_outlook))
+    low, high = (end[buyers] for end in predicted.spend_range(intervals))
     observed = np.maximum(later.spend[buyers], 0.0)
     return Coverage(float(((observed >= low) & (observed <= high)).mean()))

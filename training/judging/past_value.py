@@ -13,7 +13,8 @@ from stagecast.training.panel import Frame, Panel, thinned
 from stagecast.training.value.drift import LevelError, drift_of, errors_of_bases
 from stagecast.training.value.fit_intervals import conformal
 from stagecast.training.value.intervals import Intervals, Outlook, joined
-from stagecast.training.value.money import Money, money_of_buyers
+from stagecast.training.value.money import Money
+from stagecast.training.value.money_of_buyers import money_of_buyers
 from stagecast.training.value.rest import far_dates
 from stagecast.training.value.spans import Purchases
 

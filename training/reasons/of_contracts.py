@@ -16,6 +16,8 @@ from stagecast.features.arrays import Array
 from stagecast.features.clock import calendar, from_microseconds
 from stagecast.features.contracts import Contracts
 from stagecast.features.snapshots import Snapshot
+from stagecast.training.billing.periods import BillingPeriods
+from stagecast.training.billing.standing import RENEWAL_HAZARD, days_to_payment
 from stagecast.training.cancellation.columns import step_columns
 from stagecast.training.cancellation.landmarks import open_contracts
 from stagecast.training.models import Models, Predictions, contracts_of
@@ -30,6 +32,7 @@ from stagecast.training.reasons.sentences import PLAIN, RAISES
 from stagecast.training.reference.usual import NOTHING_USUAL, SAMPLE, Risk, Usual, learn_usual
 
 CONTRACT_FAMILIES = (
+    Family("payment_days", (RENEWAL_HAZARD,), -1),
     Family("contract_days", ("age_days", "ahead_days")),
     Family("earlier_contracts", ("earlier_spells",), 1),
     Family("season", ("season_",)),
@@ -96,7 +99,7 @@ def _columns_and_effects(
 ) -> tuple[dict[str, Array], Array]:
     open_rows = contracts_of(snapshot).of(rows)
     features = {name: values[rows] for name, values in snapshot.features.items()}
-    columns = with_contract_columns(features, open_rows)
+    columns = with_contract_columns(features, open_rows, models.value.billing)
     return columns, contract_effects(models, columns, open_rows, threads)
 
 
@@ -157,15 +160,22 @@ def contract_effects(
         ahead,
         model.step_days,
         season=model.season,
+        billing=model.billing,
     )
     return family_effects(model.pool, families, steps, threads)
 
 
-def with_contract_columns(features: Mapping[str, Array], contracts: Contracts) -> dict[str, Array]:
+def with_contract_columns(
+    features: Mapping[str, Array], contracts: Contracts, billing: BillingPeriods
+) -> dict[str, Array]:
     """Return the features with the columns of contracts that reasons show."""
+    due = np.full(len(contracts.open), np.nan)
+    if not billing.is_none:
+        due = np.floor(days_to_payment(billing, features))
     month = calendar(contracts.as_of)["as_of_month"]
     return {
         **features,
+        "payment_days": due,
         "contract_days": np.floor(contracts.age_days),
         "earlier_contracts": contracts.earlier,
         "season": np.full(len(contracts.open), month),

@@ -25,6 +25,7 @@ from typing import Any, Final
 import numpy as np
 
 from stagecast.features.arrays import Array
+from stagecast.training.billing.periods import NO_PERIODS, BillingPeriods
 from stagecast.training.learners.boosted import Boosted
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.factor import Factor, OwnShare
@@ -78,6 +79,9 @@ class ValueModel:
         cancellation, and in bundles of before.
     prices
         Trend of the prices; none in bundles of before.
+    billing
+        Billing periods of the contracts; none where churn is not cancellation or contracts are not
+        paid at regular intervals, and in bundles of before.
     """
 
     mean_spend: float | None
@@ -93,6 +97,7 @@ class ValueModel:
     reactivation: Reactivation = field(default_factory=Reactivation)
     after_contract: float = 1.0
     prices: PriceTrend = NO_TREND
+    billing: BillingPeriods = NO_PERIODS
 
     @property
     def trees(self) -> dict[str, Boosted]:
@@ -174,6 +179,7 @@ class ValueModel:
             **({} if self.reactivation.is_none else {"reactivation": self.reactivation.to_json()}),
             **({} if self.after_contract == 1 else {"after_contract": self.after_contract}),
             **({} if self.prices.is_none else {"prices": self.prices.to_json()}),
+            **({} if self.billing.is_none else {"billing": self.billing.to_json()}),
         }
 
     @classmethod
@@ -207,6 +213,9 @@ class ValueModel:
             else Reactivation(),
             after_contract=float(data.get("after_contract", 1.0)),
             prices=PriceTrend.from_json(data["prices"]) if data.get("prices") else NO_TREND,
+            billing=BillingPeriods.from_json(data["billing"])
+            if data.get("billing")
+            else NO_PERIODS,
         )
 
 

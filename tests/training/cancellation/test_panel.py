@@ -261,7 +261,9 @@ def test_effects_and_the_rest_are_the_margin_of_the_likeliest_step(service: Trai
     rows = np.flatnonzero(contracts.open)
     sample = contracts.of(rows)
     columns = with_contract_columns(
-        {name: values[rows] for name, values in now.features.items()}, sample
+        {name: values[rows] for name, values in now.features.items()},
+        sample,
+        models.value.billing,
     )
     effects = contract_effects(models, columns, sample)
     base = 0.0 if model.glm is None else model.weights.get("glm", 0.0) * model.glm.intercept
@@ -420,9 +422,9 @@ def test_the_value_at_risk_is_what_the_end_of_the_contract_costs(scores: pd.Data
     np.testing.assert_allclose(
         active["value_if_kept"], active["clv"] + active["value_at_risk"], rtol=1e-12
     )
-    # the share that is lost depends on the chance of the end alone
+    # the share that is lost depends on the chance of the end, and little on when a payment is due
     share = active["value_at_risk"] / active["value_if_kept"]
-    assert share.corr(active["churn_probability"], method="spearman") > 0.99
+    assert share.corr(active["churn_probability"], method="spearman") > 0.97
 
 
 def test_who_had_left_but_was_recorded_late_is_not_asked_about() -> None:

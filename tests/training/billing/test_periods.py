@@ -1,0 +1,133 @@
+"""Billing periods: found in payments, and whose is whose."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from stagecast.features.arrays import Array
+from stagecast.features.contracts import Terms
+from stagecast.features.engines.duckdb import DailyTable
+from stagecast.training.billing.fit_periods import fit_periods
+from stagecast.training.billing.periods import NO_PERIODS, BillingPeriods
+from tests.training.made import Row, day, log_of
+from tests.training.made_plans import (
+    MONTH,
+    MONTHLY,
+    QUARTER,
+    YEAR,
+    YEARLY,
+    Plan,
+    members,
+    rows_of,
+)
+
+DAYS = 900
+PLANS = (MONTHLY, Plan(QUARTER, (50.0,), 0.12), YEARLY)
+
+
+def periods_of(rows: list[Row], days: float = DAYS) -> BillingPeriods:
+    with log_of(rows) as log:
+        table = DailyTable(log.con, day(days))
+        found = fit_periods(table.purchase_days(), table.spells(Terms()))
+        table.close()
+    return found
+
+
+@pytest.fixture(scope="module")
+def found() -> BillingPeriods:
+    return periods_of(rows_of(members(PLANS, 600, DAYS, 1), DAYS))
+
+
+def columns(
+    gap: float = np.nan, silence: float = 5.0, price: float = np.nan, orders: float = 1.0
+) -> dict[str, Array]:
+    values = {"gap_last": gap, "recency_days": silence, "spend_last": price, "orders": orders}
+    return {name: np.array([value]) for name, value in values.items()}
+
+
+def test_the_periods_of_a_log_are_found(found: BillingPeriods) -> None:
+    assert [period.days for period in found.periods] == pytest.approx(
+        [MONTH, QUARTER, YEAR], rel=0.01
+    )
+    assert found.has_fixed_prices
+    kept = [float(period.renewals.renewal(np.ones(1))[0]) for period in found.periods]
+    assert kept == pytest.approx([0.95, 0.88, 0.7], abs=0.06)
+    # who has paid once is counted by the price: a third of the members have each plan
+    assert [period.customers for period in found.periods] == pytest.approx([200] * 3, rel=0.1)
+
+
+def test_monthly_members_leave_at_any_time_and_yearly_ones_at_its_end(
+    found: BillingPeriods,
+) -> None:
+    month, _, year = (np.asarray(period.renewals.ended) for period in found.periods)
+    half = len(month) // 2
+    assert 0.3 < month[half] < 0.7
+    assert year[half] < 0.1
+
+
+@pytest.mark.parametrize(
+    ("known", "position"),
+    [
+        ({"gap": 30.0, "price": 20.0}, 0),
+        ({"gap": 365.0, "price": 120.0}, 2),
+        ({"price": 120.0}, 2),  # before the second payment the price tells
+        ({"price": 50.0}, 1),
+        ({"price": 20.0}, 0),
+        ({"silence": 200.0, "price": 77.0}, 2),  # and the silence, also of a price of nobody
+        ({"gap": 30.0, "silence": 120.0, "price": 120.0}, 2),  # who has changed to a year
+    ],
+)
+def test_gap_price_and_silence_tell_the_period(
+    found: BillingPeriods, known: dict[str, float], position: int
+) -> None:
+    shares = found.shares(columns(**known))[0]
+    assert shares.argmax() == position
+    assert shares[position] > 0.9
+    assert shares.sum() == pytest.approx(1.0)
+
+
+def test_a_silence_that_no_period_explains_has_none(found: BillingPeriods) -> None:
+    assert found.shares(columns(gap=365.0, silence=900.0, price=120.0)).sum() < 0.01
+    assert found.shares(columns(gap=30.0, silence=100.0, price=20.0))[0, 0] < 0.01
+
+
+def test_a_price_that_is_not_known_says_nothing(found: BillingPeriods) -> None:
+    with_gap = {name: values for name, values in columns(gap=91.0).items() if name != "spend_last"}
+    assert found.shares(with_gap)[0].argmax() == 1
+
+
+def test_periods_survive_json(found: BillingPeriods) -> None:
+    again = BillingPeriods.from_json(found.to_json())
+    assert again == found
+    assert BillingPeriods.from_json(NO_PERIODS.to_json()) == NO_PERIODS
+
+
+def test_irregular_purchases_have_no_period() -> None:
+    random = np.random.default_rng(5)
+    rows: list[Row] = []
+    for k in range(150):
+        name, at = f"c{k:03d}", float(random.uniform(0, 300))
+        rows.append((name, day(at), "subscribe", None))
+        while at < 800:
+            rows.append((name, day(at), "purchase", 20.0))
+            at += 1.0 + float(random.gamma(4.0, 8.0))  # as regular as Erlang-4
+        if k % 3 == 0:
+            rows.append((name, day(810), "cancel", None))
+    assert periods_of(rows).is_none
+
+
+def test_few_payments_have_no_period() -> None:
+    assert periods_of(rows_of(members(PLANS, 15, 300, 2), 300), 300).is_none
+
+
+def test_a_gap_between_two_contracts_is_none_of_a_period() -> None:
+    rows: list[Row] = []
+    for k in range(60):
+        name = f"c{k:02d}"
+        for begins in (0.0, 250.0):  # two contracts of three months, months apart
+            rows.append((name, day(begins + k), "subscribe", None))
+            rows += [(name, day(begins + k + 30.0 * n), "purchase", 9.0) for n in range(3)]
+            rows.append((name, day(begins + k + 80.0), "cancel", None))
+    periods = periods_of(sorted(rows, key=lambda row: row[1]), 500).periods
+    assert [period.days for period in periods] == [30.0]

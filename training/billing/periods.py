@@ -1,0 +1,178 @@
+"""Billing periods of contracts: the intervals at which they are paid, and whose interval is which.
+
+A log may hold contracts that are paid each month beside others that are paid each year. The periods
+are found from the gaps between the payments. Which of them a contract has is told by its last gap;
+before its second payment by the price, and always by the silence since: nobody who has not paid
+for 60 days pays each month.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from scipy.special import ndtr
+
+from stagecast.features.arrays import Array
+from stagecast.training.billing.renewals import Renewals
+
+COLUMNS: Final = ("gap_last", "recency_days", "spend_last", "orders")
+"""Features that tell the period of a contract."""
+
+SWITCHED: Final = 0.02
+"""P(the coming gap is of another period than the last one), before the price is looked at."""
+GAP_WIDTH: Final = 0.10
+"""Least standard deviation of the log of a gap around its period."""
+SAME_PRICE: Final = 0.05
+"""Payments whose logs differ by no more have one price."""
+UNKNOWN: Final = 1.0
+"""Customers of each period that are supposed to pay prices which nobody has paid yet."""
+ANY_PRICE: Final = 0.01
+"""P(one of these prices)."""
+OVERDUE: Final = 0.02
+"""With a smaller probability of the silence, no period explains it."""
+_SMALLEST: Final = 1e-12
+
+
+@dataclass(frozen=True)
+class Period:
+    """A billing period.
+
+    Parameters
+    ----------
+    days
+        Mean days between two payments.
+    spread_days
+        Standard deviation of these days.
+    customers
+        Customers who have paid at this interval.
+    prices
+        Their last payments, ascending; a sample where there are many.
+    renewals
+        How many of these contracts go on after a payment.
+    """
+
+    days: float
+    spread_days: float
+    customers: int
+    prices: tuple[float, ...]
+    renewals: Renewals
+
+    def likelihood_of(self, price: Array) -> Array:
+        """Return P(a customer of this period pays this price), shape (rows,); 1 where unknown."""
+        prices = np.asarray(self.prices)
+        width = np.exp(SAME_PRICE)
+        known = np.isfinite(price) & (price > 0)
+        paid = np.where(known, price, 1.0)
+        near = np.searchsorted(prices, paid * width, side="right") - np.searchsorted(
+            prices, paid / width, side="left"
+        )
+        share = near / max(len(prices), 1)
+        likelihood = (self.customers * share + UNKNOWN * ANY_PRICE) / (self.customers + UNKNOWN)
+        return np.where(known, likelihood, 1.0)
+
+    def outlasts(self, silence_days: Array) -> Array:
+        """Return P(the gap between two payments is longer than a silence), shape (rows,)."""
+        width = max(GAP_WIDTH, self.spread_days / self.days)
+        ratio = np.log(np.maximum(silence_days, _SMALLEST) / self.days)
+        return np.asarray(ndtr(-ratio / width))
+
+    def density_of(self, gap_days: Array) -> Array:
+        """Return the density of the log of a gap, up to a factor, shape (rows,)."""
+        width = max(GAP_WIDTH, 2.0 * self.spread_days / self.days)
+        return np.asarray(np.exp(-0.5 * (np.log(gap_days / self.days) / width) ** 2))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the period as plain data."""
+        return {
+            "days": self.days,
+            "spread_days": self.spread_days,
+            "customers": self.customers,
+            "prices": list(self.prices),
+            "renewals": self.renewals.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Period:
+        """Read what :meth:`to_json` returns."""
+        return cls(
+            float(data["days"]),
+            float(data["spread_days"]),
+            int(data["customers"]),
+            tuple(float(price) for price in data["prices"]),
+            Renewals.from_json(data["renewals"]),
+        )
+
+
+@dataclass(frozen=True)
+class BillingPeriods:
+    """The billing periods of a log.
+
+    Parameters
+    ----------
+    periods
+        Shortest first; empty where contracts are not paid at regular intervals.
+    has_fixed_prices
+        Whether most payments are as high as the one before, so that the last one is the price.
+    """
+
+    periods: tuple[Period, ...] = ()
+    has_fixed_prices: bool = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The features that are read."""
+        return () if self.is_none else COLUMNS
+
+    @property
+    def is_none(self) -> bool:
+        """Whether contracts are not paid at regular intervals."""
+        return not self.periods
+
+    def shares(self, columns: Mapping[str, Array]) -> Array:
+        """Return P(billing period) of contracts, shape (rows, periods).
+
+        A row sums to 1, or to less where no period explains how long nothing was paid.
+
+        Parameters
+        ----------
+        columns
+            Values of :data:`COLUMNS`, shape (rows,) each; ``gap_last`` is NaN before the second
+            payment, and a price that is not known tells nothing.
+        """
+        silence = columns["recency_days"]
+        unknown = np.full(len(silence), np.nan)
+        gap, price = columns.get("gap_last", unknown), columns.get("spend_last", unknown)
+        known = np.isfinite(gap) & (gap > 0)
+        customers = np.array([period.customers for period in self.periods], dtype=np.float64)
+        prior = customers / customers.sum()
+        of_gap = np.column_stack([p.density_of(np.where(known, gap, p.days)) for p in self.periods])
+        of_gap = of_gap / np.maximum(of_gap.sum(axis=1, keepdims=True), _SMALLEST)
+        weight = np.where(known[:, None], (1.0 - SWITCHED) * of_gap + SWITCHED * prior, prior)
+        weight = weight * np.column_stack([p.likelihood_of(price) for p in self.periods])
+        weight = weight / weight.sum(axis=1, keepdims=True)
+        weight = weight * np.column_stack([p.outlasts(silence) for p in self.periods])
+        explained = weight.sum(axis=1, keepdims=True)
+        return np.asarray(
+            weight / np.maximum(explained, _SMALLEST) * np.minimum(explained / OVERDUE, 1.0)
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the periods as plain data."""
+        return {
+            "periods": [period.to_json() for period in self.periods],
+            "has_fixed_prices": self.has_fixed_prices,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> BillingPeriods:
+        """Read what :meth:`to_json` returns."""
+        return cls(
+            tuple(Period.from_json(item) for item in data["periods"]),
+            bool(data["has_fixed_prices"]),
+        )
+
+
+NO_PERIODS: Final = BillingPeriods()

@@ -1,0 +1,230 @@
+"""What contracts are still going to pay: the dates of their payments, and P(still open) at each.
+
+    payment k is due  d - silence + (k - 1) d  days after the as_of, where d is the billing period
+    S(t) = P(open at t)  =  exp(-own hazard, along that of the renewals)      in the horizon
+                         =  S(horizon) x renewals ^ (own / usual hazard)    after it
+
+The hazard within the horizon is that of P(cancel); when in it a contract ends, and what follows
+after it, are told by the renewals of its billing period. Of contracts whose end is known, the
+payments before it come, and none after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Final
+
+import numpy as np
+from scipy.special import ndtr
+
+from stagecast.features.arrays import Array
+from stagecast.features.contracts import Contracts
+from stagecast.training.billing.periods import BillingPeriods, Period
+from stagecast.training.billing.standing import where_it_stands
+
+USUAL_HAZARD: Final = 0.05
+"""Hazard that is supposed beside that of the horizon and that of the renewals, where these are
+compared: where no payment is due within the horizon, nothing is known of the one after it.
+"""
+SURE: Final = 0.93
+"""A payment that comes with this probability counts in the lower end of a range, and nothing is
+beyond the upper one: a little more than a tail of a tenth asks for, because P(cancel) is an
+estimate itself."""
+MAX_CELLS: Final = 4_000_000
+_UNLIKELY: Final = 0.05
+_SMALLEST: Final = 1e-12
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What contracts are going to pay, in payments, shape (rows,) each.
+
+    Parameters
+    ----------
+    share
+        P(a billing period is known); the other values are those given that one is.
+    orders, p_none
+        Payments within the horizon, and P(none).
+    near, value, kept
+        Discounted payments within the horizon or, if shorter, the value horizon; within the value
+        horizon; and within it if the contract goes on.
+    value_p_none
+        P(no payment within the value horizon).
+    low, high
+        Ends of the 90 % range of the payments within the value horizon: discounted, and not.
+    orders_low, orders_high
+        Those within the horizon.
+    next_days
+        Days to the next payment; NaN where it is less likely than not to come.
+    until
+        Discounted payments within each of several numbers of days, shape (rows, n).
+    """
+
+    share: Array
+    orders: Array
+    p_none: Array
+    near: Array
+    value: Array
+    kept: Array
+    value_p_none: Array
+    low: Array
+    high: Array
+    orders_low: Array
+    orders_high: Array
+    next_days: Array
+    until: Array
+
+
+@dataclass(frozen=True)
+class Spans:
+    """Days that payments are counted within.
+
+    Parameters
+    ----------
+    horizon, value
+        The horizon and the value horizon.
+    rate
+        Annual rate of the discount.
+    ends
+        Further ends, as of ``clv_by_year``.
+    """
+
+    horizon: int
+    value: int
+    rate: float
+    ends: tuple[int, ...] = ()
+
+
+def schedule(
+    periods: BillingPeriods,
+    columns: Mapping[str, Array],
+    contracts: Contracts,
+    p_cancel: Array,
+    spans: Spans,
+) -> Schedule:
+    """Return what open contracts are going to pay.
+
+    Parameters
+    ----------
+    periods
+        The billing periods of the log.
+    columns
+        Features of the customers, shape (rows,) each.
+    contracts
+        Their contracts, all open.
+    p_cancel
+        P(cancellation within the horizon), shape (rows,).
+    spans
+        Horizons and discount.
+    """
+    shares = periods.shares(columns)
+    share = shares.sum(axis=1)
+    given = shares / np.maximum(share, _SMALLEST)[:, None]
+    # an end is known where a cancellation was announced
+    days_left = np.where(contracts.announced, np.nan_to_num(contracts.days_left), np.inf)
+    values = [
+        _of_period(period, columns, contracts.age_days, p_cancel, days_left, spans)
+        for period in periods.periods
+    ]
+    mixed = {
+        f.name: _mean(given, [getattr(value, f.name) for value in values])
+        for f in fields(Schedule)
+        if f.name != "share"
+    }
+    likely = given > _UNLIKELY
+    for low, high in (("low", "high"), ("orders_low", "orders_high")):
+        mixed[low] = _extreme(likely, [getattr(value, low) for value in values], np.inf).min(axis=1)
+        highest = _extreme(likely, [getattr(value, high) for value in values], -np.inf)
+        mixed[high] = highest.max(axis=1)
+    likeliest = given.argmax(axis=1)
+    next_days = np.column_stack([value.next_days for value in values])
+    mixed["next_days"] = next_days[np.arange(len(share)), likeliest]
+    return Schedule(share=share, **mixed)
+
+
+def _mean(given: Array, values: Sequence[Array]) -> Array:
+    stacked = np.stack([np.nan_to_num(value) for value in values], axis=1)
+    weight = given.reshape(given.shape + (1,) * (stacked.ndim - 2))
+    return np.asarray((weight * stacked).sum(axis=1))
+
+
+def _extreme(likely: Array, values: Sequence[Array], other: float) -> Array:
+    return np.where(likely, np.column_stack(values), other)
+
+
+def _of_period(
+    period: Period,
+    columns: Mapping[str, Array],
+    age_days: Array,
+    p_cancel: Array,
+    left: Array,
+    spans: Spans,
+) -> Schedule:
+    """Return what contracts pay if they have this billing period, in parts of few rows."""
+    payments = int(max(spans.horizon, spans.value, *spans.ends) / period.days) + 2
+    since, so_far = where_it_stands(period, columns, age_days)
+    at_once = max(1, MAX_CELLS // payments)
+    starts = range(0, max(len(p_cancel), 1), at_once)
+    parts = [
+        _of_rows(period, payments, since[part], so_far[part], p_cancel[part], left[part], spans)
+        for part in (slice(start, start + at_once) for start in starts)
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    return Schedule(
+        **{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Schedule)}
+    )
+
+
+def _of_rows(
+    period: Period,
+    payments: int,
+    since: Array,
+    so_far: Array,
+    p_cancel: Array,
+    days_left: Array,
+    spans: Spans,
+) -> Schedule:
+    number = np.arange(1.0, payments + 1.0)
+    due = (number - since[:, None]) * period.days
+    # hazard of the renewals from the as_of to each payment, and to the end of the horizon
+    before = period.renewals.hazard(so_far, since)[:, None]
+    usual = period.renewals.hazard(so_far[:, None], number[None, :]) - before
+    end = since + spans.horizon / period.days
+    of_horizon = period.renewals.hazard(so_far, end)[:, None] - before
+    own = -np.log1p(-np.clip(p_cancel, 0.0, 1.0 - _SMALLEST))[:, None]
+    ratio = (own + USUAL_HAZARD) / (of_horizon + USUAL_HAZARD)
+    passed = np.clip(usual / np.maximum(of_horizon, _SMALLEST), 0.0, 1.0)
+    later = own + ratio * np.maximum(usual - of_horizon, 0.0)
+    hazard = np.where(due < spans.horizon, own * passed, later)
+    known_end = np.isfinite(days_left)[:, None]
+    stays = np.where(known_end, due < days_left[:, None], np.exp(-hazard))
+    discount = (1.0 + spans.rate) ** (-due / 365.0)
+    spread = period.spread_days * np.sqrt(number)
+
+    def within(days: float) -> Array:
+        return np.asarray(ndtr((days - due) / spread))
+
+    def discounted(days: float) -> Array:
+        return np.asarray((within(days) * stays * discount).sum(axis=1))
+
+    horizon, value = within(float(spans.horizon)), within(float(spans.value))
+    possible = np.where(known_end, stays, 1.0)
+    return Schedule(
+        share=np.ones(len(since)),
+        orders=(horizon * stays).sum(axis=1),
+        p_none=1.0 - horizon[:, 0] * stays[:, 0],
+        near=discounted(float(min(spans.horizon, spans.value))),
+        value=discounted(float(spans.value)),
+        kept=(value * discount).sum(axis=1),
+        value_p_none=1.0 - value[:, 0] * stays[:, 0],
+        low=((value * stays >= SURE) * discount).sum(axis=1),
+        high=((value > _UNLIKELY) * possible).sum(axis=1),
+        orders_low=(horizon * stays >= SURE).sum(axis=1).astype(np.float64),
+        orders_high=((horizon > _UNLIKELY) * possible).sum(axis=1),
+        next_days=np.where(stays[:, 0] > 0.5, due[:, 0], np.nan),
+        until=np.column_stack([discounted(float(end)) for end in spans.ends])
+        if spans.ends
+        else np.zeros((len(since), 0)),
+    )

@@ -1,0 +1,98 @@
+"""Money of contracts whose billing period is known: their payments, instead of purchases."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from stagecast.features.arrays import Array
+from stagecast.training.billing.ahead import ContractsAhead
+from stagecast.training.value.kept import ValueParts
+from stagecast.training.value.money import Money
+
+RANGES: Final = ("contract_low", "contract_high", "contract_spend_low", "contract_spend_high")
+_SMALLEST: Final = 1e-9
+
+
+def of_former(
+    parts: ValueParts, ahead: ContractsAhead, span_days: float, earned: Array
+) -> ValueParts:
+    """Return the parts of the value with those of customers whose contract is over.
+
+    What they bring if they begin it again is what is gone, but for the clv: who has cancelled is no
+    customer, so nothing else can be lost.
+
+    Parameters
+    ----------
+    parts
+        As the models of purchases expect them, which know nothing of contracts.
+    ahead
+        The contracts of the buyers.
+    span_days
+        Days of the value horizon, discounted.
+    earned
+        What a payment brings, shape (rows,).
+    """
+    rows, share, payments = ahead.begun_again(span_days)
+    at_risk, gone = parts.at_risk.copy(), parts.gone.copy()
+    if_again = np.maximum(payments * earned[rows] - parts.clv[rows], 0.0)
+    at_risk[rows] *= 1.0 - share
+    gone[rows] = share * if_again + (1.0 - share) * gone[rows]
+    return ValueParts(parts.clv, at_risk, gone)
+
+
+def with_payments(
+    money: Money, ahead: ContractsAhead, per_order: Array | None, margin: float
+) -> Money:
+    """Return the money of buyers with that of the payments of open contracts.
+
+    Parameters
+    ----------
+    money
+        As the models of purchases and P(cancel) expect it.
+    ahead
+        The contracts of the buyers.
+    per_order
+        What a payment is expected to bring, shape (rows,); None in a log without amounts.
+    margin
+        Share of it that is earned.
+    """
+    plan, rows = ahead.schedule, ahead.rows
+    if plan is None:
+        return money
+    price = np.full(len(rows), np.nan) if per_order is None else per_order[rows]
+    earned = price * margin
+    p_any, value_p_any = 1.0 - plan.p_none, 1.0 - plan.value_p_none
+    orders = np.maximum(plan.orders, p_any)
+    values = {
+        "expected_orders": orders,
+        "orders_if_any": np.maximum(orders / np.maximum(p_any, _SMALLEST), 1.0),
+        "expected_spend": orders * price,
+        "clv": plan.value * earned,
+        "value_p_none": plan.value_p_none,
+        "value_orders_if_any": np.maximum(plan.value / np.maximum(value_p_any, _SMALLEST), 1.0),
+        "clv_by_year": np.diff(plan.until, axis=1, prepend=0.0) * earned[:, None],
+        "clv_residual": np.maximum(plan.until[:, -1] - plan.value, 0.0) * earned,
+        "value_at_risk": np.maximum(plan.kept - plan.value, 0.0) * earned,
+        "contract_low": plan.low * earned,
+        "contract_high": plan.high * earned,
+        "contract_spend_low": plan.orders_low * price,
+        "contract_spend_high": plan.orders_high * price,
+    }
+    changed = {}
+    for name, value in values.items():
+        changed[name] = getattr(money, name).copy()
+        old, share = changed[name][rows], plan.share
+        if name in RANGES:  # of the one or of the other
+            changed[name][rows] = np.where(share > 0.5, value, old)
+        else:  # null stays null
+            share = share.reshape((-1,) + (1,) * (value.ndim - 1))
+            changed[name][rows] = share * value + (1.0 - share) * old
+    for prefix, of in (("contract", "clv"), ("contract_spend", "expected_spend")):
+        low, high = changed[f"{prefix}_low"], changed[f"{prefix}_high"]
+        known = np.isfinite(low)
+        changed[f"{prefix}_low"] = np.where(known, np.fmin(low, changed[of]), low)
+        changed[f"{prefix}_high"] = np.where(known, np.fmax(high, changed[of]), high)
+    return replace(money, **changed)
