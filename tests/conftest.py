@@ -2,11 +2,12 @@
 
 Whole files go to a process each, since their fixtures are dear, and the longest begin first, so
 that no core is left waiting at the end. Files of one group share a process: a Java machine is
-started once for all tests of Spark.
+started once for all tests of Spark, and a browser for all tests of pages.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from xdist.remote import Producer
     from xdist.scheduler import LoadFileScheduling
 
-# as many processes as cores: threads of their own would only wait for each other, and OpenBLAS
-# spins while it waits. What is started by tests inherits it.
+# there are more processes than cores: threads of their own would only wait for each other, and
+# OpenBLAS spins while it waits. What is started by tests inherits it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 profiles.register()
@@ -35,7 +36,10 @@ GROUPS = {
     "tests/serving/commands/test_spark_commands.py": SPARK,
 }
 """File -> group of files that one process runs; a file that is not here is a group of its own."""
+BROWSER = "tests/browser/"
+"""Folder whose files are one group."""
 LONGEST = (
+    BROWSER,
     SPARK,
     *(
         f"tests/{file}"
@@ -60,7 +64,6 @@ LONGEST = (
             "features/test_events_properties.py",
             "abuse/test_bad_logs.py",
             "parity/test_zones.py",
-            "browser/test_jobs.py",
             "test_arrow.py",
             "serving/store/test_store.py",
             "abuse/test_interrupted.py",
@@ -99,7 +102,7 @@ def spark() -> Iterator[SparkSession]:
 def group_of(nodeid: str) -> str:
     """Return the group that a test belongs to."""
     file = nodeid.split("::", 1)[0]
-    return GROUPS.get(file, file)
+    return BROWSER if file.startswith(BROWSER) else GROUPS.get(file, file)
 
 
 @pytest.hookimpl(trylast=True)
@@ -107,6 +110,34 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest groups first, in whatever order the rest was shuffled into."""
     place = {name: k for k, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(group_of(item.nodeid), len(place)))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection() -> None:
+    """Leave the collector of cycles out: next to nothing of what collecting tests makes goes."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collector of cycles the modules and tests, which stay until the end.
+
+    Each of its full passes would look at some million objects again.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+
+
+def pytest_unconfigure() -> None:
+    """Give all objects back to the collector, so that they are destroyed in their order."""
+    gc.unfreeze()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Run one process more than there are cores: some wait for a browser, for Java or a server."""
+    has_affinity = hasattr(os, "sched_getaffinity")
+    return (len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.conftest import GROUPS, LONGEST, group_of
+from tests.conftest import BROWSER, GROUPS, LONGEST, group_of
 from tests.profiles import FEWEST, TIMES, examples
 from tests.shared import once
 
@@ -15,13 +15,16 @@ ROOT = Path(__file__).parents[1]
 
 
 def test_every_file_that_begins_first_or_has_a_group_is_there() -> None:
-    files = {*LONGEST, *GROUPS} - set(GROUPS.values())
+    files = {*LONGEST, *GROUPS} - set(GROUPS.values()) - {BROWSER}
     assert [file for file in sorted(files) if not (ROOT / file).is_file()] == []
+    assert (ROOT / BROWSER).is_dir()
 
 
 def test_a_file_is_a_group_of_its_own_unless_it_shares_one() -> None:
     assert group_of("tests/test_docs.py::test_links_lead_somewhere[a::b]") == "tests/test_docs.py"
     assert len({group_of(f"{file}::test") for file in GROUPS}) == len(set(GROUPS.values()))
+    pages = (ROOT / BROWSER).glob("test_*.py")
+    assert {group_of(f"{BROWSER}{file.name}::test[a]") for file in pages} == {BROWSER}
 
 
 def test_make_test_tries_fewer_examples_than_usual_and_make_prove_more() -> None:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 # for, but no fewer than FEWEST_DRAWS.
 DRAWS, FEWEST_DRAWS = 400, 100
 WORK = 2e8
+# Weights of draws times rows that are measured at once: few rows are, for many draws.
+_VALUES_AT_ONCE = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,16 @@ class Draws:
     rows: Sequence[NDArray[np.int64]]
     dates: Array
 
-    def each(self) -> Iterator[list[Array]]:
-        """Yield, draw by draw, the weights of the rows of each date, by their customers."""
-        for weight in self.weights:
-            yield [weight[row].astype(np.float64) for row in self.rows]
+    def blocks(self) -> Iterator[list[Array]]:
+        """Yield the weights of the rows of each date by their customers, shape (draws, rows).
+
+        Each yield is of some draws, the next of the following ones.
+        """
+        rows = max([1, *(len(row) for row in self.rows)])
+        at_once = max(1, _VALUES_AT_ONCE // rows)
+        for start in range(0, len(self.weights), at_once):
+            weights = np.array(self.weights[start : start + at_once])
+            yield [np.take(weights, row, axis=1).astype(np.float64) for row in self.rows]
 
     def each_of_both(self) -> Iterator[list[Array]]:
         """Yield the weights of the rows by customer and date, of all draws but the first."""
@@ -127,3 +135,23 @@ def mean_over_dates(values: Array, weights: Array | None = None) -> Array:
 def ratio(part: float, whole: float) -> float:
     """Return ``part / whole``; NaN where the whole is not above 0."""
     return part / whole if whole > 0 else float("nan")
+
+
+def ratios(part: Array, whole: Array) -> Array:
+    """Return :func:`ratio` of each draw, shape (n_draws,)."""
+    return np.asarray(np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0))
+
+
+def weighted_sums(weights: Array, values: Array) -> Array:
+    """Return the sum of the values in each draw, shape (n_draws,).
+
+    Not a product of BLAS, whose last bits depend on the number of its threads.
+
+    Parameters
+    ----------
+    weights
+        Shape (n_draws, n_rows).
+    values
+        Shape (n_rows,).
+    """
+    return np.asarray(np.einsum("ij,j->i", weights, values))

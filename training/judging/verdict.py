@@ -23,7 +23,15 @@ from stagecast.training.baselines import buyers as baselines
 from stagecast.training.churn_kinds import kind_of
 from stagecast.training.judging.backtest import Replay
 from stagecast.training.judging.campaign import Campaign, CampaignCosts, campaign_of
-from stagecast.training.judging.draws import Draws, draw, draw_customers, mean_over_dates, ratio
+from stagecast.training.judging.draws import (
+    Draws,
+    draw,
+    draw_customers,
+    mean_over_dates,
+    ratio,
+    ratios,
+    weighted_sums,
+)
 from stagecast.training.judging.evaluation_result import OURS, Difference
 from stagecast.training.judging.grade import grade
 from stagecast.training.judging.segments import segment_figures
@@ -41,8 +49,8 @@ from stagecast.training.judging.verdict_result import (
 from stagecast.training.learners import metrics
 from stagecast.training.learners.resampling import interval
 
-Measure = Callable[[Array], dict[str, float]]
-"""Weights of the rows of one date -> figures of one method."""
+Measure = Callable[[Array], dict[str, Array]]
+"""Weights of the rows of one date, shape (draws, rows) -> figures of one method, shape (draws,)."""
 
 SHARES = (0.05, 0.10, 0.20)
 GAINS = (0.05, 0.10, 0.20, 0.30, 0.40, 0.50, 0.60, 0.80, 1.0)
@@ -166,11 +174,14 @@ def _drawn_figures(
         ]
         drawn = [
             [measure(weight) for measure, weight in zip(measures, weights, strict=True)]
-            for weights in draws.each()
+            for weights in draws.blocks()
         ]
         figures = {
             key: mean_over_dates(
-                np.array([[of_date[key] for of_date in dates] for dates in drawn]), draws.dates
+                np.vstack(
+                    [np.column_stack([of_date[key] for of_date in block]) for block in drawn]
+                ),
+                draws.dates,
             )
             for key in drawn[0][0]
         }
@@ -184,12 +195,12 @@ def _churn_measure(replay: Replay, p: Array) -> Measure:
     squares = (p - inactive) ** 2
     ranking = metrics.Ranking(inactive, p)
 
-    def measure(weight: Array) -> dict[str, float]:
-        total = float(weight.sum())
+    def measure(weights: Array) -> dict[str, Array]:
+        total = weights.sum(axis=1)
         return {
-            "log_loss": ratio(float(weight @ losses), total),
-            "brier": ratio(float(weight @ squares), total),
-            **ranking.figures(weight, SHARES),
+            "log_loss": ratios(weighted_sums(weights, losses), total),
+            "brier": ratios(weighted_sums(weights, squares), total),
+            **ranking.figures(weights, SHARES),
         }
 
     return measure
@@ -229,8 +240,8 @@ def _next_stage(
 
 
 def _loss_measure(_: Replay, losses: Array) -> Measure:
-    def measure(weight: Array) -> dict[str, float]:
-        return {"log_loss": ratio(float(weight @ losses), float(weight.sum()))}
+    def measure(weights: Array) -> dict[str, Array]:
+        return {"log_loss": ratios(weighted_sums(weights, losses), weights.sum(axis=1))}
 
     return measure
 
@@ -238,11 +249,11 @@ def _loss_measure(_: Replay, losses: Array) -> Measure:
 def _spend_measure(replay: Replay, expected: Array) -> Measure:
     errors = np.abs(replay.observed_spend - expected)
 
-    def measure(weight: Array) -> dict[str, float]:
-        observed_total = float(weight @ replay.observed_spend)
+    def measure(weights: Array) -> dict[str, Array]:
+        observed = weighted_sums(weights, replay.observed_spend)
         return {
-            "mae": ratio(float(weight @ errors), float(weight.sum())),
-            "bias": ratio(float(weight @ expected), observed_total) - 1.0,
+            "mae": ratios(weighted_sums(weights, errors), weights.sum(axis=1)),
+            "bias": ratios(weighted_sums(weights, expected), observed) - 1.0,
         }
 
     return measure

@@ -239,8 +239,8 @@ def normalised_gini(outcome: Array, prediction: Array) -> float:
 class Ranking:
     """Outcomes ordered by a score, measured with many different weights of the rows.
 
-    The rows are sorted once: for each weight, scikit-learn's AUC and average precision take 30 to
-    150 times as long (8 ms against 0.05 ms for 1,000 rows, 42 against 0.3 for 20,000).
+    The rows are sorted once: for each weight, scikit-learn's AUC and average precision take more
+    than a hundred times as long.
     """
 
     order: NDArray[np.int64]
@@ -254,35 +254,51 @@ class Ranking:
         object.__setattr__(self, "starts", starts)
         object.__setattr__(self, "positive", target[order].astype(np.float64))
 
-    def _counted(self, weight: Array) -> tuple[Array, Array]:
-        """Return cumulative weights of positives and of all rows, from the highest score down."""
-        w = weight[self.order]
+    def _counted(self, weights: Array) -> tuple[Array, Array]:
+        """Return cumulative weights of positives and of all rows, from the highest score down.
+
+        Shape (draws, distinct scores).
+        """
+        w = np.take(weights, self.order, axis=1)
         return (
-            np.cumsum(np.add.reduceat(w * self.positive, self.starts)),
-            np.cumsum(np.add.reduceat(w, self.starts)),
+            np.cumsum(np.add.reduceat(w * self.positive, self.starts, axis=1), axis=1),
+            np.cumsum(np.add.reduceat(w, self.starts, axis=1), axis=1),
         )
 
-    def figures(self, weight: Array, shares: Sequence[float] = ()) -> dict[str, float]:
+    def figures(self, weights: Array, shares: Sequence[float] = ()) -> dict[str, Array]:
         """Return ``auc``, ``pr_auc`` and, for each of ``shares``, ``capture_<per cent>``.
 
         The last is the share of the positives among that share of the rows, highest score first.
         Rows of equal score share their positives equally. A figure for which no positive, or no
         negative, has weight is NaN.
+
+        Parameters
+        ----------
+        weights
+            Of the rows, shape (draws, rows); the figures have shape (draws,).
         """
-        positives, rows = self._counted(weight)
+        positives, rows = self._counted(weights)
         negatives = rows - positives
         steps = np.diff(positives, prepend=0.0)
-        below = negatives[-1] - negatives + 0.5 * np.diff(negatives, prepend=0.0)
+        below = negatives[:, -1:] - negatives + 0.5 * np.diff(negatives, prepend=0.0)
         with np.errstate(invalid="ignore", divide="ignore"):
             figures = {
-                "auc": float((steps * below).sum() / (positives[-1] * negatives[-1])),
-                "pr_auc": float(
-                    (steps * positives / np.maximum(rows, 1e-12)).sum() / positives[-1]
-                ),
+                "auc": (steps * below).sum(axis=1) / (positives[:, -1] * negatives[:, -1]),
+                "pr_auc": (steps * positives / np.maximum(rows, 1e-12)).sum(axis=1)
+                / positives[:, -1],
             }
-            for share in shares:
-                captured = np.interp(share * rows[-1], np.r_[0.0, rows], np.r_[0.0, positives])
-                figures[f"capture_{share:.0%}".removesuffix("%")] = float(captured / positives[-1])
+            begin = np.zeros((len(weights), 1))
+            captured = np.array(
+                [
+                    np.interp(np.multiply(shares, of_all[-1]), of_all, of_positives)
+                    for of_all, of_positives in zip(
+                        np.hstack([begin, rows]), np.hstack([begin, positives]), strict=True
+                    )
+                ]
+            )
+            for k, share in enumerate(shares):
+                name = f"capture_{share:.0%}".removesuffix("%")
+                figures[name] = captured[:, k] / positives[:, -1]
         return figures
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from stagecast.features.catalog.feature import NO_ACTIVITY
@@ -65,8 +64,7 @@ def events_of(
         )
         parameters += names
     query = " union all ".join(queries) + " order by 1, 2, 3"
-    table: pa.Table = known.connection.sql(query, params=parameters).to_arrow_table()
-    return {name: values.astype(np.int64) for name, values in known.columns(table).items()}
+    return {name: values.astype(np.int64) for name, values in known.rows(query, parameters).items()}
 
 
 def signal_events(known: KnownEvents, signal_types: SignalTypes, back: int) -> SignalEvents:
@@ -108,6 +106,5 @@ def amounts_of(
         f"from known_events where event in ({placeholders}) and amount is not null "
         "order by 1, 2, 3"
     )
-    table: pa.Table = known.connection.sql(query, params=list(types)).to_arrow_table()
-    columns = known.columns(table)
+    columns = known.rows(query, types)
     return columns["customer"], columns["instant"].astype(np.int64), columns["amount"]

@@ -40,6 +40,7 @@ def shape_of(connection: duckdb.DuckDBPyConnection, source: str, anchor: int) ->
     def largest_sum() -> float:
         return float(connection.execute(sql.largest_sum_query(source)).fetchall()[0][0])
 
-    return sql.shape_of(
-        connection.sql(sql.shape_query(source)).to_arrow_table().to_pylist(), largest_sum, anchor
-    )
+    shape = connection.execute(sql.shape_query(source))
+    names = [name for name, *_ in shape.description or ()]
+    rows = [dict(zip(names, row, strict=True)) for row in shape.fetchall()]
+    return sql.shape_of(rows, largest_sum, anchor)

@@ -8,7 +8,6 @@ from typing import Any
 
 import duckdb
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from stagecast.features.clock import microseconds
@@ -82,13 +81,13 @@ class KnownEvents:
         self.shape = shape_of(connection, "known_events", self.at)
         self.tables: dict[str, sql.Step] = {}
         self.create(sql.daily_step(clock(self.at), "known_events", self.shape))
-        ids = connection.sql(
+        ids = connection.execute(
             "select rowid as customer, customer_id from ids "
             "where rowid in (select distinct customer from daily) order by 1"
-        ).to_arrow_table()
+        ).fetchnumpy()
         # customers are numbered by the whole log; those not known yet leave gaps
-        self._log_numbers: NDArray[np.int64] = ids["customer"].to_numpy()
-        self.customers: NDArray[np.object_] = ids["customer_id"].to_numpy()
+        self._log_numbers: NDArray[np.int64] = np.asarray(ids["customer"])
+        self.customers: NDArray[np.object_] = np.asarray(ids["customer_id"])
         if not len(self.customers):
             raise NotEnoughDataError(
                 f"no event stands before the as_of {anchor.isoformat()}; choose a later --as-of"
@@ -115,12 +114,28 @@ class KnownEvents:
         return bool(rows[0][0])
 
     def query(self, steps: Sequence[sql.Step]) -> dict[str, NDArray[Any]]:
-        """Return the rows of the last step as :meth:`columns`."""
-        return self.columns(self.connection.sql(sql.joined(steps)).to_arrow_table())
+        """Return the rows of the last step as :meth:`rows` does."""
+        return self.rows(sql.joined(steps))
 
-    def columns(self, table: pa.Table) -> dict[str, NDArray[Any]]:
-        """Return a result as arrays, shape (n_rows,); ``customer``: rows of :attr:`customers`."""
-        columns = {name: table[name].to_numpy() for name in table.column_names}
+    def rows(self, query: str, parameters: Sequence[str] = ()) -> dict[str, NDArray[Any]]:
+        """Return the rows of a query, which have no nulls.
+
+        Returns
+        -------
+        dict
+            Column -> values, shape (n_rows,); ``customer``: rows of :attr:`customers`.
+
+        Raises
+        ------
+        ValueError
+            A value is null.
+        """
+        # a relation would be parsed and bound twice: longer than the query of a small log takes
+        fetched = self.connection.execute(query, parameters).fetchnumpy()
+        for name, values in fetched.items():
+            if np.ma.isMaskedArray(values):
+                raise ValueError(f"the column {name} has nulls: {query}")
+        columns = {name: np.asarray(values) for name, values in fetched.items()}
         columns["customer"] = self._rows_of(columns["customer"])
         return columns
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from stagecast.training.judging import draws
 from stagecast.training.judging.draws import draw_customers, mean_over_dates
 from stagecast.training.learners.resampling import interval
 
@@ -20,8 +21,9 @@ def test_intervals_cover_a_mean_over_dates_that_differ() -> None:
         random = np.random.default_rng(seed)
         level = random.normal(0, 0.5, (dates, 1))
         rows = level + random.normal(0, 0.3, (1, customers)) + random.normal(0, 0.5, (dates, 40))
-        figures = np.array(
-            [[w @ r / w.sum() for w, r in zip(of, rows, strict=True)] for of in draws.each()]
+        (weights,) = draws.blocks()
+        figures = np.column_stack(
+            [w @ r / w.sum(axis=1) for w, r in zip(weights, rows, strict=True)]
         )
         low, high = interval(mean_over_dates(figures, draws.dates)[1:])
         of_both += low <= 0 <= high
@@ -51,3 +53,14 @@ def test_a_date_without_the_figure_is_left_out() -> None:
     actual = mean_over_dates(values, weights)
     assert actual[0] == pytest.approx(2.0)
     assert np.isnan(actual[1])
+
+
+def test_draws_that_are_measured_at_once_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = draw_customers([["a", "b", "c"], ["b"]], 1, seed=1)
+    (whole,) = drawn.blocks()
+    monkeypatch.setattr(draws, "_VALUES_AT_ONCE", 7)
+    blocks = list(drawn.blocks())
+    assert {len(of_date) for block in blocks for of_date in block} == {2, 1}
+    for k, weights in enumerate(whole):
+        assert weights.shape == (len(drawn.weights), len(drawn.rows[k]))
+        assert np.array_equal(np.concatenate([block[k] for block in blocks]), weights)

@@ -87,18 +87,24 @@ def test_capture_by_hand() -> None:
 
 
 def test_a_ranking_with_weights_equals_scikit_learns() -> None:
-    weight = np.random.default_rng(6).poisson(1.0, 500).astype(float)
-    actual = metrics.Ranking(TARGET, P).figures(weight, (0.1,))
-    assert actual["auc"] == pytest.approx(
-        sklearn.metrics.roc_auc_score(TARGET, P, sample_weight=weight), abs=1e-12
-    )
-    theirs = sklearn.metrics.average_precision_score(TARGET, P, sample_weight=weight)
-    assert actual["pr_auc"] == pytest.approx(theirs, abs=1e-12)
+    weights = np.random.default_rng(6).poisson(1.0, (3, 500)).astype(float)
+    actual = metrics.Ranking(TARGET, P).figures(weights, (0.1,))
+    for k, weight in enumerate(weights):
+        assert actual["auc"][k] == pytest.approx(
+            sklearn.metrics.roc_auc_score(TARGET, P, sample_weight=weight), abs=1e-12
+        )
+        theirs = sklearn.metrics.average_precision_score(TARGET, P, sample_weight=weight)
+        assert actual["pr_auc"][k] == pytest.approx(theirs, abs=1e-12)
+        alone = metrics.Ranking(TARGET, P).figures(weight[None], (0.1,))
+        assert {name: values[0] for name, values in alone.items()} == {
+            name: values[k] for name, values in actual.items()
+        }
 
 
 def test_ties_share_what_they_hold() -> None:
     target = np.array([True, True, False, False])
-    actual = metrics.Ranking(target, np.ones(4)).figures(np.ones(4), (0.25, 0.5))
+    figures = metrics.Ranking(target, np.ones(4)).figures(np.ones((1, 4)), (0.25, 0.5))
+    actual = {name: value for name, (value,) in figures.items()}
     assert (actual["capture_25"], actual["capture_50"], actual["auc"]) == (0.25, 0.5, 0.5)
 
 
