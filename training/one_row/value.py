@@ -179,7 +179,7 @@ class ValueOfOne:
 
     def money(self, columns: Columns, said: BaseOutlook, p_inactive: float) -> MoneyOfOne:
         """Return the orders and money of a buyer, see
-        :func:`stagecast.training.value.money.money_of_buyers`.
+        :func:`stagecast.training.value.money_of_buyers.money_of_buyers`.
         """
         config = self.config
         horizon, days = config.horizon_days, config.value_horizon_days
@@ -195,6 +195,7 @@ class ValueOfOne:
                 mixed.share,
                 mixed.level,
             )
+        if_any = min(if_any, float(horizon))
         expected_orders = float((1.0 - p_inactive) * if_any)
         if self.model.mean_spend is None:
             return MoneyOfOne(expected_orders, float(if_any))

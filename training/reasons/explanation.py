@@ -11,8 +11,9 @@ rest. So a loyal customer who is overdue is told so, although loyal customers le
 
 A reason is shown with a number that differs, in the direction of its effect, from the customer's
 own past, else from what is usual on the stage, else from what is usual of the active; a family
-without such a number explains nothing. A high risk without a reason gets that of the stage, or the
-average of the log.
+without such a number explains nothing. A silence longer than the customer's own gaps never lowers
+the risk, whatever is usual of others: it is told as overdue beside the reason. A high risk without
+a reason gets that of the stage, or the average of the log.
 """
 
 from __future__ import annotations
@@ -223,6 +224,8 @@ def _reason(
     if family.feature == SEASON:
         return Reason(f"{SEASON}.{PLAIN}", SEASON, value, np.nan, effect, direction)
     for versus, compared in _comparisons(family, row, columns, usual, group):
+        if versus == OWN and family.overdue and effect < 0 and value > compared:
+            return None
         if _shows(family, value, compared, effect):
             code = f"{family.feature}.{versus}"
             return Reason(code, family.feature, value, compared, effect, direction, label)

@@ -36,6 +36,9 @@ class Family:
         Feature of the customer's own past that the shown one is compared with; empty: none.
     least_gaps
         Gaps between purchase days that the own past needs; with fewer, nothing is usual of it.
+    overdue
+        Whether a value above that of the own past is told as overdue, and is no reason of a lower
+        risk.
     window_days
         Days before the as_of in which the feature counts, and before which it counts its own past;
         0: it has no window.
@@ -47,6 +50,7 @@ class Family:
     meaning: str = ""
     own_past: str = ""
     least_gaps: int = 0
+    overdue: bool = False
     window_days: int = 0
 
     def has(self, column: str) -> bool:
@@ -69,7 +73,14 @@ FAMILIES = (
     Family("T_days", ("T_days", "tenure")),
     Family("orders", ("orders", "frequency", "order_rate"), -1),
     # the length of the silence relative to what is usual, with the columns of the customer base
-    Family("recency_days", ("",), 1, own_past="gap_mean", least_gaps=LEAST_GAPS),
+    Family(
+        "recency_days",
+        ("",),
+        1,
+        own_past="gap_mean",
+        least_gaps=LEAST_GAPS,
+        overdue=True,
+    ),
 )
 
 

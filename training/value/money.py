@@ -117,7 +117,7 @@ def money_of_prospects(
     Parameters
     ----------
     model, base, config
-        As in :func:`money_of_buyers`.
+        As in :func:`stagecast.training.value.money_of_buyers.money_of_buyers`.
     conversion
         Orders and spend of prospects in the horizon of their first purchase.
     p_convert

@@ -63,7 +63,8 @@ def money_of_buyers(
         Whether to work out ``clv_by_year`` and ``clv_residual``, which take most of the time.
     """
     rows, horizon, days = len(p_inactive), config.horizon_days, config.value_horizon_days
-    if_any = model.orders_if_any(columns, p_inactive, threads)
+    # orders are days on which one buys, of which the horizon has no more than it has days
+    if_any = np.minimum(model.orders_if_any(columns, p_inactive, threads), float(horizon))
     expected_orders = (1.0 - p_inactive) * if_any
     per_order = model.spend_per_order(columns, base, threads)
     if contracts is not None and per_order is not None:

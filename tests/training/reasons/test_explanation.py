@@ -13,7 +13,7 @@ from stagecast.training.reference.usual import AVERAGE, Usual
 
 FAMILIES = (
     Family("orders", ("orders",), -1),
-    Family("recency_days", ("",), 1, own_past="gap_mean"),
+    Family("recency_days", ("",), 1, own_past="gap_mean", overdue=True),
 )
 COLUMNS = {"orders": 4.0, "recency_days": 60.0, "gap_mean": 30.0}
 
@@ -71,6 +71,21 @@ def test_the_own_past_comes_first_where_it_shows_the_effect(
 ) -> None:
     (reason,) = one((0.0, 0.7), 0.4, recency_days=recency, gap_mean=gap).reasons
     assert reason.code == code
+
+
+@pytest.mark.parametrize(
+    ("recency", "gap", "told"),
+    [
+        (20.0, 15.0, False),  # overdue, though others stay silent longer
+        (20.0, 25.0, True),
+        (20.0, math.nan, True),  # one order has no gap to be overdue by
+    ],
+)
+def test_who_is_overdue_is_not_told_that_the_silence_lowers_the_risk(
+    recency: float, gap: float, *, told: bool
+) -> None:
+    reasons = one((0.0, -0.7), 0.1, recency_days=recency, gap_mean=gap).reasons
+    assert [(r.feature, r.direction) for r in reasons] == [("recency_days", "lowers")] * told
 
 
 @pytest.mark.parametrize(("days", "has_reason"), [(307.0, False), (296.0, True)])

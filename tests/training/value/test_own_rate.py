@@ -18,6 +18,7 @@ from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.factor import Factor
 from stagecast.training.value.ahead import OrdersAhead, own_rate
 from stagecast.training.value.model import ValueModel
+from stagecast.training.value.money_of_buyers import money_of_buyers
 from stagecast.training.value.rest import fit_rest
 from stagecast.training.value.spans import Purchases
 from tests.training.made import a_frame
@@ -132,3 +133,13 @@ def test_a_growth_of_the_past_lifts_nobody_above_the_rate_of_the_horizon() -> No
         total = came[group].sum()
         assert (by_base * rest.factor.of(now))[group].sum() > 1.1 * total
         assert expected[group].sum() == pytest.approx(total, rel=0.08)
+
+
+def test_nobody_buys_on_more_days_than_the_horizon_has() -> None:
+    # who bought on each of 730 days, of whom the customer base expects a little more
+    daily = columns_of(np.array([729.0]), np.array([729.0]), np.array([730.0]))
+    columns = {**daily, "btyd_none": np.array([-30.0]), "btyd_orders": np.array([93.0])}
+    none = np.array([1e-9])
+    money = money_of_buyers(ValueModel(None), BASE, CONFIG, columns, none, 0.0)
+    assert money.orders_if_any[0] == CONFIG.horizon_days
+    assert money.expected_orders[0] <= CONFIG.horizon_days
