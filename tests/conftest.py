@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from xdist.remote import Producer
     from xdist.scheduler import LoadFileScheduling
 
-# there are more processes than cores: threads of their own would only wait for each other, and
-# OpenBLAS spins while it waits. What is started by tests inherits it.
+# as many processes as cores: threads of their own would only wait for each other, and OpenBLAS
+# spins while it waits. What is started by tests inherits it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 profiles.register()
@@ -131,13 +131,6 @@ def pytest_collection_finish() -> None:
 def pytest_unconfigure() -> None:
     """Give all objects back to the collector, so that they are destroyed in their order."""
     gc.unfreeze()
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """Run one process more than there are cores: some wait for a browser, for Java or a server."""
-    has_affinity = hasattr(os, "sched_getaffinity")
-    return (len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(optionalhook=True)
