@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
-from itertools import chain
+from itertools import chain, repeat
+from operator import sub
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -330,9 +331,9 @@ class MemoryEvents:
 
 def _instants(timestamps: Sequence[datetime]) -> Integers:
     """Return timestamps as microseconds since 1970."""
-    seconds = np.array(
-        [(timestamp - EPOCH).total_seconds() for timestamp in timestamps], dtype=np.float64
-    )
+    # a chain of maps takes half of the time of a comprehension
+    since = map(timedelta.total_seconds, map(sub, timestamps, repeat(EPOCH)))
+    seconds = np.fromiter(since, dtype=np.float64, count=len(timestamps))
     if len(seconds) and max(seconds.max(), -seconds.min()) >= _EXACT_SECONDS:
         return np.array([microseconds(timestamp) for timestamp in timestamps], dtype=np.int64)
     return np.rint(seconds * 1e6).astype(np.int64)
