@@ -111,6 +111,6 @@ class ContractsAhead:
         columns = {name: self.columns[name][over] for name in self.periods.columns}
         # their silence tells nothing: it is not one of a customer
         shares = self.periods.shares({**columns, "recency_days": np.zeros(len(over))})
-        often = span_days / np.array([period.days for period in self.periods.periods])
+        often = span_days * np.array([p.paid / p.days for p in self.periods.periods])
         share = shares.sum(axis=1)
         return over, share, shares @ often / np.maximum(share, 1e-9)

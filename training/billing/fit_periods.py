@@ -24,9 +24,14 @@ FEWEST: Final = 20
 """With fewer customers of two gaps nothing is known of regular payments."""
 ALIKE: Final = 0.2
 """Gaps whose logs differ by no more are of one period."""
-REGULAR_SHARE: Final = 0.7
-"""Share of the customers whose last two gaps are alike, above which contracts have periods. Of
-gaps that are exponential one in ten is like the one before, of the Erlang-4 one in five."""
+DAYS_APART: Final = 1.5
+"""Nor by no more days: a payment each week may come a day later."""
+SHORTEST: Final = 5.0
+"""Days of the shortest period."""
+REGULAR_SHARE, MULTIPLE_SHARE = 0.5, 0.75
+"""Shares of the customers whose last two gaps are alike, and alike or one twice or three times the
+other (a payment was left out), above which contracts have periods. Of gaps that are exponential one
+in ten is like the one before, of the Erlang-4 one in five."""
 FEWEST_OF_PERIOD, LEAST_SHARE = 5, 0.01
 """Customers of a period, and their share of all with a gap."""
 LATE: Final = 1.25
@@ -111,17 +116,17 @@ def fit_periods(days: PurchaseDays, spells: Spells) -> BillingPeriods:
     if not len(payments.day) or not _is_regular(payments):
         return NO_PERIODS
     gap = payments.gap
-    last_gap = np.where(payments.is_last, gap, np.nan)
-    medians = _medians(last_gap[np.isfinite(last_gap)])
+    usual = _usual_gaps(payments, gap)
+    medians = _medians(usual[payments.is_last & np.isfinite(usual)])
     if not medians:
         return NO_PERIODS
     has_fixed_prices = _has_fixed_prices(payments)
     no_renewals = Renewals(1.0, 9.0, (0.0, 1.0))
     first = BillingPeriods(
-        tuple(_period(median, medians, payments, gap, no_renewals) for median in medians),
+        tuple(_period(median, medians, payments, gap, usual, no_renewals) for median in medians),
         has_fixed_prices,
     )
-    shares = _shares(first, payments, gap, spells, as_of_day)
+    shares = _shares(first, payments, usual, spells, as_of_day)
     periods = tuple(
         _with_renewals(period, shares[:, k], payments, spells, as_of_day)
         for k, period in enumerate(first.periods)
@@ -134,8 +139,25 @@ def _is_regular(payments: Payments) -> bool:
     rows = np.flatnonzero(payments.is_last & (payments.number > 2))
     if len(rows) < FEWEST:
         return False
-    alike = np.abs(np.log(gap[rows] / gap[rows - 1])) < ALIKE
-    return float(alike.mean()) >= REGULAR_SHARE
+    shorter, longer = np.minimum(gap[rows], gap[rows - 1]), np.maximum(gap[rows], gap[rows - 1])
+    left_out = np.clip(np.round(longer / shorter), 1.0, 3.0)
+    away = np.abs(longer - left_out * shorter)
+    alike = (shorter >= SHORTEST) & (away <= np.maximum(ALIKE * shorter, DAYS_APART))
+    return (
+        float((alike & (left_out == 1.0)).mean()) >= REGULAR_SHARE
+        and float(alike.mean()) >= MULTIPLE_SHARE
+    )
+
+
+def _usual_gaps(payments: Payments, gap: Array) -> Array:
+    """Return the median gap of the contract of each payment, shape (n,); NaN with one payment."""
+    contract = np.cumsum(np.r_[0, payments.is_last[:-1]])
+    order = np.lexsort((gap, contract))  # NaN, of the first payment, is the last of each contract
+    count = np.bincount(contract)
+    start = np.cumsum(np.r_[0, count[:-1]])
+    gaps = count - 1
+    middle = gap[order[start + np.maximum(gaps - 1, 0) // 2]]
+    return np.asarray(np.where(gaps > 0, middle, np.nan)[contract])
 
 
 def _medians(gaps: Array) -> list[float]:
@@ -156,16 +178,25 @@ def _nearest(medians: Sequence[float], gap: Array) -> Integers:
 
 
 def _period(
-    median: float, medians: Sequence[float], payments: Payments, gap: Array, renewals: Renewals
+    median: float,
+    medians: Sequence[float],
+    payments: Payments,
+    gap: Array,
+    usual: Array,
+    renewals: Renewals,
 ) -> Period:
-    own = _nearest(medians, gap) == medians.index(median)
-    gaps, last = gap[own], np.flatnonzero(own & payments.is_last)
+    own = _nearest(medians, usual) == medians.index(median)
+    gaps, last = gap[own & np.isfinite(gap)], np.flatnonzero(own & payments.is_last)
+    near = gaps[np.abs(np.log(gaps / median)) < _WIDE]
+    days = float(near.mean())
     prices = np.sort(payments.spend[last])
     prices = prices[prices > 0]
     if len(prices) > MAX_PRICES:
         prices = prices[np.linspace(0, len(prices) - 1, MAX_PRICES).astype(np.int64)]
-    spread = max(float(gaps.std()), _HALF_A_DAY)
-    return Period(float(gaps.mean()), spread, len(last), tuple(prices.tolist()), renewals)
+    spread = max(float(near.std()), _HALF_A_DAY)
+    # of the payments that fell due between two that came, the share that came
+    paid = float(len(gaps) / np.maximum(np.round(gaps / days), 1.0).sum())
+    return Period(days, spread, paid, len(last), tuple(prices.tolist()), renewals)
 
 
 def _has_fixed_prices(payments: Payments) -> bool:
@@ -176,22 +207,23 @@ def _has_fixed_prices(payments: Payments) -> bool:
 
 
 def _shares(
-    periods: BillingPeriods, payments: Payments, gap: Array, spells: Spells, as_of_day: float
+    periods: BillingPeriods, payments: Payments, usual: Array, spells: Spells, as_of_day: float
 ) -> Array:
     """Return P(billing period) of the contract of each payment, shape (n, periods).
 
-    By the nearest gap of the contract; before its second payment by the price and by how long it
+    By the usual gap of the contract; before its second payment by the price and by how long it
     lasted since.
     """
     end = np.minimum(spells.end / DAY_MICROSECONDS, as_of_day)[payments.spell]
     last = np.flatnonzero(payments.is_last)
     columns = {
-        "gap_last": gap[last],
+        "gap_last": usual[last],
+        "gap_mean": usual[last],
         "recency_days": np.maximum(end[last] - payments.day[last], 0.0),
         "spend_last": payments.spend[last],
     }
     of_last = periods.shares(columns)
-    nearest = _nearest([period.days for period in periods.periods], gap[last])
+    nearest = _nearest([period.days for period in periods.periods], usual[last])
     known = payments.number[last] > 1
     of_gap = np.eye(len(periods.periods) + 1)[nearest][:, :-1]  # of -1 nothing
     of_last = np.where(known[:, None], of_gap, of_last)

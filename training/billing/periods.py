@@ -18,7 +18,7 @@ from scipy.special import ndtr
 from stagecast.features.arrays import Array
 from stagecast.training.billing.renewals import Renewals
 
-COLUMNS: Final = ("gap_last", "recency_days", "spend_last", "orders")
+COLUMNS: Final = ("gap_last", "gap_mean", "recency_days", "spend_last", "orders")
 """Features that tell the period of a contract."""
 
 SWITCHED: Final = 0.02
@@ -31,6 +31,8 @@ UNKNOWN: Final = 1.0
 """Customers of each period that are supposed to pay prices which nobody has paid yet."""
 ANY_PRICE: Final = 0.01
 """P(one of these prices)."""
+NEAR: Final = 0.01
+"""Density of a gap, over that of the period itself, below which it is of another one."""
 OVERDUE: Final = 0.02
 """With a smaller probability of the silence, no period explains it."""
 _SMALLEST: Final = 1e-12
@@ -46,6 +48,8 @@ class Period:
         Mean days between two payments.
     spread_days
         Standard deviation of these days.
+    paid
+        Share of the payments due that came, of contracts that went on.
     customers
         Customers who have paid at this interval.
     prices
@@ -56,6 +60,7 @@ class Period:
 
     days: float
     spread_days: float
+    paid: float
     customers: int
     prices: tuple[float, ...]
     renewals: Renewals
@@ -89,6 +94,7 @@ class Period:
         return {
             "days": self.days,
             "spread_days": self.spread_days,
+            "paid": self.paid,
             "customers": self.customers,
             "prices": list(self.prices),
             "renewals": self.renewals.to_json(),
@@ -100,6 +106,7 @@ class Period:
         return cls(
             float(data["days"]),
             float(data["spread_days"]),
+            float(data["paid"]),
             int(data["customers"]),
             tuple(float(price) for price in data["prices"]),
             Renewals.from_json(data["renewals"]),
@@ -144,13 +151,14 @@ class BillingPeriods:
         """
         silence = columns["recency_days"]
         unknown = np.full(len(silence), np.nan)
-        gap, price = columns.get("gap_last", unknown), columns.get("spend_last", unknown)
-        known = np.isfinite(gap) & (gap > 0)
+        price = columns.get("spend_last", unknown)
         customers = np.array([period.customers for period in self.periods], dtype=np.float64)
         prior = customers / customers.sum()
-        of_gap = np.column_stack([p.density_of(np.where(known, gap, p.days)) for p in self.periods])
-        of_gap = of_gap / np.maximum(of_gap.sum(axis=1, keepdims=True), _SMALLEST)
-        weight = np.where(known[:, None], (1.0 - SWITCHED) * of_gap + SWITCHED * prior, prior)
+        # the last gap may be one with a payment left out, the mean one of two periods
+        last, mean = (self._of_gap(columns.get(n, unknown)) for n in ("gap_last", "gap_mean"))
+        known = np.isfinite(last).astype(np.float64) + np.isfinite(mean)
+        of_gap = (np.nan_to_num(last) + np.nan_to_num(mean)) / np.maximum(known, 1.0)
+        weight = np.where(known > 0, (1.0 - SWITCHED) * of_gap + SWITCHED * prior, prior)
         weight = weight * np.column_stack([p.likelihood_of(price) for p in self.periods])
         weight = weight / weight.sum(axis=1, keepdims=True)
         weight = weight * np.column_stack([p.outlasts(silence) for p in self.periods])
@@ -158,6 +166,16 @@ class BillingPeriods:
         return np.asarray(
             weight / np.maximum(explained, _SMALLEST) * np.minimum(explained / OVERDUE, 1.0)
         )
+
+    def _of_gap(self, gap: Array) -> Array:
+        """Return P(period | a gap), shape (rows, periods); NaN where it is near to none."""
+        is_gap = np.isfinite(gap) & (gap > 0)
+        density = np.column_stack(
+            [period.density_of(np.where(is_gap, gap, 1.0)) for period in self.periods]
+        )
+        total = density.sum(axis=1, keepdims=True)
+        near = is_gap[:, None] & (total > NEAR)
+        return np.where(near, density / np.maximum(total, _SMALLEST), np.nan)
 
     def to_json(self) -> dict[str, Any]:
         """Return the periods as plain data."""

@@ -207,24 +207,38 @@ def _of_rows(
         return np.asarray(ndtr((days - due) / spread))
 
     def discounted(days: float) -> Array:
-        return np.asarray((within(days) * stays * discount).sum(axis=1))
+        return np.asarray((within(days) * stays * discount).sum(axis=1) * period.paid)
+
+    def p_none(inside: Array) -> Array:
+        # the first payment that comes has payments before it that were left out
+        first = period.paid * (1.0 - period.paid) ** (number - 1.0)
+        return np.asarray(1.0 - (inside * stays * first).sum(axis=1))
 
     horizon, value = within(float(spans.horizon)), within(float(spans.value))
     possible = np.where(known_end, stays, 1.0)
     return Schedule(
         share=np.ones(len(since)),
-        orders=(horizon * stays).sum(axis=1),
-        p_none=1.0 - horizon[:, 0] * stays[:, 0],
+        orders=(horizon * stays).sum(axis=1) * period.paid,
+        p_none=p_none(horizon),
         near=discounted(float(min(spans.horizon, spans.value))),
         value=discounted(float(spans.value)),
-        kept=(value * discount).sum(axis=1),
-        value_p_none=1.0 - value[:, 0] * stays[:, 0],
-        low=((value * stays >= SURE) * discount).sum(axis=1),
+        kept=(value * discount).sum(axis=1) * period.paid,
+        value_p_none=p_none(value),
+        low=_surely((value * stays >= SURE) * discount, period.paid),
         high=((value > _UNLIKELY) * possible).sum(axis=1),
-        orders_low=(horizon * stays >= SURE).sum(axis=1).astype(np.float64),
+        orders_low=_surely(horizon * stays >= SURE, period.paid),
         orders_high=((horizon > _UNLIKELY) * possible).sum(axis=1),
         next_days=np.where(stays[:, 0] > 0.5, due[:, 0], np.nan),
         until=np.column_stack([discounted(float(end)) for end in spans.ends])
         if spans.ends
         else np.zeros((len(since), 0)),
     )
+
+
+def _surely(payments: Array, paid: float) -> Array:
+    """Return the lower end of what comes of payments, of which some may be left out, (rows,).
+
+    The mean less 1.64 standard deviations of a binomial number.
+    """
+    due = payments.sum(axis=1, dtype=np.float64)
+    return np.asarray(np.maximum(due * paid - 1.64 * np.sqrt(due * paid * (1.0 - paid)), 0.0))

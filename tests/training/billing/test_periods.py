@@ -40,9 +40,20 @@ def found() -> BillingPeriods:
 
 
 def columns(
-    gap: float = np.nan, silence: float = 5.0, price: float = np.nan, orders: float = 1.0
+    gap: float = np.nan,
+    silence: float = 5.0,
+    price: float = np.nan,
+    orders: float = 1.0,
+    mean: float | None = None,
 ) -> dict[str, Array]:
-    values = {"gap_last": gap, "recency_days": silence, "spend_last": price, "orders": orders}
+    mean = gap if mean is None else mean
+    values = {
+        "gap_last": gap,
+        "gap_mean": mean,
+        "recency_days": silence,
+        "spend_last": price,
+        "orders": orders,
+    }
     return {name: np.array([value]) for name, value in values.items()}
 
 
@@ -76,6 +87,8 @@ def test_monthly_members_leave_at_any_time_and_yearly_ones_at_its_end(
         ({"price": 20.0}, 0),
         ({"silence": 200.0, "price": 77.0}, 2),  # and the silence, also of a price of nobody
         ({"gap": 30.0, "silence": 120.0, "price": 120.0}, 2),  # who has changed to a year
+        ({"gap": 60.0, "mean": 33.0, "price": 20.0}, 0),  # a payment was left out
+        ({"gap": 365.0, "mean": 66.0, "price": 120.0}, 2),  # monthly before, and long ago
     ],
 )
 def test_gap_price_and_silence_tell_the_period(
@@ -131,3 +144,25 @@ def test_a_gap_between_two_contracts_is_none_of_a_period() -> None:
             rows.append((name, day(begins + k + 80.0), "cancel", None))
     periods = periods_of(sorted(rows, key=lambda row: row[1]), 500).periods
     assert [period.days for period in periods] == [30.0]
+
+
+def test_a_box_each_week_that_may_be_left_out() -> None:
+    random = np.random.default_rng(8)
+    rows: list[Row] = []
+    for k in range(240):
+        name, at = f"b{k:03d}", float(random.uniform(0, 200))
+        days, price = (14.0, 45.0) if k % 4 == 0 else (7.0, 25.0)
+        rows.append((name, day(at), "subscribe", None))
+        until = at + float(random.exponential(250.0))
+        while at < min(until, 365):
+            if random.random() < 0.8:
+                rows.append((name, day(at + float(random.uniform(0, 1))), "purchase", price))
+            at += days
+        if until < 365:
+            rows.append((name, day(until), "cancel", None))
+    found = periods_of(sorted(rows, key=lambda row: row[1]), 365)
+    assert [period.days for period in found.periods] == pytest.approx([7.0, 14.0], rel=0.05)
+    assert [period.paid for period in found.periods] == pytest.approx([0.8, 0.8], abs=0.05)
+    # a week was left out, and the price is that of a box each week
+    assert found.shares(columns(gap=14.0, mean=8.5, price=25.0))[0].argmax() == 0
+    assert found.shares(columns(gap=14.0, mean=16.0, price=45.0))[0].argmax() == 1

@@ -18,8 +18,8 @@ from stagecast.training.billing.schedule import Schedule, Spans, schedule
 AT_THE_END = (*[0.0] * 100, 1.0)
 """Contracts end when a payment falls due."""
 NEARLY_CONSTANT = 1e9
-MONTH = Period(30.0, 0.01, 300, (20.0,) * 300, Renewals(0.05 * 1e9, 0.95 * 1e9, AT_THE_END))
-YEAR = Period(365.0, 0.01, 100, (120.0,) * 100, Renewals(0.3 * 1e9, 0.7 * 1e9, AT_THE_END))
+MONTH = Period(30.0, 0.01, 1.0, 300, (20.0,) * 300, Renewals(0.05 * 1e9, 0.95 * 1e9, AT_THE_END))
+YEAR = Period(365.0, 0.01, 1.0, 100, (120.0,) * 100, Renewals(0.3 * 1e9, 0.7 * 1e9, AT_THE_END))
 BOTH = BillingPeriods((MONTH, YEAR), True)
 SPANS = Spans(60, 365, 0.10, (365, 730))
 
@@ -89,6 +89,15 @@ def test_years_add_up_and_a_longer_span_never_brings_less() -> None:
     np.testing.assert_allclose(plan.until[:, 0], plan.value, rtol=1e-12)
     assert (np.diff(plan.until, axis=1) > 0).all()
     assert (plan.near <= plan.value).all()
+
+
+def test_payments_that_are_left_out_do_not_come() -> None:
+    week = Period(7.0, 0.01, 0.8, 300, (25.0,) * 300, Renewals(0.01 * 1e9, 0.99 * 1e9, AT_THE_END))
+    plan = of(np.array([2.0]), 25.0, np.array([1e-9]), periods=BillingPeriods((week,), True))
+    assert plan.orders[0] == pytest.approx(0.8 * 8, rel=0.01)  # days 5, 12, ... 54
+    assert plan.p_none[0] == pytest.approx(0.2**8, abs=1e-6)
+    assert 3.0 < plan.orders_low[0] < 6.4
+    assert plan.orders_high[0] == pytest.approx(8.0)
 
 
 def test_nothing_comes_after_a_known_end() -> None:
