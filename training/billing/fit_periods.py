@@ -17,7 +17,13 @@ from stagecast.features.clock import DAY_MICROSECONDS
 from stagecast.features.contracts import Spells
 from stagecast.features.record import PurchaseDays
 from stagecast.training.billing.fit_renewals import fit_renewals
-from stagecast.training.billing.periods import NO_PERIODS, BillingPeriods, Period
+from stagecast.training.billing.periods import (
+    NO_PERIODS,
+    SAME_PRICE,
+    SILENCES,
+    BillingPeriods,
+    Period,
+)
 from stagecast.training.billing.renewals import Renewals
 
 FEWEST: Final = 20
@@ -32,12 +38,16 @@ REGULAR_SHARE, MULTIPLE_SHARE = 0.5, 0.75
 """Shares of the customers whose last two gaps are alike, and alike or one twice or three times the
 other (a payment was left out), above which contracts have periods. Of gaps that are exponential one
 in ten is like the one before, of the Erlang-4 one in five."""
-FEWEST_OF_PERIOD, LEAST_SHARE = 5, 0.01
-"""Customers of a period, and their share of all with a gap."""
+FEWEST_OF_PERIOD, LEAST_SHARE = 5, 0.02
+"""Contracts of a period, and their share of all with a gap."""
 LATE: Final = 1.25
 """A payment that has not come by so many periods is not coming."""
 FIXED: Final = 0.01
 MAX_PRICES: Final = 500
+HALF_A_YEAR: Final = 182.0
+FEWEST_PRICES: Final = 30
+NONE: Final = -1
+"""Position of no period."""
 _WIDE: Final = 0.25
 _HALF_A_DAY: Final = 0.5
 
@@ -73,6 +83,11 @@ class Payments:
         order = np.lexsort((spells.start, spells.customer))
         # a payment up to a day before its contract began belongs to it, too
         start = np.floor(spells.start[order] / DAY_MICROSECONDS) - 1.0
+        if (days.spend > 0).any():  # a trial for nothing is no payment
+            rows = np.flatnonzero(days.spend > 0)
+            days = PurchaseDays(
+                days.customer[rows], days.day[rows], days.spend[rows], days.first_purchase[rows]
+            )
         far = 10.0 * max(float(days.day.max(initial=1)), float(start.max(initial=1.0)))
         position = np.searchsorted(
             spells.customer[order] * far + start, days.customer * far + days.day, side="right"
@@ -93,10 +108,19 @@ class Payments:
         )
 
     @property
-    def gap(self) -> Array:
+    def gap_before(self) -> Array:
         """Days since the payment before in the same contract, shape (n,); NaN of the first."""
-        before = np.r_[np.nan, np.diff(self.day)]
-        return np.where(self.number > 1, before, np.nan)
+        return np.where(self.number > 1, np.r_[np.nan, np.diff(self.day)], np.nan)
+
+    @property
+    def gap_after(self) -> Array:
+        """Days until the next payment in the same contract, shape (n,); NaN of the last."""
+        return np.where(self.is_last, np.nan, np.r_[np.diff(self.day), np.nan])
+
+    @property
+    def contract(self) -> Integers:
+        """Number of the contract, shape (n,)."""
+        return np.cumsum(np.r_[0, self.is_last[:-1]])
 
 
 def fit_periods(days: PurchaseDays, spells: Spells) -> BillingPeriods:
@@ -111,31 +135,37 @@ def fit_periods(days: PurchaseDays, spells: Spells) -> BillingPeriods:
     """
     if not len(spells) or not len(days.day):
         return NO_PERIODS
-    as_of_day = spells.as_of / DAY_MICROSECONDS
     payments = Payments.of(days, spells)
     if not len(payments.day) or not _is_regular(payments):
         return NO_PERIODS
-    gap = payments.gap
-    usual = _usual_gaps(payments, gap)
+    usual = _usual_gaps(payments)
     medians = _medians(usual[payments.is_last & np.isfinite(usual)])
     if not medians:
         return NO_PERIODS
-    has_fixed_prices = _has_fixed_prices(payments)
-    no_renewals = Renewals(1.0, 9.0, (0.0, 1.0))
+    of_contract = _nearest(medians, usual)
+    nearest = _nearest(medians, payments.gap_after)
+    nearest[_left_out(payments, nearest, of_contract)] = NONE
+    # where no period explains the gap, as after a pause, that of the contract
+    of_payment = np.where(nearest >= 0, nearest, of_contract)
+    of_payment[payments.is_last] = NONE
     first = BillingPeriods(
-        tuple(_period(median, medians, payments, gap, usual, no_renewals) for median in medians),
-        has_fixed_prices,
+        tuple(
+            _period(k, median, payments, nearest, of_contract) for k, median in enumerate(medians)
+        ),
+        _has_fixed_prices(payments),
     )
-    shares = _shares(first, payments, usual, spells, as_of_day)
+    last = np.flatnonzero(payments.is_last)
+    shares = np.eye(len(medians) + 1)[of_payment][:, :-1]  # nothing where there is none
+    shares[last] = _shares_of_last(first, payments, usual, spells)
     periods = tuple(
-        _with_renewals(period, shares[:, k], payments, spells, as_of_day)
+        _with_renewals(period, k, shares, payments, spells)
         for k, period in enumerate(first.periods)
     )
-    return BillingPeriods(periods, has_fixed_prices)
+    return BillingPeriods(periods, first.has_fixed_prices)
 
 
 def _is_regular(payments: Payments) -> bool:
-    gap = payments.gap
+    gap = payments.gap_before
     rows = np.flatnonzero(payments.is_last & (payments.number > 2))
     if len(rows) < FEWEST:
         return False
@@ -149,9 +179,9 @@ def _is_regular(payments: Payments) -> bool:
     )
 
 
-def _usual_gaps(payments: Payments, gap: Array) -> Array:
+def _usual_gaps(payments: Payments) -> Array:
     """Return the median gap of the contract of each payment, shape (n,); NaN with one payment."""
-    contract = np.cumsum(np.r_[0, payments.is_last[:-1]])
+    gap, contract = payments.gap_before, payments.contract
     order = np.lexsort((gap, contract))  # NaN, of the first payment, is the last of each contract
     count = np.bincount(contract)
     start = np.cumsum(np.r_[0, count[:-1]])
@@ -162,41 +192,76 @@ def _usual_gaps(payments: Payments, gap: Array) -> Array:
 
 def _medians(gaps: Array) -> list[float]:
     """Return the median gap of each period, shortest first."""
-    ordered = np.sort(gaps)
+    ordered = np.sort(gaps[gaps >= SHORTEST])
     parts = np.split(ordered, np.flatnonzero(np.diff(np.log(ordered)) > ALIKE) + 1)
     fewest = max(FEWEST_OF_PERIOD, LEAST_SHARE * len(gaps))
     return [float(np.median(part)) for part in parts if len(part) >= fewest]
 
 
 def _nearest(medians: Sequence[float], gap: Array) -> Integers:
-    """Return the position of the period of each gap, -1 where it is of none, shape (n,)."""
+    """Return the position of the period of each gap, NONE where it is of none, shape (n,)."""
     known = np.where(np.isfinite(gap), gap, 1.0)
     distance = np.abs(np.log(known[:, None] / np.asarray(medians)))
-    nearest = distance.argmin(axis=1)
     is_near = np.isfinite(gap) & (distance.min(axis=1) < _WIDE)
-    return np.where(is_near, nearest, -1)
+    return np.where(is_near, distance.argmin(axis=1), NONE)
+
+
+def _left_out(payments: Payments, nearest: Integers, of_contract: Integers) -> NDArray[np.bool_]:
+    """Return which gaps are those of another period only because a payment was left out, (n,).
+
+    The price is that of the payment before, which was followed by a gap of the contract's period.
+    """
+    spend = payments.spend
+    same_price = np.zeros(len(spend), dtype=np.bool_)
+    same_price[1:] = np.abs(spend[1:] - spend[:-1]) <= SAME_PRICE * np.abs(spend[:-1])
+    gap_before = np.r_[NONE, nearest[:-1]]
+    went_on = (payments.number > 1) & (gap_before == of_contract) & same_price
+    return np.asarray((of_contract >= 0) & (nearest > of_contract) & went_on)
 
 
 def _period(
-    median: float,
-    medians: Sequence[float],
-    payments: Payments,
-    gap: Array,
-    usual: Array,
-    renewals: Renewals,
+    k: int, median: float, payments: Payments, nearest: Integers, of_contract: Integers
 ) -> Period:
-    own = _nearest(medians, usual) == medians.index(median)
-    gaps, last = gap[own & np.isfinite(gap)], np.flatnonzero(own & payments.is_last)
-    near = gaps[np.abs(np.log(gaps / median)) < _WIDE]
-    days = float(near.mean())
-    prices = np.sort(payments.spend[last])
+    """Return the period at a position, whose renewals are not known yet."""
+    gap = payments.gap_after
+    rows = np.flatnonzero(nearest == k)
+    days = float(gap[rows].mean()) if len(rows) else median
+    spread = max(float(gap[rows].std()) if len(rows) else 0.0, _HALF_A_DAY)
+    prices = np.sort(payments.spend[rows])
     prices = prices[prices > 0]
     if len(prices) > MAX_PRICES:
         prices = prices[np.linspace(0, len(prices) - 1, MAX_PRICES).astype(np.int64)]
-    spread = max(float(near.std()), _HALF_A_DAY)
-    # of the payments that fell due between two that came, the share that came
-    paid = float(len(gaps) / np.maximum(np.round(gaps / days), 1.0).sum())
-    return Period(days, spread, paid, len(last), tuple(prices.tolist()), renewals)
+    # gaps of contracts of this period, also those with payments left out; not of another period
+    own = (of_contract == k) & np.isfinite(gap) & ((nearest == k) | (nearest == NONE))
+    lasted = gap[own] / days
+    paid = float(len(lasted) / np.maximum(np.round(lasted), 1.0).sum()) if len(lasted) else 1.0
+    longer = tuple(float((lasted > part).mean()) if len(lasted) else 0.0 for part in SILENCES)
+    contracts = len(np.unique(payments.contract[rows]))
+    low, high = _later_prices(payments, nearest, k, days)
+    return Period(
+        days,
+        spread,
+        paid,
+        contracts,
+        tuple(prices.tolist()),
+        longer,
+        (low, high),
+        Renewals(1.0, 9.0, (0.0, 1.0)),
+    )
+
+
+def _later_prices(
+    payments: Payments, nearest: Integers, k: int, days: float
+) -> tuple[float, float]:
+    """Return the ends of the 90 % range of the price half a year later, over that of now."""
+    ahead = max(1, round(HALF_A_YEAR / days))
+    rows = np.flatnonzero(nearest[: len(nearest) - ahead] == k)
+    rows = rows[payments.contract[rows + ahead] == payments.contract[rows]]
+    rows = rows[(payments.spend[rows] > 0) & (payments.spend[rows + ahead] > 0)]
+    if len(rows) < FEWEST_PRICES:
+        return 1.0, 1.0
+    low, high = np.quantile(payments.spend[rows + ahead] / payments.spend[rows], (0.05, 0.95))
+    return min(float(low), 1.0), max(float(high), 1.0)
 
 
 def _has_fixed_prices(payments: Payments) -> bool:
@@ -206,45 +271,46 @@ def _has_fixed_prices(payments: Payments) -> bool:
     return bool(len(same)) and float(same.mean()) >= 0.5
 
 
-def _shares(
-    periods: BillingPeriods, payments: Payments, usual: Array, spells: Spells, as_of_day: float
-) -> Array:
-    """Return P(billing period) of the contract of each payment, shape (n, periods).
+def _ends(payments: Payments, spells: Spells, rows: Integers) -> Array:
+    """Return the day on which the contract of each payment ended, at most the as_of, (rows,)."""
+    end = np.minimum(spells.end[payments.spell[rows]], spells.as_of)
+    return np.asarray(end / DAY_MICROSECONDS)
 
-    By the usual gap of the contract; before its second payment by the price and by how long it
-    lasted since.
-    """
-    end = np.minimum(spells.end / DAY_MICROSECONDS, as_of_day)[payments.spell]
+
+def _shares_of_last(
+    periods: BillingPeriods, payments: Payments, usual: Array, spells: Spells
+) -> Array:
+    """Return P(billing period) after the last payment of each contract, (contracts, periods)."""
     last = np.flatnonzero(payments.is_last)
-    columns = {
-        "gap_last": usual[last],
-        "gap_mean": usual[last],
-        "recency_days": np.maximum(end[last] - payments.day[last], 0.0),
-        "spend_last": payments.spend[last],
-    }
-    of_last = periods.shares(columns)
-    nearest = _nearest([period.days for period in periods.periods], usual[last])
-    known = payments.number[last] > 1
-    of_gap = np.eye(len(periods.periods) + 1)[nearest][:, :-1]  # of -1 nothing
-    of_last = np.where(known[:, None], of_gap, of_last)
-    contract = np.cumsum(np.r_[0, payments.is_last[:-1]])
-    return np.asarray(of_last[contract])
+    return periods.shares(
+        {
+            "gap_last": payments.gap_before[last],
+            "gap_mean": usual[last],
+            "recency_days": np.maximum(_ends(payments, spells, last) - payments.day[last], 0.0),
+            "spend_last": payments.spend[last],
+        }
+    )
 
 
 def _with_renewals(
-    period: Period, share: Array, payments: Payments, spells: Spells, as_of_day: float
+    period: Period, k: int, shares: Array, payments: Payments, spells: Spells
 ) -> Period:
     """Return a period with its renewals, and all of its customers."""
-    old = as_of_day - payments.day >= LATE * period.days
-    rows = np.flatnonzero(old & (share > 0))
+    share = shares[:, k]
+    as_of_day = spells.as_of / DAY_MICROSECONDS
+    # payments of this plan so far: a contract may have changed to it
+    hard = np.where(shares.sum(axis=1) > 0, shares.argmax(axis=1), NONE)
+    begins = np.r_[True, (hard[1:] != hard[:-1]) | payments.is_last[:-1]]
+    row = np.arange(len(hard))
+    number = row - np.maximum.accumulate(np.where(begins, row, 0)) + 1.0
+    rows = np.flatnonzero((as_of_day - payments.day >= LATE * period.days) & (share > 0))
     ended = rows[payments.is_last[rows] & (share[rows] > 0.5)]
-    end = np.minimum(spells.end / DAY_MICROSECONDS, as_of_day)[payments.spell[ended]]
-    parts = np.clip((end - payments.day[ended]) / period.days, 0.0, 1.0)
+    parts = (_ends(payments, spells, ended) - payments.day[ended]) / period.days
     renewals = fit_renewals(
-        payments.number[rows].astype(np.float64),
+        np.asarray(number[rows]),
         (~payments.is_last[rows]).astype(np.float64),
         share[rows],
-        np.asarray(parts),
+        np.asarray(np.clip(parts, 0.0, 1.0)),
     )
     customers = max(round(float(share[payments.is_last].sum())), period.customers)
     return replace(period, renewals=renewals, customers=customers)

@@ -31,6 +31,8 @@ UNKNOWN: Final = 1.0
 """Customers of each period that are supposed to pay prices which nobody has paid yet."""
 ANY_PRICE: Final = 0.01
 """P(one of these prices)."""
+SILENCES: Final = (1.2, 1.5, 2.25, 3.25, 4.25, 6.25)
+"""Periods without a payment that the share of longer gaps is known for."""
 NEAR: Final = 0.01
 """Density of a gap, over that of the period itself, below which it is of another one."""
 OVERDUE: Final = 0.02
@@ -53,7 +55,12 @@ class Period:
     customers
         Customers who have paid at this interval.
     prices
-        Their last payments, ascending; a sample where there are many.
+        Payments that were followed by such a gap, ascending; a sample where there are many.
+    longer
+        Share of their gaps that were longer than :data:`SILENCES` periods: a payment was left out,
+        or the contract paused.
+    later_price
+        Ends of the 90 % range of a price half a year later, over that of now.
     renewals
         How many of these contracts go on after a payment.
     """
@@ -63,10 +70,12 @@ class Period:
     paid: float
     customers: int
     prices: tuple[float, ...]
+    longer: tuple[float, ...]
+    later_price: tuple[float, float]
     renewals: Renewals
 
     def likelihood_of(self, price: Array) -> Array:
-        """Return P(a customer of this period pays this price), shape (rows,); 1 where unknown."""
+        """Return P(a payment for this period has this price), shape (rows,); 1 where unknown."""
         prices = np.asarray(self.prices)
         width = np.exp(SAME_PRICE)
         known = np.isfinite(price) & (price > 0)
@@ -81,8 +90,9 @@ class Period:
     def outlasts(self, silence_days: Array) -> Array:
         """Return P(the gap between two payments is longer than a silence), shape (rows,)."""
         width = max(GAP_WIDTH, self.spread_days / self.days)
-        ratio = np.log(np.maximum(silence_days, _SMALLEST) / self.days)
-        return np.asarray(ndtr(-ratio / width))
+        periods = np.maximum(silence_days, _SMALLEST) / self.days
+        left_out = np.interp(periods, SILENCES, self.longer, left=0.0, right=0.0)
+        return np.asarray(np.maximum(ndtr(-np.log(periods) / width), left_out))
 
     def density_of(self, gap_days: Array) -> Array:
         """Return the density of the log of a gap, up to a factor, shape (rows,)."""
@@ -97,6 +107,8 @@ class Period:
             "paid": self.paid,
             "customers": self.customers,
             "prices": list(self.prices),
+            "longer": list(self.longer),
+            "later_price": list(self.later_price),
             "renewals": self.renewals.to_json(),
         }
 
@@ -109,6 +121,8 @@ class Period:
             float(data["paid"]),
             int(data["customers"]),
             tuple(float(price) for price in data["prices"]),
+            tuple(float(share) for share in data["longer"]),
+            (float(data["later_price"][0]), float(data["later_price"][1])),
             Renewals.from_json(data["renewals"]),
         )
 
@@ -155,7 +169,9 @@ class BillingPeriods:
         customers = np.array([period.customers for period in self.periods], dtype=np.float64)
         prior = customers / customers.sum()
         # the last gap may be one with a payment left out, the mean one of two periods
-        last, mean = (self._of_gap(columns.get(n, unknown)) for n in ("gap_last", "gap_mean"))
+        last, mean = (
+            self._of_gap(columns.get(name, unknown), prior) for name in ("gap_last", "gap_mean")
+        )
         known = np.isfinite(last).astype(np.float64) + np.isfinite(mean)
         of_gap = (np.nan_to_num(last) + np.nan_to_num(mean)) / np.maximum(known, 1.0)
         weight = np.where(known > 0, (1.0 - SWITCHED) * of_gap + SWITCHED * prior, prior)
@@ -163,19 +179,22 @@ class BillingPeriods:
         weight = weight / weight.sum(axis=1, keepdims=True)
         weight = weight * np.column_stack([p.outlasts(silence) for p in self.periods])
         explained = weight.sum(axis=1, keepdims=True)
-        return np.asarray(
-            weight / np.maximum(explained, _SMALLEST) * np.minimum(explained / OVERDUE, 1.0)
-        )
+        known_part = np.minimum(explained / OVERDUE, 1.0)
+        if any(period.prices for period in self.periods):
+            # nothing was paid yet, as in a trial: what will be is not known
+            known_part = np.where((price <= 0.0)[:, None], 0.0, known_part)
+        return np.asarray(weight / np.maximum(explained, _SMALLEST) * known_part)
 
-    def _of_gap(self, gap: Array) -> Array:
+    def _of_gap(self, gap: Array, prior: Array) -> Array:
         """Return P(period | a gap), shape (rows, periods); NaN where it is near to none."""
         is_gap = np.isfinite(gap) & (gap > 0)
         density = np.column_stack(
             [period.density_of(np.where(is_gap, gap, 1.0)) for period in self.periods]
         )
-        total = density.sum(axis=1, keepdims=True)
-        near = is_gap[:, None] & (total > NEAR)
-        return np.where(near, density / np.maximum(total, _SMALLEST), np.nan)
+        near = is_gap & (density.max(axis=1) > NEAR)
+        weight = prior * density
+        total = np.maximum(weight.sum(axis=1, keepdims=True), _SMALLEST)
+        return np.where(near[:, None], weight / total, np.nan)
 
     def to_json(self) -> dict[str, Any]:
         """Return the periods as plain data."""

@@ -216,6 +216,7 @@ def _of_rows(
 
     horizon, value = within(float(spans.horizon)), within(float(spans.value))
     possible = np.where(known_end, stays, 1.0)
+    cheaper, dearer = period.later_price
     return Schedule(
         share=np.ones(len(since)),
         orders=(horizon * stays).sum(axis=1) * period.paid,
@@ -224,9 +225,10 @@ def _of_rows(
         value=discounted(float(spans.value)),
         kept=(value * discount).sum(axis=1) * period.paid,
         value_p_none=p_none(value),
-        low=_surely((value * stays >= SURE) * discount, period.paid),
-        high=((value > _UNLIKELY) * possible).sum(axis=1),
-        orders_low=_surely(horizon * stays >= SURE, period.paid),
+        low=_surely(np.asarray((value * stays >= SURE) * discount), period.paid)
+        * period.later_price[0],
+        high=((value > _UNLIKELY) * possible).sum(axis=1) * period.later_price[1],
+        orders_low=_surely(np.asarray((horizon * stays >= SURE) * 1.0), period.paid),
         orders_high=((horizon > _UNLIKELY) * possible).sum(axis=1),
         next_days=np.where(stays[:, 0] > 0.5, due[:, 0], np.nan),
         until=np.column_stack([discounted(float(end)) for end in spans.ends])
@@ -240,5 +242,5 @@ def _surely(payments: Array, paid: float) -> Array:
 
     The mean less 1.64 standard deviations of a binomial number.
     """
-    due = payments.sum(axis=1, dtype=np.float64)
+    due = payments.sum(axis=1)
     return np.asarray(np.maximum(due * paid - 1.64 * np.sqrt(due * paid * (1.0 - paid)), 0.0))

@@ -11,15 +11,30 @@ from stagecast.features.arrays import Array
 from stagecast.features.clock import DAY_MICROSECONDS
 from stagecast.features.contracts import NEVER, Contracts
 from stagecast.training.billing import schedule as module
-from stagecast.training.billing.periods import BillingPeriods, Period
+from stagecast.training.billing.periods import SILENCES, BillingPeriods, Period
 from stagecast.training.billing.renewals import Renewals
 from stagecast.training.billing.schedule import Schedule, Spans, schedule
 
 AT_THE_END = (*[0.0] * 100, 1.0)
 """Contracts end when a payment falls due."""
-NEARLY_CONSTANT = 1e9
-MONTH = Period(30.0, 0.01, 1.0, 300, (20.0,) * 300, Renewals(0.05 * 1e9, 0.95 * 1e9, AT_THE_END))
-YEAR = Period(365.0, 0.01, 1.0, 100, (120.0,) * 100, Renewals(0.3 * 1e9, 0.7 * 1e9, AT_THE_END))
+
+
+def a_period(days: float, price: float, renewal: float, paid: float = 1.0) -> Period:
+    """Return a period of one price with a constant probability of renewal."""
+    many = 1e9
+    return Period(
+        days,
+        0.01,
+        paid,
+        300,
+        (price,) * 300,
+        (0.0,) * len(SILENCES),
+        (1.0, 1.0),
+        Renewals((1.0 - renewal) * many, renewal * many, AT_THE_END),
+    )
+
+
+MONTH, YEAR = a_period(30.0, 20.0, 0.95), replace(a_period(365.0, 120.0, 0.7), customers=100)
 BOTH = BillingPeriods((MONTH, YEAR), True)
 SPANS = Spans(60, 365, 0.10, (365, 730))
 
@@ -44,6 +59,7 @@ def of(
     )
     columns = {
         "gap_last": np.full(rows, np.nan),
+        "gap_mean": np.full(rows, np.nan),
         "recency_days": silence,
         "spend_last": np.full(rows, price),
         "orders": np.ones(rows),
@@ -92,7 +108,7 @@ def test_years_add_up_and_a_longer_span_never_brings_less() -> None:
 
 
 def test_payments_that_are_left_out_do_not_come() -> None:
-    week = Period(7.0, 0.01, 0.8, 300, (25.0,) * 300, Renewals(0.01 * 1e9, 0.99 * 1e9, AT_THE_END))
+    week = a_period(7.0, 25.0, 0.99, 0.8)
     plan = of(np.array([2.0]), 25.0, np.array([1e-9]), periods=BillingPeriods((week,), True))
     assert plan.orders[0] == pytest.approx(0.8 * 8, rel=0.01)  # days 5, 12, ... 54
     assert plan.p_none[0] == pytest.approx(0.2**8, abs=1e-6)
