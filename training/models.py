@@ -31,7 +31,8 @@ from stagecast.training.learners.boosted import cores
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.next_stage.model import NextStageModel, stages_at_end
 from stagecast.training.reference.reference import Reference
-from stagecast.training.value.after_contract import after_contract, is_over
+from stagecast.training.value.after_contract import is_over
+from stagecast.training.value.contract_money import after_contract
 from stagecast.training.value.intervals import Intervals, Outlook
 from stagecast.training.value.model import ValueModel
 from stagecast.training.value.money import YEARS, Money, money_of_prospects
@@ -352,7 +353,7 @@ def _predict(models: Models, snapshot: Snapshot, threads: int) -> Predictions:
             contracts=ahead,
         )
         over = is_over(None if ahead is None else ahead.contracts, len(buyers))
-        share = models.value.after_contract
+        share = models.value.after_contract.share(1.0 - p_inactive[buyers])
         money.put(buyers, after_contract(earned, over, share))
         p_inactive[buyers] = np.where(
             over, 1.0 - (1.0 - p_inactive[buyers]) * share, p_inactive[buyers]

@@ -225,9 +225,8 @@ def _of_rows(
         value=discounted(float(spans.value)),
         kept=(value * discount).sum(axis=1) * period.paid,
         value_p_none=p_none(value),
-        low=_surely(np.asarray((value * stays >= SURE) * discount), period.paid)
-        * period.later_price[0],
-        high=((value > _UNLIKELY) * possible).sum(axis=1) * period.later_price[1],
+        low=cheaper * _surely(np.asarray((value * stays >= SURE) * discount), period.paid),
+        high=dearer * ((value > _UNLIKELY) * possible).sum(axis=1),
         orders_low=_surely(np.asarray((horizon * stays >= SURE) * 1.0), period.paid),
         orders_high=((horizon > _UNLIKELY) * possible).sum(axis=1),
         next_days=np.where(stays[:, 0] > 0.5, due[:, 0], np.nan),

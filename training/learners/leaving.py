@@ -29,6 +29,8 @@ from stagecast.training.learners.season_of_purchases import Season
 LEAST_WEIGHT: Final = 0.01
 """A model with less weight is left out."""
 MOST_STEPS: Final = 52
+LEAST_ALIVE: Final = 1e-290
+"""A smaller P(alive) is no number to divide by."""
 _SMALLEST: Final = 1e-9
 
 
@@ -151,11 +153,12 @@ class Leaving:
         none = [m.p_none(horizon_days, *history) for m in self.models]
         orders = base.discounted_orders(days, features, annual_rate)
         p_alive = weighted(alive, self.weights)[position]
+        kept_orders = base.kept_orders(days, features, annual_rate, alive)
         return LeavingOutlook(
             p_alive,
             log_odds(weighted(none, self.weights))[position],
-            orders / np.maximum(p_alive, _SMALLEST),
-            base.kept_orders(days, features, annual_rate, alive),
+            orders_if_alive(orders, p_alive, kept_orders),
+            kept_orders,
             self.regained_orders(base, days, features, annual_rate, alive),
         )
 
@@ -242,3 +245,17 @@ def regained_total(
     gone = [1.0 - p for p in alive]
     lost = [p * orders for p, orders in zip(gone, regained, strict=True)]
     return weighted(gone, weights), weighted(lost, gone_weights)
+
+
+def orders_if_alive(orders: Array, p_alive: Array, kept_orders: Array) -> Array:
+    """Return the orders of a customer who is one today, from those expected, (rows,).
+
+    After a burst of orders and a long silence P(alive) may be 1e-20: the ratio of two small numbers
+    is right until they are no numbers any more, and then that of a customer who stays.
+
+    >>> orders, p_alive = np.array([0.4, 6e-13, 0.0]), np.array([0.8, 5e-14, 0.0])
+    >>> orders_if_alive(orders, p_alive, np.array([2.0, 20.0, 30.0])).round(6).tolist()
+    [0.5, 12.0, 30.0]
+    """
+    known = p_alive > LEAST_ALIVE
+    return np.where(known, orders / np.where(known, p_alive, 1.0), kept_orders)

@@ -21,7 +21,7 @@ from stagecast.features.one_customer.numbers import (
 )
 from stagecast.training.config import TrainConfig
 from stagecast.training.learners.customer_base import CustomerBase
-from stagecast.training.learners.leaving import Leaving, regained_total
+from stagecast.training.learners.leaving import LEAST_ALIVE, Leaving, regained_total
 from stagecast.training.one_row.base import (
     ModelOfOne,
     SeveralOfOne,
@@ -254,10 +254,12 @@ class ValueOfOne:
             rows = one_row(columns, HISTORY)
             outlook = leaving.outlook(horizon, days, rows, config.annual_discount)
             return _LeavingOfOne(*(float(getattr(outlook, f.name)[0]) for f in fields(outlook)))
-        base_alive = maximum(said.columns["btyd_alive"], _SMALLEST)
+        base_alive = said.columns["btyd_alive"]
         kept_orders, regained = self.base.kept(said, leaving)
         if leaving is None or leaving.season is None:
-            orders_if_alive = float(said.until[self.base.place[days]]) / base_alive
+            orders_if_alive = kept_orders
+            if base_alive > LEAST_ALIVE:
+                orders_if_alive = float(said.until[self.base.place[days]]) / base_alive
         else:
             rows = one_row(columns, (*HISTORY, "first_day"))
             share = leaving.staying_share(days, rows, config.annual_discount)

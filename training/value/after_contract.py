@@ -2,9 +2,12 @@
 
 The models of purchases know payments alone, and not that a contract was cancelled: who paid a week
 before the end looks like who will pay again. How much of what they expect comes is learned from
-buyers whose contract was over at past dates; a contract that begins anew counts as come.
+buyers whose contract was over at past dates; a contract that begins anew counts as come. Who paid
+last week is expected to pay most, and had most to cancel, so that the share depends on P(purchase):
 
-Rows of such buyers, with the share s:
+    P(purchase after a contract)  =  level P(purchase) ^ power, at most P(purchase)
+
+Rows of such buyers, with the share s = level P(purchase) ^ (power - 1), at most 1:
 
     P(purchase), orders, spend and clv    times s
     value at risk                         times s
@@ -13,13 +16,49 @@ Rows of such buyers, with the share s:
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stagecast.features.arrays import Array
 from stagecast.features.contracts import Contracts
-from stagecast.training.value.money import Money
+
+_SMALLEST = 1e-9
+
+
+@dataclass(frozen=True)
+class AfterContract:
+    """Share of what is expected of buyers whose contract is over that comes; 1 by default."""
+
+    level: float = 1.0
+    power: float = 1.0
+
+    @property
+    def is_none(self) -> bool:
+        """Whether all of it comes."""
+        return self.level == 1.0 and self.power == 1.0
+
+    def share(self, p_purchase: Array) -> Array:
+        """Return the share of P(purchase), and of the money, that comes, same shape.
+
+        >>> AfterContract(0.1, 0.5).share(np.array([0.64, 0.01, 0.0001])).round(3).tolist()
+        [0.125, 1.0, 1.0]
+        """
+        p = np.maximum(p_purchase, _SMALLEST)
+        return np.asarray(np.minimum(self.level * p ** (self.power - 1.0), 1.0))
+
+    def to_json(self) -> dict[str, float]:
+        """Return it as plain data."""
+        return {"level": self.level, "power": self.power}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, float] | float) -> AfterContract:
+        """Read what :meth:`to_json` returns, or the one share of bundles of before."""
+        if isinstance(data, Mapping):
+            return cls(float(data["level"]), float(data["power"]))
+        return cls(float(data))
 
 
 def is_over(contracts: Contracts | None, rows: int) -> NDArray[np.bool_]:
@@ -27,32 +66,3 @@ def is_over(contracts: Contracts | None, rows: int) -> NDArray[np.bool_]:
     if contracts is None:
         return np.zeros(rows, dtype=bool)
     return np.asarray(contracts.ever_had & ~contracts.open)
-
-
-def after_contract(money: Money, over: NDArray[np.bool_], share: float) -> Money:
-    """Return the money with the share of it where a contract is over.
-
-    Parameters
-    ----------
-    money
-        Of buyers.
-    over
-        See :func:`is_over`, shape (rows,).
-    share
-        See :func:`stagecast.training.value.fit_after_contract.learned_share`.
-    """
-    if share == 1.0 or not over.any():
-        return money
-    of_row = np.where(over, share, 1.0)
-    scaled = {
-        name: getattr(money, name) * of_row
-        for name in ("expected_orders", "expected_spend", "clv", "clv_residual", "value_at_risk")
-    }
-    left = money.clv + money.value_at_risk
-    return replace(
-        money,
-        **scaled,
-        clv_by_year=money.clv_by_year * of_row[:, None],
-        value_p_none=1.0 - (1.0 - money.value_p_none) * of_row,
-        value_gone=money.value_gone + left * (1.0 - of_row),
-    )

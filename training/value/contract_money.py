@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
 from stagecast.training.billing.ahead import ContractsAhead
@@ -96,3 +97,32 @@ def with_payments(
         changed[f"{prefix}_low"] = np.where(known, np.fmin(low, changed[of]), low)
         changed[f"{prefix}_high"] = np.where(known, np.fmax(high, changed[of]), high)
     return replace(money, **changed)
+
+
+def after_contract(money: Money, over: NDArray[np.bool_], share: Array) -> Money:
+    """Return the money with the share of it where a contract is over.
+
+    Parameters
+    ----------
+    money
+        Of buyers.
+    over
+        See :func:`stagecast.training.value.after_contract.is_over`, shape (rows,).
+    share
+        Of :meth:`stagecast.training.value.after_contract.AfterContract.share`, shape (rows,).
+    """
+    if not over.any():
+        return money
+    of_row = np.where(over, share, 1.0)
+    scaled = {
+        name: getattr(money, name) * of_row
+        for name in ("expected_orders", "expected_spend", "clv", "clv_residual", "value_at_risk")
+    }
+    left = money.clv + money.value_at_risk
+    return replace(
+        money,
+        **scaled,
+        clv_by_year=money.clv_by_year * of_row[:, None],
+        value_p_none=1.0 - (1.0 - money.value_p_none) * of_row,
+        value_gone=money.value_gone + left * (1.0 - of_row),
+    )

@@ -30,6 +30,7 @@ from stagecast.training.learners.boosted import Boosted
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.factor import Factor, OwnShare
 from stagecast.training.learners.leaving import Leaving
+from stagecast.training.value.after_contract import AfterContract
 from stagecast.training.value.base_share import BaseShare
 from stagecast.training.value.prices import NO_TREND, PriceTrend
 from stagecast.training.value.reactivation import Reactivation
@@ -74,9 +75,8 @@ class ValueModel:
     reactivation
         How often customers who had left buy once they are back; as before, in bundles of before.
     after_contract
-        Share of the purchases expected of buyers whose contract is over that came at past dates, at
-        most 1; see :mod:`stagecast.training.value.after_contract`. 1 where churn is not
-        cancellation, and in bundles of before.
+        Share of the purchases expected of buyers whose contract is over that came at past dates;
+        all of them where churn is not cancellation, and in bundles of before.
     prices
         Trend of the prices; none in bundles of before.
     billing
@@ -95,7 +95,7 @@ class ValueModel:
     base_share: BaseShare = field(default_factory=BaseShare)
     rest_season: float = 1.0
     reactivation: Reactivation = field(default_factory=Reactivation)
-    after_contract: float = 1.0
+    after_contract: AfterContract = field(default_factory=AfterContract)
     prices: PriceTrend = NO_TREND
     billing: BillingPeriods = NO_PERIODS
 
@@ -177,7 +177,11 @@ class ValueModel:
             **({} if self.base_share.share == 0 else {"base_share": self.base_share.to_json()}),
             "rest_season": self.rest_season,
             **({} if self.reactivation.is_none else {"reactivation": self.reactivation.to_json()}),
-            **({} if self.after_contract == 1 else {"after_contract": self.after_contract}),
+            **(
+                {}
+                if self.after_contract.is_none
+                else {"after_contract": self.after_contract.to_json()}
+            ),
             **({} if self.prices.is_none else {"prices": self.prices.to_json()}),
             **({} if self.billing.is_none else {"billing": self.billing.to_json()}),
         }
@@ -211,7 +215,7 @@ class ValueModel:
             reactivation=Reactivation.from_json(data["reactivation"])
             if data.get("reactivation")
             else Reactivation(),
-            after_contract=float(data.get("after_contract", 1.0)),
+            after_contract=AfterContract.from_json(data.get("after_contract", 1.0)),
             prices=PriceTrend.from_json(data["prices"]) if data.get("prices") else NO_TREND,
             billing=BillingPeriods.from_json(data["billing"])
             if data.get("billing")

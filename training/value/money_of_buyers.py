@@ -12,7 +12,7 @@ from stagecast.features.arrays import Array
 from stagecast.training.billing.ahead import ContractsAhead
 from stagecast.training.config import TrainConfig
 from stagecast.training.learners.customer_base import CustomerBase, log_odds
-from stagecast.training.learners.leaving import LeavingOutlook
+from stagecast.training.learners.leaving import LeavingOutlook, orders_if_alive
 from stagecast.training.value.ahead import OrdersAhead
 from stagecast.training.value.contract_money import of_former, with_payments
 from stagecast.training.value.kept import (
@@ -143,12 +143,12 @@ def _outlook_of_leaving(
     days, rate, leaving = config.value_horizon_days, config.annual_discount, model.leaving
     if leaving is not None and leaving.is_of_gaps:
         return leaving.outlook(config.horizon_days, days, columns, rate)
-    base_alive = np.maximum(columns["btyd_alive"], _SMALLEST)
+    base_alive = columns["btyd_alive"]
     kept_orders = base.kept_orders(days, columns, rate, ahead.alive)
     return LeavingOutlook(
         base_alive,
         columns["btyd_none"],
-        ahead.by_base(days) / base_alive
+        orders_if_alive(ahead.by_base(days), base_alive, kept_orders)
         if leaving is None or leaving.season is None
         else kept_orders * leaving.staying_share(days, columns, rate),
         kept_orders,

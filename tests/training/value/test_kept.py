@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
+from stagecast.training.config import TrainConfig
+from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.btyd.fit import fit
 from stagecast.training.learners.customer_base import CustomerBase, log_odds
 from stagecast.training.value.kept import (
@@ -14,6 +16,8 @@ from stagecast.training.value.kept import (
     range_of_contracts,
     still_customer,
 )
+from stagecast.training.value.model import ValueModel
+from stagecast.training.value.money_of_buyers import money_of_buyers
 
 
 def test_a_pooled_probability_of_the_customer_base_moves_nobody() -> None:
@@ -130,3 +134,25 @@ def test_ranges_of_contracts_cover_and_never_exceed_the_price() -> None:
 def test_log_odds_of_the_pool_are_clipped_not_infinite() -> None:
     p = np.array([0.0, 1.0])
     assert np.isfinite(still_customer(p, log_odds(p), np.array([0.0, 1.0]))).all()
+
+
+def test_a_burst_long_ago_is_not_at_risk_any_more() -> None:
+    # 22 orders within two months and none for 416 days: P(alive) is beyond what one divides by
+    base = CustomerBase((Model("mbg_nbd", (0.52, 6.2, 0.89, 1.6), 0.0, 1),), None)
+    columns = {
+        name: np.array([value])
+        for name, value in {
+            "frequency": 21.0,
+            "orders": 22.0,
+            "t_x_days": 40.0,
+            "T_days": 456.0,
+            "spend_mean": 30.0,
+        }.items()
+    }
+    columns |= base.columns(columns, 90)
+    assert columns["btyd_alive"][0] < 1e-12
+    config = TrainConfig(horizon_days=90)
+    money = money_of_buyers(ValueModel(30.0), base, config, columns, np.array([0.944]), 0.0)
+    # the chance of an order times what such orders bring, and not the pace of the burst
+    assert money.value_at_risk[0] < 5 * money.clv[0]
+    assert money.value_at_risk[0] < 0.02 * money.value_gone[0]
