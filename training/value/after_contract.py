@@ -5,9 +5,10 @@ before the end looks like who will pay again. How much of what they expect comes
 buyers whose contract was over at past dates; a contract that begins anew counts as come. Who paid
 last week is expected to pay most, and had most to cancel, so that the share depends on P(purchase):
 
-    P(purchase after a contract)  =  level P(purchase) ^ power, at most P(purchase)
+    P(purchase after a contract)  =  level P(purchase) ^ power
 
-Rows of such buyers, with the share s = level P(purchase) ^ (power - 1), at most 1:
+Rows of such buyers, with the share s = level P(purchase) ^ (power - 1), at most that of all of them
+together:
 
     P(purchase), orders, spend and clv    times s
     value at risk                         times s
@@ -30,15 +31,24 @@ _SMALLEST = 1e-9
 
 @dataclass(frozen=True)
 class AfterContract:
-    """Share of what is expected of buyers whose contract is over that comes; 1 by default."""
+    """Share of what is expected of buyers whose contract is over that comes; 1 by default.
+
+    Parameters
+    ----------
+    level, power
+        See the module.
+    most
+        The share of all of them together.
+    """
 
     level: float = 1.0
     power: float = 1.0
+    most: float = 1.0
 
     @property
     def is_none(self) -> bool:
         """Whether all of it comes."""
-        return self.level == 1.0 and self.power == 1.0
+        return self == AfterContract()
 
     def share(self, p_purchase: Array) -> Array:
         """Return the share of P(purchase), and of the money, that comes, same shape.
@@ -47,18 +57,18 @@ class AfterContract:
         [0.125, 1.0, 1.0]
         """
         p = np.maximum(p_purchase, _SMALLEST)
-        return np.asarray(np.minimum(self.level * p ** (self.power - 1.0), 1.0))
+        return np.asarray(np.minimum(self.level * p ** (self.power - 1.0), self.most))
 
     def to_json(self) -> dict[str, float]:
         """Return it as plain data."""
-        return {"level": self.level, "power": self.power}
+        return {"level": self.level, "power": self.power, "most": self.most}
 
     @classmethod
     def from_json(cls, data: Mapping[str, float] | float) -> AfterContract:
         """Read what :meth:`to_json` returns, or the one share of bundles of before."""
         if isinstance(data, Mapping):
-            return cls(float(data["level"]), float(data["power"]))
-        return cls(float(data))
+            return cls(float(data["level"]), float(data["power"]), float(data["most"]))
+        return cls(most=float(data))
 
 
 def is_over(contracts: Contracts | None, rows: int) -> NDArray[np.bool_]:

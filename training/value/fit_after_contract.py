@@ -17,6 +17,8 @@ from stagecast.training.value.after_contract import AfterContract
 
 LEVEL_SPREAD, POWER_SPREAD = 2.0, 0.5
 """Standard deviations of the priors around 1 of the logarithm of the level, and of the power."""
+PRIOR: Final = 1.0
+"""Purchases, expected and come, that are supposed beside those of past dates."""
 MAX_ROWS: Final = 20_000
 _SMALLEST: Final = 1e-9
 
@@ -44,7 +46,11 @@ def learned_share(
             frame = frame.of(rows[:: max(1, len(rows) * len(dates) // MAX_ROWS)])
             expected.append(1.0 - p_inactive(frame.columns))
             came.append(~frame.inactive)
-    p, bought = np.concatenate(expected), np.concatenate(came)
+    return fitted_share(np.concatenate(expected), np.concatenate(came))
+
+
+def fitted_share(p: Array, bought: NDArray[np.bool_]) -> AfterContract:
+    """Return the share by P(purchase) and who bought, shape (rows,) each; 1 without rows."""
     if not len(p):
         return AfterContract()
     log_p = np.log(np.clip(p, _SMALLEST, 1.0 - _SMALLEST))
@@ -62,7 +68,8 @@ def learned_share(
         bounds=[(-12.0, 0.0), (0.0, 3.0)],
         options={"xatol": 1e-6, "fatol": 1e-9},
     ).x
-    return AfterContract(float(np.exp(best[0])), float(best[1]))
+    most = min((float(bought.sum()) + PRIOR) / (float(p.sum()) + PRIOR), 1.0)
+    return AfterContract(float(np.exp(best[0])), float(best[1]), most)
 
 
 def _over_at(spells: Spells, frame: Frame) -> NDArray[np.bool_]:

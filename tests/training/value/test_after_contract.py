@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 
 from stagecast.training.config import TrainConfig
+from stagecast.training.value.after_contract import AfterContract
+from stagecast.training.value.fit_after_contract import fitted_share
 from tests.training.made import Row, check_contract, day, trained
 
 pytestmark = pytest.mark.slow
@@ -77,3 +79,24 @@ def test_where_accounts_are_opened_again_a_return_is_expected(tmp_path: Path) ->
     waiting = scores.loc[[name for name, end in closed.items() if 5 < DAYS - end < 60]]
     assert (waiting["state"] == "lapsed").all()
     assert waiting["p_return"].mean() > 0.2
+
+
+def test_who_paid_last_week_had_most_to_cancel() -> None:
+    # P(purchase) by the payments is high just before the end; of all, one in ten comes back
+    random = np.random.default_rng(4)
+    p = random.beta(0.6, 1.5, 4_000)
+    came = random.random(4_000) < 0.1 * np.sqrt(p)
+    after = fitted_share(p, came)
+    expected = np.array([0.8, 0.3, 0.05])
+    np.testing.assert_allclose(expected * after.share(expected), 0.1 * np.sqrt(expected), rtol=0.3)
+    assert AfterContract.from_json(after.to_json()) == after
+
+
+def test_one_share_of_bundles_of_before_is_read() -> None:
+    before = AfterContract.from_json(0.3)
+    np.testing.assert_array_equal(before.share(np.array([0.1, 0.9])), [0.3, 0.3])
+    assert AfterContract.from_json(1.0).is_none
+
+
+def test_without_anybody_all_of_it_comes() -> None:
+    assert fitted_share(np.zeros(0), np.zeros(0, dtype=np.bool_)).is_none
