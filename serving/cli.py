@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -121,8 +121,11 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("stopped; nothing was left half-written", err=True)
-        sys.exit(130)
+        _end_interrupted()
+    except RuntimeError as error:
+        if str(error) != "Query interrupted":  # so DuckDB calls Ctrl-C during a query
+            raise
+        _end_interrupted()
     except BrokenPipeError:
         # whoever read our output has gone, as `head` does
         sys.stderr.close()
@@ -130,3 +133,8 @@ def main() -> None:
     except OSError as error:
         click.echo(f"error: {error.filename or 'a file'}: {error.strerror or error}", err=True)
         sys.exit(UsageError.exit_code)
+
+
+def _end_interrupted() -> NoReturn:
+    click.echo("stopped; nothing was left half-written", err=True)
+    sys.exit(130)

@@ -11,32 +11,32 @@ from contextlib import contextmanager
 from types import FrameType
 
 
-class Terminated(BaseException):
-    """SIGTERM came; like KeyboardInterrupt no error, but an end that ``finally`` sees."""
+def _end(number: int, frame: FrameType | None) -> None:
+    """Run what waits for the end of the process, and end it by the signal.
 
-
-def _terminate(number: int, frame: FrameType | None) -> None:
+    Nothing is raised: DuckDB would turn it into an error of its own, and wait for the threads of
+    its query, which can be minutes.
+    """
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one ends the process at once
-    raise Terminated
+    try:
+        atexit._run_exitfuncs()
+    finally:
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 @contextmanager
 def ending_in_order() -> Iterator[None]:
-    """Let SIGTERM unwind the stack, run what waits for the end of the process, and then end it.
+    """Have SIGTERM delete temporary folders, and then end the process.
 
+    Those of ``tempfile.TemporaryDirectory`` are deleted, and what is registered with ``atexit``.
     The process ends by the signal, so that who started it sees what it sees of others. uvicorn
     catches the signal while it serves, and raises it again when it has stopped.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, _terminate)
+    before = signal.signal(signal.SIGTERM, _end)
     try:
         yield
-    except Terminated:
-        atexit._run_exitfuncs()
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGTERM)
-        raise
     finally:
         signal.signal(signal.SIGTERM, before)

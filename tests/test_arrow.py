@@ -257,6 +257,11 @@ def test_importing_changes_no_warning_filter_and_says_nothing() -> None:
 
 
 EVALUATION = {
+    "billing.ahead",
+    "billing.periods",
+    "billing.renewals",
+    "billing.schedule",
+    "billing.standing",
     "calendar",
     "bundle.bundle",
     "bundle.files",
@@ -342,11 +347,13 @@ EVALUATION = {
     "value.ahead",
     "usual_gap",
     "value.base_share",
+    "value.contract_money",
     "value.currency",
     "value.intervals",
     "value.kept",
     "value.model",
     "value.money",
+    "value.money_of_buyers",
     "value.prices",
     "value.reactivation",
     "waiting.next_order",

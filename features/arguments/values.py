@@ -101,9 +101,9 @@ def share(
     high = "" if to == inf else f" {'and below' if below <= most else 'to'} {to:g}"
     give = f"a share{low}{high}, like 0.1 or '10%'"
     percent = _PERCENT.fullmatch(value) if isinstance(value, str) else None
-    given = value if percent is None else float(percent[1]) / 100
+    fraction = value if percent is None else float(percent[1]) / 100
     try:
-        plain = number(given, name, give, least=least, most=most, above=above)
+        plain = number(fraction, name, give, least=least, most=most, above=above)
     except UsageError:
         refuse(value, name, give)
     if plain >= below:

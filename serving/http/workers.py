@@ -94,6 +94,8 @@ def serve_with_workers(
         parent = _Parent(job, listening, settings)
         parent.start(settings.workers)
         version = parent.wait_until_ready()
+        if parent.is_stopped:
+            return
         address = address_of(settings.model_copy(update={"port": listening.getsockname()[1]}))
         Summary(address, version, has_published, settings.workers).show(as_json=as_json)
         followers = parent.follow(first)
@@ -256,6 +258,8 @@ class _Parent:
     def wait_until_ready(self) -> str | None:
         """Wait until all workers answer, and return the version of their model.
 
+        Where a signal says to stop before, all workers are stopped; see ``is_stopped``.
+
         Raises
         ------
         UsageError
@@ -267,13 +271,20 @@ class _Parent:
                 was_asked = self._stopping is not None
                 self._stop()
                 if was_asked:
-                    raise KeyboardInterrupt
+                    return None
                 raise UsageError(
                     f"a worker ended with code {ended[0].process.returncode} before it answered; "
                     "the lines above say why"
                 )
             time.sleep(LOOK_SECONDS)
         return self._places[0].version
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether all workers were told to stop, and have ended."""
+        return self._stopping is not None and all(
+            place.process.poll() is not None for place in self._places
+        )
 
     def watch(self) -> None:
         """Start workers again that end, until a signal says to stop; then stop them all."""

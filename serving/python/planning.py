@@ -125,7 +125,7 @@ def plan(
             _share(offer_share, "offer_share"),
         ),
         Effects(_share(effect, "effect"), _share(win_back_effect, "win_back_effect")),
-        Rules(min_gain=_money(0.0 if min_gain is None else min_gain, "min_gain") or 0.0),
+        Rules(min_gain=_money(min_gain, "min_gain") or 0.0),
         contacts=_customers(contacts),
         budget=_money(budget, "budget"),
         holdout=share(holdout, "holdout", below=1.0),

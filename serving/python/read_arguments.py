@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timezone, tzinfo
+from datetime import timezone, tzinfo
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,10 @@ _GIVE = {
     "memory": "a size, like '2GB'",
     "spill": "a size, like '50GB'",
 }
+_CUSTOMERS = (
+    "the path of a file, like 'customers.csv', the URL of a table, or a pandas, polars or Arrow "
+    "table"
+)
 _RULES = "rules with their conditions, like {'too_large': 'amount > 10000'}"
 _RATE = "what a unit of the currency is worth, like 0.9"
 _RATES = "rates by code of a currency, like {'USD': 0.9}"
@@ -90,13 +94,12 @@ def zone_name(zone: Any) -> str:
     """Return the name of a zone, also of a ``tzinfo`` such as ``ZoneInfo("Europe/London")``.
 
     >>> from datetime import timedelta
-    >>> zone_name(timezone(timedelta(hours=2)))
+    >>> zone_name(timezone(timedelta(hours=2), "Kaliningrad"))
     '+02:00'
     """
     give = "a name, like 'Europe/London', or an offset, like '+02:00'"
     if isinstance(zone, timezone):
-        offset = zone.utcoffset(None)
-        return "UTC" if not offset else datetime.now(zone).isoformat()[-6:]
+        return str(timezone(zone.utcoffset(None))).removeprefix("UTC") or "UTC"
     if isinstance(zone, tzinfo):
         zone = getattr(zone, "key", None) or getattr(zone, "zone", None) or zone
     return text(zone, "zone", give)
@@ -130,9 +133,8 @@ def customers_table(given: Any, known_at_start: Any) -> CustomersTable | None:
         frame = as_frame(given, "customers")
         frame = frame.reset_index() if frame.index.name == "customer_id" else frame
         return CustomersTable("customers", known_at_start=known, frame=frame)
-    give = "the path of a file, like 'customers.csv', the URL of a table, or a pandas, polars or "
     if not isinstance(given, str | Path):
-        refuse(given, "customers", give + "Arrow table")
+        refuse(given, "customers", _CUSTOMERS)
     return CustomersTable(str(given), known_at_start=known)
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from stagecast.features.arguments.values import refuse as refuse_value
 from stagecast.features.errors import UsageError
-from stagecast.features.frames.given import is_table
 from stagecast.features.intake.options import ReadOptions
 from stagecast.serving.python.event_log import EventLog
 from stagecast.serving.python.read_arguments import customers_table, read_options
@@ -205,16 +204,12 @@ def open_log(reading: Reading) -> EventLog:
 _GIVE = "a pandas, polars or Arrow table, a path, like 'orders.csv', or several of a kind"
 
 
-def _streams(item: object) -> bool:
-    return hasattr(item, "__arrow_c_stream__")
-
-
 def _sources(source: object) -> dict[str, Any]:
     items = list(source) if isinstance(source, list | tuple) else [source]
     if not items:
         raise UsageError("the list of events is empty; give a table, a path, or several of a kind")
     for item in items:
-        if not is_table(item) and not isinstance(item, str | Path) and not _streams(item):
+        if not isinstance(item, str | Path) and not hasattr(item, "__arrow_c_stream__"):
             refuse_value(item, "source", _GIVE)
     paths = [str(item) for item in items if isinstance(item, str | Path)]
     if not paths:

@@ -151,8 +151,8 @@ def monitor(
             max_age_days=most,
             say=say,
         )
-        told: Monitoring = translated(result)
-        return told
+        monitoring: Monitoring = translated(result)
+        return monitoring
 
 
 @speaks_python

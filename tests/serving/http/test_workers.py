@@ -52,6 +52,15 @@ def both_answer(address):
         return False  # the connection was that of the worker that was killed
 
 
+def test_sigterm_stops_all_before_they_answer(parent, tmp_path):
+    wait_until(lambda: len(psutil.Process(parent.pid).children()) == 2)
+    workers = psutil.Process(parent.pid).children()
+    parent.send_signal(signal.SIGTERM)
+    assert parent.wait(LIMIT_SECONDS) == 0
+    assert list((tmp_path / "temporary").glob("stagecast-*")) == []
+    assert not any(worker.is_running() for worker in workers)
+
+
 def test_a_killed_worker_comes_back_and_sigterm_stops_all(parent, tmp_path):
     summary = json.loads(parent.stdout.readline())
     assert summary["workers"] == 2
