@@ -87,6 +87,24 @@ def test_home_counts_who_has_cancelled_on_stages_of_the_active(
 
 
 @pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", "2 customers with an open contract stand on stages of customers who left"),
+        ("ru", "2 клиента с действующим договором стоят на этапах ушедших"),
+        ("fa", "۲ مشتری با قرارداد باز در مرحله‌های مشتریان رفته‌اند"),
+    ],
+)
+def test_home_counts_open_contracts_on_stages_of_the_lapsed(
+    web: Client, made: list[dict[str, Any]], store: Store, language: str, words: str
+) -> None:
+    assert words not in text(web, f"/?lang={language}")
+    made[1]["stage"] = made[2]["stage"] = "lost"
+    published.publish(store, table(made))
+    assert words in text(web, f"/?lang={language}")
+    assert "membership" in text(web, f"/?lang={language}")
+
+
+@pytest.mark.parametrize(
     ("language", "cancel", "away"),
     [
         ("en", "with an open contract (30) would cancel without it", "former customers (15) would"),
