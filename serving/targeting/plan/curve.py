@@ -69,7 +69,8 @@ def point(customers: Candidates, money: Economics, rows: NDArray[np.int64]) -> P
 
 
 def _point(contacts: int, sums: Mapping[str, float]) -> Point:
-    return Point(contacts=contacts, **{**sums, "former": round(sums["former"])})
+    rest = {name: total for name, total in sums.items() if name != "former"}
+    return Point(contacts=contacts, former=round(sums["former"]), **rest)
 
 
 def _columns(customers: Candidates, money: Economics) -> dict[str, Array]:
