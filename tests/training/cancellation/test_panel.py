@@ -464,7 +464,35 @@ def test_a_cancellation_alone_tells_of_a_contract_before_the_log(tmp_path: Path)
 
 
 def test_the_risk_of_who_has_cancelled_is_named_as_that_of_no_order(tmp_path: Path) -> None:
-    # members who paid in the first month alone, and whose contract is open
+    # members pay once, so that hardly anybody orders again, and a high risk is the average one
+    paid: set[str] = set()
+    rows = []
+    for who, at, what, amount in subscriptions(150):
+        if what != "purchase" or who not in paid:
+            rows.append((who, at, what, amount))
+        paid |= {who} if what == "purchase" else set()
+    config = replace(CONFIG, max_dates=1)
+    done = trained(rows, tmp_path / "model", AS_OF, config, evaluated=False)
+    scored = [s for s in done.scores().to_pylist() if s["state"] == "lapsed"]
+    reasons = [r for s in scored for r in s["reasons"] if r["feature"] in ("average", "stage")]
+    assert {r["code"] for r in reasons} == {"average.no_order"}
+    assert all("of ordering nothing within the horizon" in r["sentence"] for r in reasons)
+
+
+def test_a_scheme_by_orders_is_named_with_how_many_have_cancelled_on_its_active_stages(
+    service: Trained, scores: pd.DataFrame
+) -> None:
+    states = {stage.id: stage.state for stage in service.training.models.scheme.stages}
+    mismatched = (scores["state"] == "lapsed") & (scores["stage"].map(states) == "active")
+    assert 0 < mismatched.sum() < len(scores)
+    (note,) = (note for note in service.training.notes if "go by orders, not by contract" in note)
+    assert f"contract was cancelled, {mismatched.sum():,} stand on a stage of active" in note
+    assert note.startswith("The stages of the scheme retail ")
+    assert note.endswith("--stages membership goes by contract.")
+
+
+def test_open_contracts_on_stages_of_the_lapsed_are_named_too(tmp_path: Path) -> None:
+    # those who paid in the first month alone, and whose contract is open
     members: list[Row] = []
     for k in range(30):
         members.append((f"y{k:03d}", day(0), "subscribe", None))
