@@ -23,12 +23,12 @@ OF_ACTIVE = ActiveFigures(
 )
 
 
-def tested(**parts: Any) -> Evaluation:
+def evaluated(**parts: Any) -> Evaluation:
     return made_evaluation(active=OF_ACTIVE, grade_sentence="on the 481 active", **parts)
 
 
 def test_the_table_is_of_those_whom_the_grade_is_of() -> None:
-    said = "\n".join(evaluation_lines(tested(), "inactivity"))
+    said = "\n".join(evaluation_lines(evaluated(), "inactivity"))
     assert "(the 481 active of 23,570 customers, 20.4% of them" in said
     assert "0.5771" in said
     assert "0.2962" not in said
@@ -36,14 +36,14 @@ def test_the_table_is_of_those_whom_the_grade_is_of() -> None:
 
 
 def test_where_all_who_could_leave_are_active_or_none_is_they_are_not_told_apart() -> None:
-    assert "(481 customers, 20.4% of" in evaluation_lines(tested(customers=481), "inactivity")[0]
+    assert "(481 customers, 20.4% of" in evaluation_lines(evaluated(customers=481), "inactivity")[0]
     nobody = "\n".join(evaluation_lines(made_evaluation(), "inactivity"))
     assert "(23,570 customers, 86.0% of" in nobody
     assert "0.2962" in nobody
 
 
 def test_the_report_of_python_says_one_line_of_the_same_customers() -> None:
-    said = repr(EvaluationReport(plain_json.to_json(tested())))
+    said = repr(EvaluationReport(plain_json.to_json(evaluated())))
     assert "481 active customers, 20.4% left; log loss 0.5771, AUC 0.354" in said
     said = repr(EvaluationReport(plain_json.to_json(made_evaluation())))
     assert "23,570 customers, 86.0% left; log loss 0.2962" in said
@@ -58,7 +58,7 @@ def test_the_card_has_the_figures_of_the_same_customers(monkeypatch: Any) -> Non
     monkeypatch.setattr("stagecast.serving.runs.model_card.kind_of", lambda churn: kind)
     monkeypatch.setattr("stagecast.serving.runs.model_card.iso", str)
     for evaluation, whom, loss in (
-        (tested(), "Figures of 481 active customers:", "| 0.5771 |"),
+        (evaluated(), "Figures of 481 active customers:", "| 0.5771 |"),
         (made_evaluation(), "Figures of 23,570 customers:", "| 0.2962 |"),
     ):
         config = SimpleNamespace(churn="inactivity", horizon_days=90, value_horizon_days=365)
