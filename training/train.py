@@ -181,7 +181,9 @@ def _train(
     purchases = Purchases(purchase_days, day_number(table.anchor))
     error = None if value is None else value.level_error
     models = replace(models, value_interval=value_intervals(panel, models, purchases, error))
-    notes = _notes(panel, models, predicted, evaluation, has_earlier=earlier is not None)
+    notes = _notes(
+        panel, models, predicted, evaluation, None if earlier is None else earlier.models
+    )
     state = kind.states(models, panel.now)
     risk = kind.risk(models, predicted, state)[state == "active"]
     return Training(
@@ -255,13 +257,24 @@ def _since_grade_d(models: Models) -> str:
     )
 
 
+def _other_method(models: Models, earlier: Models, evaluation: Evaluation) -> list[str]:
+    """Return that the training that was tested had another method than this one, if so."""
+    kind = kind_of(models.config.churn)
+    tested, now = kind.method(earlier), kind.method(models)
+    if tested == now:
+        return []
+    return [
+        f"The test is of a training before {evaluation.as_of[:10]}, whose method was {tested}; the "
+        f"method of this model, which has learned from more of the log, is {now}."
+    ]
+
+
 def _notes(
     panel: Panel,
     models: Models,
     predicted: Predictions,
     evaluation: Evaluation | None,
-    *,
-    has_earlier: bool,
+    earlier: Models | None,
 ) -> tuple[str, ...]:
     notes = kind_of(models.config.churn).notes(panel, models)
     if (step := sampling_step(panel.dates, MAX_ROWS)) > 1:
@@ -272,7 +285,9 @@ def _notes(
         )
     if evaluation is not None and evaluation.grade == "D":
         notes.append(_since_grade_d(models))
-    if evaluation is None and has_earlier:
+    if evaluation is not None and earlier is not None:
+        notes += _other_method(models, earlier, evaluation)
+    if evaluation is None and earlier is not None:
         notes.append(
             "Nobody had a contract one horizon before the as_of, so there is no later "
             "period to test on."

@@ -10,6 +10,7 @@ from stagecast.features.shop.clock import ShopClock
 from stagecast.serving.commands.console import table
 from stagecast.serving.jobs.plans import MadePlan
 from stagecast.serving.reports.shop_days import day_on
+from stagecast.serving.targeting.plan.counts import counts_of, title
 from stagecast.serving.targeting.plan.files import Written
 from stagecast.serving.targeting.plan.forecast import takes_everybody
 from stagecast.serving.targeting.plan.stored import Plan
@@ -93,12 +94,37 @@ def export_lines(written: Written) -> list[str]:
     return lines
 
 
-def _money(contacts: Mapping[str, Any]) -> list[str]:
-    """Return what is expected to be lost, and what may return; a plan that an earlier version
-    stored knows neither.
+def _money(forecast: Mapping[str, Any], width: int) -> list[str]:
+    """Return what the gain is a share of, and what may return; a plan that an earlier version
+    stored does not know all of it.
     """
-    parts = (("value at risk", "value_at_risk"), ("may return", "may_return"))
-    return [f"  {words:<18} {contacts[name]:,.2f}" for words, name in parts if contacts.get(name)]
+    contacts, lines = forecast["contacts"], []
+    worth, gone = forecast.get("worth"), contacts.get("value_gone") or 0.0
+    if worth is not None:
+        saying = "what the gain counts of a customer who would leave, and is kept or back"
+        lines.append(f"  {'worth':<{width}} {worth:,.2f}, {saying}")
+    of_value = worth is None and "won_back" in contacts
+    at_risk = contacts.get("value_at_risk") or 0.0
+    if of_value:
+        of_all, saved = contacts["at_stake"] - gone, contacts["gross"] - contacts["won_back"]
+        of_lapsed = round(of_all - at_risk, 2)
+        whose = f" of the active and {of_lapsed:,.2f} of the lapsed" if of_lapsed > 0 else ""
+        if round(of_all, 2) > 0:
+            lines.append(
+                f"  {'value at risk':<{width}} {at_risk:,.2f}{whose}, of which contacts save "
+                f"{saved:z,.2f}"
+            )
+    elif at_risk:
+        lines.append(f"  {'value at risk':<{width}} {at_risk:,.2f}")
+    if of_value and gone:
+        back = contacts["won_back"]
+        lines.append(
+            f"  {'value gone':<{width}} {gone:,.2f}, of which contacts bring back {back:z,.2f}"
+        )
+    if back := contacts.get("may_return"):
+        of_gone = " of the value gone, without a contact" if of_value and gone else ""
+        lines.append(f"  {'may return':<{width}} {back:,.2f}{of_gone}")
+    return lines
 
 
 def _of_contracts(forecast: Mapping[str, Any]) -> bool:
@@ -110,28 +136,63 @@ def _what(forecast: Mapping[str, Any]) -> str:
     return "contracts" if _of_contracts(forecast) else "orders"
 
 
-def _leave_and_stay(forecast: Mapping[str, Any]) -> tuple[str, str]:
-    if _of_contracts(forecast):
-        return "would cancel", "would stay anyway"
-    return "would not order", "would order anyway"
+def _leave_and_stay(forecast: Mapping[str, Any]) -> list[tuple[str, float, str]]:
+    """Return what customers would do without a contact: words, number, and of how many of whom.
+
+    Of contracts, who has one may cancel, and who had one may come back. A plan that an earlier
+    version stored does not know how many these are.
+    """
+    contacts = forecast["contacts"]
+    leavers, stayers = contacts["leavers"], contacts["stayers"]
+    if not _of_contracts(forecast):
+        return [("would not order", leavers, "of them"), ("would order anyway", stayers, "")]
+    if (former := contacts.get("former")) is None:
+        return [
+            ("would cancel or stay away", leavers, "of them"),
+            ("would be customers", stayers, ""),
+        ]
+    away, number = contacts["former_leavers"], contacts["contacts"]
+    parts: list[tuple[str, float, str]] = []
+    if former < number:
+        whose = f"of the {number - former:,} with an open contract"
+        parts += [
+            ("would cancel", leavers - away, whose),
+            ("would stay anyway", stayers - (former - away), ""),
+        ]
+    if former:
+        whose = f"of the {counted(former, 'former customer')}"
+        parts += [
+            ("would not come back", away, whose),
+            ("would come back", former - away, ""),
+        ]
+    return parts
+
+
+def _without_contact(forecast: Mapping[str, Any], width: int) -> list[str]:
+    """Return what the contacted would do without a contact, and what offers to them cost."""
+    parts = _leave_and_stay(forecast)
+    lines = [
+        f"  {words:<{width}} {number:z,.1f}" + (f" {whom} without a contact" if whom else "")
+        for words, number, whom in parts
+    ]
+    if paid := forecast["contacts"]["paid_to_stayers"]:
+        if len(parts) > 2:
+            lines.append(f"  offers of {paid:,.2f} are paid to who would stay or come back anyway")
+        else:
+            lines[-1] += f", to whom offers of {paid:,.2f} are paid"
+    return lines
 
 
 def _forecast(forecast: Mapping[str, Any]) -> list[str]:
     contacts = forecast["contacts"]
-    leave, stay = _leave_and_stay(forecast)
     lines = ["", _whom(forecast)]
     if contacts["contacts"]:
+        width = max(18, *(len(words) for words, _, _ in _leave_and_stay(forecast)))
         lines += [
-            f"  expected gain      {contacts['gain']:z,.2f}  ({contacts['gross']:,.2f} saved and "
-            f"won back, {contacts['cost']:,.2f} cost)",
-            *_money(contacts),
-            f"  {leave:<18} {contacts['leavers']:,.1f} of them without a contact",
-            f"  {stay:<18} {contacts['stayers']:,.1f}"
-            + (
-                f", to whom offers of {contacts['paid_to_stayers']:,.2f} are paid"
-                if contacts["paid_to_stayers"]
-                else ""
-            ),
+            f"  {'expected gain':<{width}} {contacts['gain']:z,.2f}  ({contacts['gross']:,.2f} "
+            f"saved and won back, {contacts['cost']:,.2f} cost)",
+            *_money(forecast, width),
+            *_without_contact(forecast, width),
             *(
                 [f"  to leave the hold-out alone gives up {forecast['holdout_cost']:z,.2f}"]
                 if forecast["held_out"]
@@ -145,10 +206,10 @@ def _forecast(forecast: Mapping[str, Any]) -> list[str]:
         f"  {number:,} left out: {REASONS[reason]}"
         for reason, number in forecast["left_out"].items()
     ]
-    for name in ("can_show_buyers", "can_show_money"):
+    buyers = title(counts_of(forecast)).removeprefix("extra ").capitalize()
+    for name, what in (("can_show_buyers", buyers), ("can_show_money", "Money")):
         shown = forecast[name]
         if shown is not None:
-            what = "Buyers" if name == "can_show_buyers" else "Money"
             lines.append(f"{what}: {shown['sentence']}")
     lines += forecast["notes"]
     if any(note.startswith("The effects are learned from ") for note in forecast["notes"]):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from stagecast.features.intake.counted import counted
 from stagecast.serving.jobs.readouts import PlanReadOut
 from stagecast.serving.reports.shop_days import day_on
+from stagecast.serving.targeting.plan.counts import WORDS, counts_of, title
 from stagecast.serving.targeting.plan.pooled_results import PooledResults
 from stagecast.serving.targeting.trial.intervals import Interval
 from stagecast.serving.targeting.trial.readout import Measured
@@ -28,8 +29,8 @@ def readout_lines(read: PlanReadOut) -> list[str]:
         f"{result.verdict.word}. {result.verdict.sentence}",
         "",
     ]
-    title = "customers kept" if of_contracts else "extra buyers"
-    for what, measured in ((title, result.buyers), ("extra money", result.money)):
+    who = title(counts_of(plan.proposal))
+    for what, measured in ((who, result.buyers), ("extra money", result.money)):
         if measured is not None:
             lines += _measured(what, measured, result.closed)
     if result.capped is not None and result.closed:
@@ -42,12 +43,12 @@ def readout_lines(read: PlanReadOut) -> list[str]:
         lines.append(f"  net of cost       {_interval(result.net)}")
     if result.gain_per_money is not None:
         lines.append(f"  per money spent   {_interval(result.gain_per_money)}")
-    for title, segments in (
+    for by, segments in (
         ("play", result.by_play),
         ("stage", result.by_stage),
         ("band", result.by_band),
     ):
-        lines += _segments(title, segments)
+        lines += _segments(by, segments)
     return [*lines, *result.notes]
 
 
@@ -59,21 +60,22 @@ def results_lines(together: PooledResults) -> list[str]:
         f"{together.contacted:,} contacted, {together.held_out:,} held out; "
         f"{together.level:.0%} intervals.",
         "",
-        f"  extra buyers      {_interval(together.buyers)}",
+        f"  {title(together.counts):<17} {_interval(together.buyers)}",
     ]
     if together.money is not None:
         lines.append(f"  extra money       {_interval(together.money)}")
     lines.append(f"  cost              {together.cost:,.2f}")
     if together.net is not None:
         lines.append(f"  net of cost       {_interval(together.net)}")
+    who = WORDS[together.counts]
     mean = together.mean_net or together.mean_buyers
-    what = "buyers" if together.mean_net is None else "money after costs"
+    what = who if together.mean_net is None else "money after costs"
     lines += ["", f"Per contacted customer of such plans, {what}: {_interval(mean.mean)}"]
     if mean.next_plan is not None:
         low, high = mean.next_plan.low, mean.next_plan.high
         lines.append(f"The next such plan: {low:z,.2f} to {high:z,.2f}")
     if together.by_play:
-        what = "buyers" if together.money is None else "money before costs"
+        what = who if together.money is None else "money before costs"
         lines += ["", f"By play, extra {what}:"]
         lines += [
             f"  {part.play}: {_interval(part.total)}  ({part.contacted:,} contacted, "
@@ -106,7 +108,7 @@ def _interval(interval: Interval) -> str:
     return f"{interval.estimate:z,.2f} [{interval.low:z,.2f}, {interval.high:z,.2f}]"
 
 
-def _segments(title: str, segments: Sequence[Segment]) -> list[str]:
+def _segments(by: str, segments: Sequence[Segment]) -> list[str]:
     if len(segments) < 2:
         return []
     alone = [part for part in segments if part.alone is not None]
@@ -118,4 +120,4 @@ def _segments(title: str, segments: Sequence[Segment]) -> list[str]:
     ]
     if small:
         lines.append(f"  too few customers to tell: {', '.join(small)}")
-    return ["", f"By {title}, per contacted customer, shrunk to the whole:", *lines]
+    return ["", f"By {by}, per contacted customer, shrunk to the whole:", *lines]

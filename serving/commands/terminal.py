@@ -80,16 +80,20 @@ def evaluation_lines(evaluation: Evaluation | None, churn: Churn) -> list[str]:
     from stagecast.training.churn_kinds import kind_of
 
     rows = [["method", "log loss", "AUC", "calibration error", "lift at 10 %"]]
-    for model in evaluation.models:
+    asked = evaluation.asked
+    for model in asked.models:
         numbers = (model.log_loss, model.auc, model.calibration_error, model.lift_10)
         rows.append([model.label, *("-" if n is None else f"{n:.4f}" for n in numbers)])
     ours, chain = (method.log_loss for method in evaluation.next_stage)
     wording = kind_of(churn).wording
+    whom = counted(asked.customers, "customer")
+    if asked.customers < evaluation.customers:
+        # the grade is of those whom churn is asked of, and so is the table
+        whom = f"the {asked.customers:,} active of {counted(evaluation.customers, 'customer')}"
     return [
         f"{wording.probability}, trained before {evaluation.as_of}, tested on what came until "
         f"{evaluation.until} "
-        f"({counted(evaluation.customers, 'customer')}, {evaluation.base_rate:.1%} of them "
-        f"{wording.left}):",
+        f"({whom}, {asked.base_rate:.1%} of them {wording.left}):",
         *table(rows, {1, 2, 3, 4}),
         f"Grade {evaluation.grade}: {evaluation.grade_sentence}",
         f"Next stage: log loss {ours:.4f}, Markov chain {chain:.4f}.",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
 from stagecast.serving.http.plan_bodies import OutcomesBody, PlanBody, SentBody
 from stagecast.serving.http.schema_parts import object_schema
+from stagecast.serving.targeting.plan.counts import Counts
 from stagecast.serving.targeting.plan.forecast import Forecast
 from stagecast.serving.targeting.trial.readout import ReadOut
 
@@ -117,6 +118,7 @@ def plan_schemas(ref_template: str) -> dict[str, Any]:
                 **{key: {"type": ["object", "null"]} for key in ("money", "net", "mean_net")},
                 "by_play": {"type": "array", "items": {"type": "object"}},
                 "notes": {"type": "array", "items": text},
+                "counts": {"type": "string", "enum": list(get_args(Counts))},
             },
             "What all closed plans brought together",
         ),

@@ -57,14 +57,18 @@ class PlanReadOut:
 
     @property
     def summary(self) -> pd.DataFrame:
-        """Extra buyers, extra money, money net of cost, and money per money spent.
+        """Extra buyers (of contracts customers kept or back), extra money, money net of cost, and
+        money per money spent.
 
         Index ``measure``; ``estimate``, ``low`` and ``high`` (the interval holds at any look while
         the window is open, else at its end). A measure that cannot be told is left out.
         """
+        from stagecast.serving.targeting.plan.counts import counts_of_members, title
+
         result = self.result
         measures: dict[str, Interval] = {}
-        for name, measured in (("extra buyers", result.buyers), ("extra money", result.money)):
+        counts = counts_of_members(self.plan.churn, [row["state"] for row in self.plan.rows])
+        for name, measured in ((title(counts), result.buyers), ("extra money", result.money)):
             if measured is None:
                 continue
             if result.closed:
@@ -83,9 +87,10 @@ class PlanReadOut:
 
     def __repr__(self) -> str:
         state = "the window is over" if self.result.closed else "the window is still open"
+        what = "contracts" if self.plan.churn == "cancellation" else "orders"
         lines = [
             f"{self.verdict}. {self.result.verdict.sentence}",
-            f"orders from {iso(self.plan.starts_at)} to {iso(self.observed.until)} ({state}); "
+            f"{what} from {iso(self.plan.starts_at)} to {iso(self.observed.until)} ({state}); "
             f"{self.result.contacted:,} contacted, {self.result.held_out:,} held out; "
             f"{self.result.level:.0%} intervals",
         ]
@@ -121,7 +126,7 @@ def read_out_of(plan: Plan, later: object, *, until: Instant | None, margin: flo
     else:
         end = None if until is None else as_datetime(until, "until")
         observed = observe(later, ids, plan.starts_at, plan.window_days, until=end)
-    result = result_of(rows, observed, plan.window_days, name=NAME, margin=margin)
+    result = result_of(rows, observed, plan.window_days, name=NAME, churn=plan.churn, margin=margin)
     return PlanReadOut(plan, observed, result)
 
 

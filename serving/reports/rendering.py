@@ -20,6 +20,7 @@ from stagecast.serving.reports import filters
 from stagecast.serving.reports.customer_story import shown_overdue
 from stagecast.serving.reports.shop_days import day
 from stagecast.serving.scoring.win_back import win_back_of
+from stagecast.serving.targeting.plan.counts import counts_of
 from stagecast.serving.targeting.plan.forecast import takes_everybody
 from stagecast.training.churn_kinds import kind_of
 from stagecast.training.churn_kinds.kind import Wording
@@ -125,7 +126,7 @@ def environment(display: Display = ENGLISH) -> Environment:
         templates.filters[name] = function
     plain = (
         *(plain_number, sentence, customer_link, marked, wording_of, segment_definition),
-        *(direction_of, age_days, isolated, with_option, shown_overdue, takes_everybody),
+        *(direction_of, age_days, isolated, with_option, shown_overdue, takes_everybody, counts_of),
     )
     for function in plain:
         templates.filters[function.__name__] = function

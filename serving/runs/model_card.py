@@ -30,8 +30,11 @@ def card_text(bundle: Bundle) -> str:
     evaluation = card.get("evaluation")
     if evaluation:
         lines += ["", "## Evaluation", "", str(evaluation["grade_sentence"]), ""]
+        asked = evaluation.get("active") or evaluation
+        whom = "active customers" if evaluation.get("active") else "customers"
+        lines += [f"Figures of {asked['customers']:,} {whom}:", ""]
         lines += ["| method | log loss | AUC | calibration error |", "|---|---|---|---|"]
-        for row in evaluation["models"]:
+        for row in asked["models"]:
             auc = "" if row["auc"] is None else f"{row['auc']:.3f}"
             lines.append(
                 f"| {row['label']} | {row['log_loss']:.4f} | {auc} | "

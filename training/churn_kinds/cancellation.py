@@ -248,12 +248,7 @@ class Cancellation:
                 "The log has too few repeat purchases for stages that go by purchases: the stages "
                 f"are those of the scheme {BY_CONTRACT}, by contract."
             )
-        if mismatched := self._lapsed_on_active_stages(panel, models):
-            notes.append(
-                f"The stages of the scheme {panel.scheme.id} go by orders, not by contract: of the "
-                f"customers whose contract was cancelled, {mismatched:,} stand on a stage of "
-                f"active customers, with its action. --stages {BY_CONTRACT} goes by contract."
-            )
+        notes += self._stages_of_others(panel, models)
         if not models.has_purchases:
             notes.append(
                 "Nobody has bought: what is said of orders, of spend and of the lapsed is empty."
@@ -265,11 +260,31 @@ class Cancellation:
             )
         return notes
 
-    def _lapsed_on_active_stages(self, panel: Panel, models: Models) -> int:
-        """Return how many have cancelled and stand on a stage of the active all the same."""
+    def _stages_of_others(self, panel: Panel, models: Models) -> list[str]:
+        """Return how many have cancelled and stand on a stage of the active all the same, and how
+        many have an open contract and stand on one of the lapsed.
+        """
         by_stage = self._inactivity.states(models, panel.now)
         by_contract = self.states(models, panel.now)
-        return int(((by_contract == "lapsed") & (by_stage == "active")).sum())
+        cancelled = int(((by_contract == "lapsed") & (by_stage == "active")).sum())
+        still_open = int(((by_contract == "active") & (by_stage == "lapsed")).sum())
+        where = []
+        if cancelled:
+            where.append(
+                f"of the customers whose contract was cancelled, {cancelled:,} stand on a stage of "
+                "active customers, with its action."
+            )
+        if still_open:
+            where.append(
+                f"{'Of' if cancelled else 'of'} those whose contract is open, {still_open:,} stand "
+                "on a stage of lapsed customers, with its action."
+            )
+        if not where:
+            return []
+        return [
+            f"The stages of the scheme {panel.scheme.id} go by orders, not by contract: "
+            f"{' '.join(where)} --stages {BY_CONTRACT} goes by contract."
+        ]
 
 
 def _model(models: Models) -> CancellationModel:

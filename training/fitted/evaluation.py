@@ -110,11 +110,13 @@ class EvaluationReport:
         if self.evaluation is None:
             return "EvaluationReport(none: the log is too young to be tested on a later period)"
         e = self.evaluation
-        ours = e["models"][0]
+        # the grade is of the active, and so is what stands beside it
+        asked, whom = e.get("active") or e, "active customer" if e.get("active") else "customer"
+        ours = asked["models"][0]
         auc = "" if ours["auc"] is None else f", AUC {ours['auc']:.3f}"
         return (
             f"EvaluationReport(grade {e['grade']}, {e['as_of'][:10]} to {e['until'][:10]}, "
-            f"{counted(e['customers'], 'customer')}, {e['base_rate']:.1%} left; "
+            f"{counted(asked['customers'], whom)}, {asked['base_rate']:.1%} left; "
             f"log loss {ours['log_loss']:.4f}{auc})"
         )
 

@@ -288,3 +288,10 @@ class Evaluation:
     active: ActiveFigures | None = None
     value: ValueEvaluation | None = None
     members: tuple[ChurnFigures, ...] = ()
+
+    @property
+    def asked(self) -> ActiveFigures:
+        """Figures of the customers whom the grade is of: the active, or where there were none all
+        who could leave.
+        """
+        return self.active or ActiveFigures(self.customers, self.base_rate, self.models, ())

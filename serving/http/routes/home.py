@@ -66,7 +66,8 @@ def home_page(request: Request, store: StoreDep, state: StateDep) -> HTMLRespons
         has_money=store.has_money(run),
         has_stake=has_stake(store, run),
         lapsed=store.totals(run, Filters(state="lapsed")).customers,
-        lapsed_on_active=_lapsed_on_active(store, run),
+        lapsed_on_active=_on_stages_of_others(store, run, "lapsed", "active"),
+        open_on_lapsed=_on_stages_of_others(store, run, "active", "lapsed"),
         by_contract=BY_CONTRACT,
         before=overview["before"],
         changed=overview["changed"],
@@ -118,10 +119,10 @@ def _first(
     return next(iter(fresh or asking), None)
 
 
-def _lapsed_on_active(store: Store, run: Run) -> int:
-    """Return how many customers have cancelled and stand on a stage of active customers."""
-    active = tuple(stage for stage, state in states_of(run.scheme).items() if state == "active")
-    return store.totals(run, Filters(stages=active, state="lapsed")).customers if active else 0
+def _on_stages_of_others(store: Store, run: Run, state: str, stage_state: str) -> int:
+    """Return how many customers of a state stand on a stage of customers of another state."""
+    stages = tuple(stage for stage, of in states_of(run.scheme).items() if of == stage_state)
+    return store.totals(run, Filters(stages=stages, state=state)).customers if stages else 0
 
 
 def _stages(store: Store, run: Run, titles: dict[str, str]) -> list[dict[str, Any]]:

@@ -33,6 +33,7 @@ from stagecast.serving.store.store import Store
 from stagecast.serving.targeting.learned.terms import with_default_effects
 from stagecast.serving.targeting.plan.audience import check_audience
 from stagecast.serving.targeting.plan.book import PlanBook
+from stagecast.serving.targeting.plan.counts import counts_of
 from stagecast.serving.targeting.plan.errors import NoSuchPlanError
 from stagecast.serving.targeting.plan.pooled_results import pooled_results
 from stagecast.serving.targeting.plan.results import last_readout, last_readouts
@@ -159,6 +160,7 @@ def results_page(request: Request, store: StoreDep) -> HTMLResponse:
         **shop_of(run, request),
         plays={} if run is None else plays_of(run.scheme, display_of(request).language),
         read=read,
+        counted_as=list(dict.fromkeys(counts_of(plan.proposal) for plan, _ in read)),
         together=None if together is None else together.to_json(),
         settled=ledger[::-1],
         comparisons=stored_comparisons(store.engine),

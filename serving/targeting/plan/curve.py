@@ -37,6 +37,13 @@ class Point:
         What is expected to be lost with the active among them.
     may_return
         What may return of the lapsed among them: value gone times the chance to return.
+    value_gone
+        Value gone of all of them.
+    won_back
+        Part of ``gross`` that is brought back, of the value gone; the rest is saved.
+    former, former_leavers
+        Number of the lapsed among them, and how many of these are expected not to come back
+        without a contact: part of ``leavers``.
     """
 
     contacts: int
@@ -49,23 +56,41 @@ class Point:
     paid_to_stayers: float
     value_at_risk: float
     may_return: float
+    value_gone: float
+    won_back: float
+    former: int
+    former_leavers: float
 
 
 def point(customers: Candidates, money: Economics, rows: NDArray[np.int64]) -> Point:
     """Return what contacting some customers is expected to bring."""
-    stake = np.nan_to_num(customers.value_at_risk[rows]) + np.nan_to_num(customers.value_gone[rows])
-    return Point(
-        contacts=len(rows),
-        gross=float(money.gross[rows].sum()),
-        cost=float(money.cost[rows].sum()),
-        gain=float(money.gain[rows].sum()),
-        leavers=float((1 - money.p_order[rows]).sum()),
-        at_stake=float(stake.sum()),
-        stayers=float(money.p_order[rows].sum()),
-        paid_to_stayers=float(money.paid_anyway[rows].sum()),
-        value_at_risk=float(customers.at_risk[rows].sum()),
-        may_return=float(customers.may_return[rows].sum()),
-    )
+    columns = _columns(customers, money)
+    return _point(len(rows), {name: float(values[rows].sum()) for name, values in columns.items()})
+
+
+def _point(contacts: int, sums: Mapping[str, float]) -> Point:
+    rest = {name: total for name, total in sums.items() if name != "former"}
+    return Point(contacts=contacts, former=round(sums["former"]), **rest)
+
+
+def _columns(customers: Candidates, money: Economics) -> dict[str, Array]:
+    """Return what each customer adds to the parts of a point, shape (n,) each."""
+    gone, leaves = np.nan_to_num(customers.value_gone), 1 - money.p_order
+    return {
+        "gross": money.gross,
+        "cost": money.cost,
+        "gain": money.gain,
+        "leavers": leaves,
+        "at_stake": np.nan_to_num(customers.value_at_risk) + gone,
+        "stayers": money.p_order,
+        "paid_to_stayers": money.paid_anyway,
+        "value_at_risk": customers.at_risk,
+        "may_return": customers.may_return,
+        "value_gone": gone,
+        "won_back": money.won_back,
+        "former": customers.lapsed.astype(np.float64),
+        "former_leavers": np.where(customers.lapsed, leaves, 0.0),
+    }
 
 
 @dataclass(frozen=True)
@@ -89,20 +114,14 @@ def gain_curve(customers: Candidates, money: Economics) -> Curve:
     order = np.argsort(-money.gain, kind="stable")
     best = int((money.gain > 0).sum())
     cuts = np.unique(np.r_[np.round(np.linspace(0, len(order), POINTS)), best]).astype(int)
-    stake = np.nan_to_num(customers.value_at_risk) + np.nan_to_num(customers.value_gone)
-    columns = (
-        money.gross,
-        money.cost,
-        money.gain,
-        1 - money.p_order,
-        stake,
-        money.p_order,
-        money.paid_anyway,
-        customers.at_risk,
-        customers.may_return,
-    )
-    sums = [np.r_[0.0, np.cumsum(values[order])] for values in columns]
-    points = {int(cut): Point(int(cut), *(float(total[cut]) for total in sums)) for cut in cuts}
+    sums = {
+        name: np.r_[0.0, np.cumsum(values[order])]
+        for name, values in _columns(customers, money).items()
+    }
+    points = {
+        int(cut): _point(int(cut), {name: float(total[cut]) for name, total in sums.items()})
+        for cut in cuts
+    }
     return Curve(tuple(points.values()), points[best])
 
 

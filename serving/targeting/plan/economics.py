@@ -47,6 +47,9 @@ class Economics:
         Certain cost of a contact, in money.
     offer
         What the offer is worth to who takes it, in money.
+    won_back
+        Part of the gross that is brought back of the value gone; where the terms say what a kept
+        customer is worth, the gross of the lapsed.
     gross, cost, gain
         In money; gain is gross less cost.
     """
@@ -56,6 +59,7 @@ class Economics:
     p_order: Array
     contact_cost: Array
     offer: Array
+    won_back: Array
     gross: Array
     cost: Array
     gain: Array
@@ -121,11 +125,13 @@ def economics(
     offer = np.where(without_offer, 0.0, offer + share * _spend_per_order(customers))
     if terms.worth is not None:
         gross = effect * p_leave * terms.worth
+        won_back = np.where(lapsed, gross, 0.0)
     else:
-        gross = keep * np.nan_to_num(customers.value_at_risk)
-        gross += win_back * np.nan_to_num(customers.value_gone)
+        won_back = win_back * np.nan_to_num(customers.value_gone)
+        gross = keep * np.nan_to_num(customers.value_at_risk) + won_back
     cost = contact_cost + offer * (p_order + effect * (1 - p_order))
-    return Economics(effect, p_leave, p_order, contact_cost, offer, gross, cost, gross - cost)
+    gain = gross - cost
+    return Economics(effect, p_leave, p_order, contact_cost, offer, won_back, gross, cost, gain)
 
 
 def _by_play(

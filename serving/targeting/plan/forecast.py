@@ -44,6 +44,9 @@ class Forecast:
         The smallest effects that this hold-out would show; None without one.
     notes
         What a reader must know, in sentences.
+    worth
+        What a kept customer is worth by the terms of the plan, in money; None where the gain is
+        counted of the value at risk and the value gone.
     """
 
     churn: str
@@ -62,6 +65,7 @@ class Forecast:
     can_show_buyers: Detectable | None
     can_show_money: Detectable | None
     notes: tuple[str, ...]
+    worth: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data."""

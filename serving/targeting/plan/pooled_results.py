@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from stagecast.features import plain_json
 from stagecast.features.intake.counted import counted
 from stagecast.serving.store.plan_tables import plans, readouts
+from stagecast.serving.targeting.plan.counts import Counts, counts_of, counts_together
 from stagecast.serving.targeting.trial.intervals import LEVEL, Interval, critical_value
 from stagecast.serving.targeting.trial.intervals import error_of as error_of_interval
 from stagecast.serving.targeting.trial.pooled import Pooled, pool
@@ -63,6 +64,9 @@ class PooledResults:
         The same total by play: money where it is known, else buyers.
     notes
         What a reader must know, in sentences.
+    counts
+        What ``buyers`` and ``mean_buyers`` count: of plans of contracts no buyers, but customers
+        who are kept or come back.
     """
 
     plans: tuple[str, ...]
@@ -77,6 +81,7 @@ class PooledResults:
     mean_net: Pooled | None
     by_play: tuple[PlayResult, ...]
     notes: tuple[str, ...]
+    counts: Counts = "extra_buyers"
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -143,6 +148,7 @@ def pooled_results(engine: sa.Engine, level: float = LEVEL) -> PooledResults | N
         else _mean(money, [r["cost"] / r["contacted"] for r in results], level),
         by_play=_by_play(results, level),
         notes=_notes(usable, len(rows) - len(usable)),
+        counts=counts_together([counts_of(row.proposal) for row in usable]),
     )
 
 

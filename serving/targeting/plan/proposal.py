@@ -163,6 +163,7 @@ def propose(
         can_show_buyers=shown[0],
         can_show_money=shown[1],
         notes=notes_of(terms, plays, customers, money, reachable, contacted, shown),
+        worth=terms.worth,
     )
     return Proposal(forecast, members)
 

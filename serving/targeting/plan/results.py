@@ -14,6 +14,7 @@ from stagecast.features.clock import iso
 from stagecast.features.errors import DataRefusedError, UsageError
 from stagecast.serving.quoting import quote
 from stagecast.serving.store.plan_tables import contacts, outcomes, plan_customers, plans, readouts
+from stagecast.serving.targeting.plan.counts import WORDS, counts_of_members
 from stagecast.serving.targeting.plan.errors import PlanStateError
 from stagecast.serving.targeting.plan.member_rows import CONTACT, digest_of
 from stagecast.serving.targeting.plan.mistaken import contacted_by_mistake
@@ -170,7 +171,14 @@ def read_out_plan(
         raise PlanStateError(
             f"plan '{plan.name}' was read out at the end of its window; the log ends before that"
         )
-    result = result_of(members, observed, plan.window_days, name=plan.name, margin=margin)
+    result = result_of(
+        members,
+        observed,
+        plan.window_days,
+        name=plan.name,
+        churn=plan.proposal.get("churn", "inactivity"),
+        margin=margin,
+    )
     with engine.connect() as connection:
         mistake = contacted_by_mistake(connection, plan, members, observed, logged)
     if mistake is not None:
@@ -208,6 +216,7 @@ def result_of(
     window_days: int,
     *,
     name: str,
+    churn: str = "inactivity",
     margin: float = 1.0,
 ) -> ReadOut:
     """Return what a plan brought.
@@ -220,6 +229,8 @@ def result_of(
         What these customers did, in the same order.
     name
         Of the plan, for errors.
+    churn
+        What it is to leave: ``inactivity`` or ``cancellation``.
 
     Raises
     ------
@@ -237,6 +248,7 @@ def result_of(
         outcomes_of(members, observed, window_days),
         cost=_cost(members, observed),
         closed=observed.closed,
+        counted=WORDS[counts_of_members(churn, [row["state"] for row in members])],
         margin=margin,
     )
 

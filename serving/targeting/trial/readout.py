@@ -107,6 +107,7 @@ def read_out(
     *,
     cost: float,
     closed: bool,
+    counted: str = "buyers",
     margin: float = 1.0,
     level: float = LEVEL,
 ) -> ReadOut:
@@ -120,6 +121,8 @@ def read_out(
         Money spent on contacts and incentives in all, from 0 on.
     closed
         Whether the window is over.
+    counted
+        What those are called who have the outcome, after the word "extra".
     margin
         Money earned per money spent by a customer, above 0: 0.3 if 30 % of the price is profit.
     level
@@ -149,7 +152,7 @@ def read_out(
     buyers = _measure(outcomes, bought, at_looks, score, level, notes, closed=closed)
     money, judged, covariate = None, bought, score
     if spend is None:
-        notes.append("The log has no amounts: buyers are judged, and money is not known.")
+        notes.append(f"The log has no amounts: {counted} are judged, and money is not known.")
     else:
         judged = spend * margin
         covariate = score if outcomes.expected_spend is None else outcomes.expected_spend
@@ -202,7 +205,13 @@ def read_out(
         by_play=by_play,
         by_stage=by_stage,
         by_band=by_band,
-        verdict=_verdict(buyers if counts_buyers else money, counts_buyers, cost, closed, level),
+        verdict=_verdict(
+            buyers if counts_buyers else money,
+            counted if counts_buyers else None,
+            cost,
+            closed,
+            level,
+        ),
         notes=tuple(dict.fromkeys(notes)),
         capped=capped,
     )
@@ -244,7 +253,7 @@ def _valid(measured: Measured, closed: bool) -> Interval:
 
 
 def _verdict(
-    measured: Measured | None, counts_buyers: bool, cost: float, closed: bool, level: float
+    measured: Measured | None, counted: str | None, cost: float, closed: bool, level: float
 ) -> Verdict:
     if measured is None:
         alike = "All customers have the same outcome"
@@ -252,8 +261,8 @@ def _verdict(
         return Verdict("Not proven yet", f"{alike}{rest}", None)
     adjusted = measured.comparison.adjusted
     return judge(
-        _valid(measured, closed).minus(0.0 if counts_buyers else cost / adjusted.contacted),
-        what="buyers" if counts_buyers else "money after costs",
+        _valid(measured, closed).minus(0.0 if counted else cost / adjusted.contacted),
+        what=counted or "money after costs",
         standard_error=error_of(adjusted.per_customer, level),
         customers=adjusted.contacted + adjusted.held_out,
         closed=closed,

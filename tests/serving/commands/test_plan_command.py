@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from stagecast.serving.commands.plan_lines import _without_contact
 from stagecast.serving.store.store import Store
 from tests.serving import published
 
@@ -341,17 +343,94 @@ def test_days_of_plans_are_those_of_the_shop(stagecast, tmp_path):
     assert "orders from 1998-01-01 to 1998-04-01" in read.out
 
 
-def test_a_plan_of_contracts_speaks_of_contracts(stagecast, tmp_path):
+def shop_of_contracts(tmp_path: Path) -> None:
     scores = published.scores(60)
     churn = pa.array(["cancellation"] * len(scores), scores.schema.field("churn").type)
     scores = scores.set_column(scores.schema.get_field_index("churn"), "churn", churn)
     published.open_store(tmp_path, scores).close()
-    said = stagecast("plan", "--name", "autumn", "--contacts", 20, "--holdout", "25%").out
+
+
+def number_after(words: str, said: str) -> float:
+    found = re.search(rf"{words} +(-?[\d,]+(?:\.\d+)?)", said)
+    assert found, said
+    return float(found[1].replace(",", ""))
+
+
+def test_a_plan_of_contracts_speaks_of_contracts(stagecast, tmp_path):
+    shop_of_contracts(tmp_path)
+    made = ("--contacts", 10, "--holdout", "30%")
+    said = stagecast("plan", "--name", "kept", *made, "--state", "active").out
     assert "contracts count for 90 days." in said
-    assert "  would cancel       " in said
+    assert "of the 10 with an open contract without a contact" in said
     assert "  would stay anyway  " in said
     assert " order" not in said
-    assert "contracts count from 1998-01-01" in stagecast("plan", "show", "autumn").out
+    assert "come back" not in said
+    assert "\nCustomers kept: 4 of 14 held out" in said
+    assert "contracts count from 1998-01-01" in stagecast("plan", "show", "kept").out
+    said = stagecast("plan", "--name", "back", *made, "--state", "lapsed").out
+    leave, stay = number_after("would not come back", said), number_after("would come back", said)
+    assert "of the 10 former customers without a contact" in said
+    assert leave + stay == pytest.approx(10, abs=0.11)
+    assert not any(words in said for words in ("would cancel", "would stay", " order"))
+    assert "\nCustomers back: 4 of 14 held out" in said
+
+
+def test_a_plan_of_open_contracts_and_of_former_customers_counts_them_apart(stagecast, tmp_path):
+    shop_of_contracts(tmp_path)
+    said = stagecast("plan", "--holdout", 0, "--offer-cost", 0.01).out
+    (of_open,) = re.findall(r"would cancel .* of the (\d+) with an open contract", said)
+    (of_former,) = re.findall(r"would not come back .* of the (\d+) former customers", said)
+    words = ("would cancel", "would stay anyway", "would not come back", "would come back")
+    leave, stay, away, back = (number_after(part, said) for part in words)
+    assert leave + stay == pytest.approx(int(of_open), abs=0.11)
+    assert away + back == pytest.approx(int(of_former), abs=0.11)
+    assert f"Of 60 customers {int(of_open) + int(of_former)} would be contacted" in said
+    assert "are paid to who would stay or come back anyway" in said
+
+
+def test_a_plan_of_an_earlier_version_does_not_say_that_former_customers_cancel():
+    contacts = {"contacts": 2, "leavers": 1.5, "stayers": 0.5, "paid_to_stayers": 0.0}
+    forecast = {"churn": "cancellation", "contacts": contacts}
+    first, second = _without_contact(forecast, 18)
+    assert first.startswith("  would cancel or stay away 1.5 of them without a contact")
+    assert second.split() == ["would", "be", "customers", "0.5"]
+
+
+def test_what_is_printed_of_the_money_explains_the_gain(shop):
+    said = shop("plan", "--holdout", 0, "--effect", "10%", "--win-back-effect", "4%").out
+    gross = float(re.search(r"\(([\d,.]+) saved and won back", said)[1].replace(",", ""))
+    saved = number_after("contacts save", said)
+    back = number_after("contacts bring back", said)
+    assert saved + back == pytest.approx(gross, abs=0.02)
+    assert saved == pytest.approx(0.10 * number_after("value at risk", said), abs=0.02)
+    assert back == pytest.approx(0.04 * number_after("value gone", said), abs=0.02)
+    assert "of the value gone, without a contact" in said
+    said = shop("plan", "--holdout", 0, "--worth", 40).out
+    assert "  worth              40.00, what the gain counts of a customer" in said
+    assert "contacts save" not in said
+    assert "value gone " not in said
+
+
+def test_results_of_plans_of_contracts_speak_of_who_is_kept_or_back(stagecast, tmp_path):
+    shop_of_contracts(tmp_path)
+    for name, state, words in (
+        ("kept", "active", "customers kept"),
+        ("back", "lapsed", "customers back"),
+    ):
+        ids = frozen(stagecast, name, "--contacts", 10, "--holdout", "30%", "--state", state)
+        outcomes = pd.DataFrame({"customer_id": ids, "orders": [1, 0] * (len(ids) // 2)})
+        outcomes.to_csv("outcome.csv", index=False)
+        read = stagecast("plan", "readout", name, "--outcome", "outcome.csv")
+        assert f"\n  {words}    " in read.out
+        assert f"extra {words} per contacted customer" in read.out
+        assert f"The log has no amounts: {words} are judged" in read.out
+        assert "buyers" not in read.out
+        if name == "kept":
+            assert "\n  customers kept    " in stagecast("plan", "results").out
+    said = stagecast("plan", "results").out
+    assert "\n  customers kept or back " in said
+    assert "of such plans, customers kept or back: " in said
+    assert "buyers" not in said
 
 
 def test_one_customer_is_one(shop):

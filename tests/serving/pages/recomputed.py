@@ -288,9 +288,10 @@ def plan(members: Sequence[Score], horizon_days: int, contact_cost: float) -> se
     contact_cost
         In money.
     """
-    gross = math.fsum(
-        0.02 * (s["value_gone"] or 0.0) + 0.05 * (s["value_at_risk"] or 0.0) for s in members
-    )
+    gone = math.fsum(s["value_gone"] or 0.0 for s in members)
+    risk = math.fsum(s["value_at_risk"] or 0.0 for s in members)
+    back, saved = 0.02 * gone, 0.05 * risk
+    gross = back + saved
     leavers = math.fsum(1.0 if s["p_inactive"] is None else s["p_inactive"] for s in members)
     cost = contact_cost * len(members)
     return {
@@ -299,6 +300,7 @@ def plan(members: Sequence[Score], horizon_days: int, contact_cost: float) -> se
         f"{len(members) - leavers:,.0f}",
         number(horizon_days),
         *_moneys(gross, cost, gross - cost, lost(members), likely_return(members)),
+        *_moneys(gone, risk, back, saved),
     }
 
 

@@ -86,6 +86,51 @@ def test_home_counts_who_has_cancelled_on_stages_of_the_active(
     assert "whose contract was cancelled" not in text(web)
 
 
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", "2 customers with an open contract stand on stages of customers who left"),
+        ("ru", "2 клиента с действующим договором стоят на этапах ушедших"),
+        ("fa", "۲ مشتری با قرارداد باز در مرحله‌های مشتریان رفته‌اند"),
+    ],
+)
+def test_home_counts_open_contracts_on_stages_of_the_lapsed(
+    web: Client, made: list[dict[str, Any]], store: Store, language: str, words: str
+) -> None:
+    assert words not in text(web, f"/?lang={language}")
+    made[1]["stage"] = made[2]["stage"] = "lost"
+    published.publish(store, table(made))
+    assert words in text(web, f"/?lang={language}")
+    assert "membership" in text(web, f"/?lang={language}")
+
+
+@pytest.mark.parametrize(
+    ("language", "cancel", "away"),
+    [
+        ("en", "with an open contract (30) would cancel without it", "former customers (15) would"),
+        ("ru", "из клиентов с договором (30) без контакта", "из бывших клиентов (15) без контакта"),
+        ("fa", "مشتریان دارای قرارداد (۳۰) بدون تماس", "مشتریان پیشین (۱۵) بدون تماس"),
+    ],
+)
+def test_a_plan_counts_open_contracts_and_former_customers_apart(
+    web: Client, made: list[dict[str, Any]], store: Store, language: str, cancel: str, away: str
+) -> None:
+    for row in made:
+        row |= {"value_at_risk": 30.0, "value_gone": 0.0}
+        row |= {"value_gone": 500.0, "value_at_risk": 0.0} if row["state"] == "lapsed" else {}
+    published.publish(store, table(made))
+    page = f"/plans/new?holdout_percent=0&lang={language}"
+    both = text(web, page)
+    assert cancel in both
+    assert away in both
+    assert away not in text(web, f"{page}&state=active")
+    former = text(web, f"{page}&state=lapsed")
+    assert away in former
+    assert cancel[-18:] not in former
+    if language == "en":
+        assert "45 saved of 900 at risk, 150 won back of 7,500 gone, 0 spent" in both
+
+
 def test_home_of_a_log_without_amounts_does_not_say_that_nobody_has_cancelled(
     web: Client, store: Store, made: list[dict[str, Any]]
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,22 @@ def test_a_readout_of_a_log_is_that_of_its_count() -> None:
     )
     assert repr(of_log).startswith("Proven. ")
     assert "extra money" in of_log._repr_html_()
+
+
+def test_a_readout_of_contracts_speaks_of_who_is_kept_or_back() -> None:
+    plan = a_plan()
+    counted = pd.DataFrame({"customer_id": [row["customer_id"] for row in plan.rows]})
+    counted["orders"] = [k % 2 for k in range(len(counted))]
+    for states, words in (
+        (("active", "active"), "customers kept"),
+        (("lapsed", "lapsed"), "customers back"),
+        (("active", "lapsed"), "customers kept or back"),
+    ):
+        rows = [{**row, "state": states[k % 2]} for k, row in enumerate(plan.rows)]
+        read = replace(plan, churn="cancellation", rows=rows).readout(counted)
+        assert words in read.summary.index
+        assert "buyers" not in repr(read)
+        assert "\ncontracts from " in repr(read)
 
 
 def test_a_plan_outlives_its_session(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from html import unescape
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -21,6 +23,7 @@ from stagecast.training.baselines import buyers, contracts
 from stagecast.training.churn_kinds import cancellation, inactivity
 from stagecast.training.inactivity.simple import LABELS
 from stagecast.training.judging.evaluation_result import ChurnFigures
+from stagecast.training.train import _other_method
 from tests.serving import published
 from tests.serving.pages.test_languages import LATIN_COMMA, NAMES, Said
 from tests.serving.reports.test_run_report import made_evaluation, made_scores, made_summary
@@ -140,6 +143,48 @@ def test_the_note_on_stages_by_orders_is_said_with_its_scheme_and_number(
     assert " retail " in said
     assert "--stages membership" in said
     assert Display(language).number(1870) in said
+
+
+@pytest.mark.parametrize("language", OTHERS)
+@pytest.mark.parametrize(
+    "where",
+    [
+        "of those whose contract is open, 1,870 stand on a stage of lapsed customers, with its "
+        "action.",
+        "of the customers whose contract was cancelled, 12 stand on a stage of active customers, "
+        "with its action. Of those whose contract is open, 1,870 stand on a stage of lapsed "
+        "customers, with its action.",
+    ],
+)
+def test_the_note_on_open_contracts_on_stages_of_the_lapsed_is_said(
+    where: str, language: Language
+) -> None:
+    start = "The stages of the scheme retail go by orders, not by contract: "
+    said = in_language(f"{start}{where} --stages membership goes by contract.", Display(language))
+    assert 'lang="en"' not in said
+    assert "--stages membership" in said
+    assert Display(language).number(1870) in said
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_the_note_on_the_method_that_was_tested_is_said(language: Language) -> None:
+    (note,) = _other_method(of_method("blend"), of_method("btyd"), made_evaluation())
+    said = in_language(note, Display(language))
+    assert 'lang="en"' not in said
+    assert "btyd" in said
+
+
+def of_method(method: str) -> Any:
+    return SimpleNamespace(
+        config=SimpleNamespace(churn="inactivity"), churn=SimpleNamespace(method=method)
+    )
+
+
+def test_a_test_of_another_method_than_that_of_the_model_is_told_and_of_the_same_is_not() -> None:
+    (note,) = _other_method(of_method("blend"), of_method("btyd"), made_evaluation())
+    assert note.startswith("The test is of a training before 1998-04-02, whose method was btyd;")
+    assert note.endswith("is blend.")
+    assert _other_method(of_method("blend"), of_method("blend"), made_evaluation()) == []
 
 
 @pytest.mark.parametrize("language", OTHERS)

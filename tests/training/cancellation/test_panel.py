@@ -491,6 +491,24 @@ def test_a_scheme_by_orders_is_named_with_how_many_have_cancelled_on_its_active_
     assert note.endswith("--stages membership goes by contract.")
 
 
+def test_open_contracts_on_stages_of_the_lapsed_are_named_too(tmp_path: Path) -> None:
+    # those who paid in the first month alone, and whose contract is open
+    members: list[Row] = []
+    for k in range(30):
+        members.append((f"y{k:03d}", day(0), "subscribe", None))
+        members += [(f"y{k:03d}", day(d), "purchase", 9.0) for d in (0, 7, 14, 21, 28)]
+    rows = [*unpaid(subscriptions(150)), *members]
+    config = replace(CONFIG, max_dates=1, scheme="retail")
+    done = trained(rows, tmp_path / "model", AS_OF, config, evaluated=False)
+    states = {stage.id: stage.state for stage in done.training.models.scheme.stages}
+    scored = done.scores().to_pylist()
+    on_lapsed = sum(s["state"] == "active" and states[s["stage"]] == "lapsed" for s in scored)
+    assert on_lapsed >= 30
+    (note,) = (note for note in done.training.notes if "go by orders, not by contract" in note)
+    assert f"f those whose contract is open, {on_lapsed:,} stand on a stage of lapsed" in note
+    assert note.endswith("--stages membership goes by contract.")
+
+
 def test_a_scheme_by_contract_has_no_such_note(tmp_path: Path) -> None:
     by_contract = replace(CONFIG, max_dates=1, scheme="membership")
     rows = unpaid(subscriptions(150))

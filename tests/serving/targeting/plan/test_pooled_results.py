@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ from stagecast.serving.targeting.plan.results import last_readouts
 
 AT = datetime(1998, 1, 1, tzinfo=UTC)
 HALF = 1.959964
+INACTIVITY = {"churn": "inactivity"}
 
 
 def interval(estimate: float, error: float) -> dict[str, float]:
@@ -27,7 +29,14 @@ def measured(estimate: float, error: float) -> dict[str, Any]:
     return {"comparison": {"adjusted": {"per_customer": interval(estimate, error)}}}
 
 
-def add(engine: sa.Engine, name: str, result: dict[str, Any], *, standing: bool = False) -> None:
+def add(
+    engine: sa.Engine,
+    name: str,
+    result: dict[str, Any],
+    *,
+    standing: bool = False,
+    proposal: Mapping[str, Any] = INACTIVITY,
+) -> None:
     document = {"level": 0.95, "held_out": 50, "money": None, "by_play": [], **result}
     with engine.begin() as connection:
         key = connection.execute(
@@ -39,7 +48,7 @@ def add(engine: sa.Engine, name: str, result: dict[str, Any], *, standing: bool 
                 window_days=30,
                 **dict.fromkeys(("as_of", "starts_at", "created_at"), AT),
                 request={"standing": standing, "seed": 0},
-                proposal={"churn": "inactivity"},
+                proposal=dict(proposal),
             )
         ).inserted_primary_key[0]
         # an earlier look, which does not count
@@ -136,3 +145,18 @@ def test_the_total_of_one_plan_has_its_interval_and_both_sides_add_up_apart(stor
     below, above = np.hypot(663.0, 1326.0), np.hypot(425.0, 850.0)
     ends = (both.money.estimate, both.money.low, both.money.high)
     assert ends == pytest.approx((1704.0, 1704.0 - below, 1704.0 + above))
+
+
+def test_plans_of_contracts_count_who_is_kept_or_comes_back(store: Store) -> None:
+    result = {"contacted": 100, "cost": 50.0, "buyers": measured(0.1, 0.03)}
+    add(store.engine, "orders", result)
+    assert pooled_results(store.engine).counts == "extra_buyers"
+    for name, former, counts in (
+        ("kept", 0, "customers_kept"),
+        ("kept again", 0, "customers_kept"),
+        ("back", 100, "kept_or_back"),
+    ):
+        contacts = {"contacts": 100, "former": former}
+        of_contracts = {"churn": "cancellation", "contacts": contacts}
+        add(store.engine, name, result, proposal=of_contracts)
+        assert pooled_results(store.engine).counts == counts

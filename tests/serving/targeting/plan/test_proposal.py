@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -99,6 +100,25 @@ def test_leavers_stayers_and_what_stayers_are_paid_are_those_of_the_contacted():
     terms = Terms(costs=Costs(offer=2.0), effects=Effects(0.5), holdout=0.0)
     total = made(rows, terms).forecast.contacts
     assert (total.leavers, total.stayers, total.paid_to_stayers) == pytest.approx((1.0, 1.0, 2.0))
+
+
+def test_the_lapsed_of_a_plan_and_what_its_gain_is_a_share_of_are_counted_apart():
+    rows = [
+        customer("a", p_inactive=0.25, value_gone=30.0),
+        customer("l", state="lapsed", p_inactive=0.75, value_at_risk=None, value_gone=200.0),
+        customer("m", state="lapsed", p_inactive=0.5, value_at_risk=None, value_gone=100.0),
+    ]
+    terms = Terms(effects=Effects(0.5, 0.25), holdout=0.0)
+    forecast = made(rows, terms).forecast
+    for total in (forecast.contacts, forecast.curve.best):
+        assert (total.former, total.former_leavers, total.leavers) == (2, 1.25, 1.5)
+        assert (total.value_gone, total.at_stake, total.won_back) == (330.0, 430.0, 0.25 * 330.0)
+        assert total.gross == total.won_back + 0.5 * 100.0
+    assert forecast.worth is None
+    worth = made(rows, replace(terms, worth=40.0)).forecast
+    assert worth.worth == 40.0
+    assert worth.contacts.won_back == pytest.approx(0.25 * 1.25 * 40.0)
+    assert worth.contacts.gross == pytest.approx(0.25 * 1.25 * 40.0 + 0.5 * 0.25 * 40.0)
 
 
 @pytest.mark.parametrize(
