@@ -50,6 +50,7 @@ _PHRASES = (
     (" in its ReadOptions", ""),
     ("train with this --as-of", "fit with this as_of"),
     ("train with a longer --horizon", "fit with a longer horizon"),
+    ("train with a longer horizon", "fit with a longer horizon"),
     ("replace it with --force", "replace it with force=True"),
     ("which this command did not write", "which this function did not write"),
     ("`stagecast check` names them", "log.check() names them"),

@@ -206,11 +206,30 @@ def test_one_id_is_one_customer_and_not_its_letters() -> None:
         assert list(sc.plan(scores, holdout=0.0, ids=one).contacts.index) == [name]
 
 
+def test_ids_that_are_no_customers_are_told_in_the_notes() -> None:
+    scores = numbered_scores()
+    scores["customer_id"] = "0" + scores["customer_id"]
+    names = sc.plan(scores, holdout=0.0).contacts.index[:3]
+    with pytest.warns(UserWarning, match="exclude nobody"):  # pandas lost the zeros of one
+        plan = sc.plan(scores, do_not_contact=[names[0], int(names[1])])
+    assert plan.notes[0] == (
+        "1 of the 2 ids of do_not_contact are no customers of the scores, so that they exclude "
+        f"nobody: '{int(names[1])}'; an id of theirs is '{scores['customer_id'].min()}'"
+    )
+    unknown = [f"z{n}" for n in range(7)]
+    with pytest.warns(UserWarning, match="are left out"):
+        plan = sc.plan(scores, ids=[*names, *unknown], holdout=0.0)
+    assert set(plan.contacts.index) == set(names)
+    assert plan.notes[0].startswith("7 of the 10 ids of ids are no customers of the scores, so")
+    assert "'z0', 'z1', 'z2', 'z3', 'z4', ...; an id" in plan.notes[0]
+    assert not [note for note in sc.plan(scores, ids=names, holdout=0).notes if "no c" in note]
+
+
 def test_ids_of_nobody_are_named() -> None:
     scores = numbered_scores()
     with pytest.raises(UsageError, match="none of the 2 ids of ids is a customer of the scores"):
         sc.plan(scores, ids=["zzz", "yyy"])
-    with pytest.warns(UserWarning, match="none of the 1 ids of do_not_contact .* such as 'zzz'"):
+    with pytest.warns(UserWarning, match=r"none of the 1 ids of do_not_contact .*: 'zzz'"):
         sc.plan(scores, do_not_contact=["zzz"])
     for wrong, message in (
         ([1310.5], "the number 1310.5"),
