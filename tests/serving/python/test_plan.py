@@ -225,6 +225,34 @@ def test_ids_that_are_no_customers_are_told_in_the_notes() -> None:
     assert not [note for note in sc.plan(scores, ids=names, holdout=0).notes if "no c" in note]
 
 
+def test_outcomes_that_contradict_themselves_are_refused_by_customer() -> None:
+    plan = a_plan()
+    name = plan.contacts.index[0]
+    counted = pd.DataFrame({"orders": 1.0, "spend": 30.0}, index=plan.contacts.index)
+    for change, message in (
+        ({"orders": 0.0}, f"customer '{name}' has no order and spend 30; give the orders"),
+        ({"orders": True}, f"orders of customer '{name}' is True; give a number"),
+        ({"spend": np.True_}, f"spend of customer '{name}' is .*True.*; give a number"),
+    ):
+        table = counted.astype(object)
+        for column, value in change.items():
+            table.loc[name, column] = value
+        with pytest.raises(DataRefusedError, match=message):
+            plan.readout(table)
+    counted.loc[name] = [0.0, -5.0]  # money paid back
+    assert plan.readout(counted).verdict
+
+
+@pytest.mark.parametrize("column", ["clv", "value_gone", "p_return", "p_inactive"])
+def test_scores_that_are_no_numbers_are_named(column: str) -> None:
+    scores = numbered_scores()
+    scores[column] = scores[column].astype(object)
+    scores.loc[3, column] = "x"
+    name = scores["customer_id"].iloc[3]
+    with pytest.raises(UsageError, match=f"{column} of customer '{name}' of the scores is 'x'"):
+        sc.plan(scores)
+
+
 def test_ids_of_nobody_are_named() -> None:
     scores = numbered_scores()
     with pytest.raises(UsageError, match="none of the 2 ids of ids is a customer of the scores"):
