@@ -274,12 +274,18 @@ class Lifecycle(LifecycleParameters):
         Raises
         ------
         UsageError
-            The folder exists, the model is not fitted, or has members of your own.
+            The folder exists or cannot be written, the model is not fitted, or has members of your
+            own.
         """
         from stagecast.training.bundle import write_bundle
 
         path = path_of(folder, "folder", "the path of a new folder, like 'shop-model'")
-        write_bundle(path, self._fitted(), own_members)
+        try:
+            write_bundle(path, self._fitted(), own_members)
+        except OSError as error:
+            raise UsageError(
+                f"folder {path} cannot be written: {error.strerror}; give another one"
+            ) from error
         return path
 
     @speaks_python

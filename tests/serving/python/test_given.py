@@ -110,6 +110,20 @@ def test_a_model_of_rules_has_no_curve_and_says_why() -> None:
                 draw()
 
 
+def test_a_column_alone_is_no_table() -> None:
+    column = pl.Series([1, 2])
+    for call in (lambda: sc.read_events(column), lambda: sc.purchase_summary(column)):
+        with pytest.raises(UsageError, match="able"):
+            call()
+    with pytest.raises(UsageError, match=r"an event log is a pandas.* table, not a Series"):
+        sc.read_events(column)
+
+
+def test_a_column_that_no_log_can_hold_is_named() -> None:
+    with pytest.raises(UsageError, match="column 'amount' is of type complex128, which an event"):
+        sc.read_events(ROWS.assign(amount=1j))
+
+
 def test_a_lazy_table_is_to_be_collected() -> None:
     lazy = pl.from_pandas(ROWS).lazy()
     with pytest.raises(StagecastError, match=r"call collect\(\) first"):

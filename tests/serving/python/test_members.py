@@ -227,6 +227,23 @@ def test_no_names_allow_no_members(
     assert sc.load(shop.folder, allow_own_members=np.True_) is not None  # type: ignore[arg-type]
 
 
+def test_what_scikit_learn_does_not_know_is_no_member() -> None:
+    class Bare:
+        def fit(self, X: Any, y: Any) -> Any:
+            return self
+
+    with pytest.raises(UsageError, match="no scikit-learn estimator: derive its class from Class"):
+        sc.member(Bare())
+
+
+def test_a_folder_that_cannot_be_written_is_named(
+    of_regressors: sc.Lifecycle, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="file/model cannot be written: Not a directory; give"):
+        of_regressors.save(tmp_path / "file" / "model", own_members="skops")
+
+
 def test_a_note_names_the_regressors_that_take_no_part(of_regressors: sc.Lifecycle) -> None:
     models = of_regressors.bundle_.models
     silent = replace(models.value, spend=Factor(), orders=Factor())

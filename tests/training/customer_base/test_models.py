@@ -16,7 +16,12 @@ from sklearn.exceptions import NotFittedError
 
 from stagecast.features.arrays import Array
 from stagecast.features.catalog.standard import standard
-from stagecast.features.errors import DataRefusedError, NotEnoughDataError, UsageError
+from stagecast.features.errors import (
+    DataRefusedError,
+    NotEnoughDataError,
+    StagecastError,
+    UsageError,
+)
 from stagecast.training.customer_base import (
     BetaGeo,
     GammaGamma,
@@ -244,6 +249,8 @@ def test_what_else_cannot_be_is_refused() -> None:
             getattr(model, call)(in_weeks())
         with pytest.raises(NotFittedError):
             model.summary  # noqa: B018
+        with pytest.raises(StagecastError):  # all errors of this package have one base
+            getattr(model, call)(in_weeks())
 
 
 def test_a_log_that_cannot_be_read_is_refused() -> None:
