@@ -111,16 +111,28 @@ def _values(column: pd.Series, name: str, ids: Sequence[str]) -> NDArray[Any]:
 
 
 def _numbers(column: pd.Series, name: str, ids: Sequence[str]) -> NDArray[Any]:
-    """Return a column of numbers, NaN for null; raise UsageError for what is no number."""
-    if column.dtype.kind in "fiu":
-        return column.to_numpy(dtype="float64")
-    numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype="float64", na_value=np.nan)
-    wrong = np.flatnonzero(np.isnan(numbers) & column.notna().to_numpy())
+    """Return a column of numbers, NaN for null.
+
+    Raises
+    ------
+    UsageError
+        A value is no finite number, or no probability in a column of these.
+    """
+    numbers: NDArray[Any] = pd.to_numeric(column, errors="coerce").to_numpy(
+        dtype="float64", na_value=np.nan
+    )
+    known = column.notna().to_numpy()
+    outside = known & ~np.isfinite(numbers)
+    what = "which is no finite number"
+    if name.startswith("p_") and not outside.any():
+        outside = known & ~((numbers >= 0) & (numbers <= 1))
+        what = "which is no probability from 0 to 1"
+    wrong = np.flatnonzero(outside)
     if len(wrong):
-        value = shown(column.iloc[wrong[0]])
+        value = shown(column.astype(object).iloc[wrong[0]])  # 3.0, not np.float64(3.0)
         raise UsageError(
-            f"{name} of customer {ids[wrong[0]]!r} of the scores is {value}, which is no number; "
-            "give what Lifecycle.score returns"
+            f"{name} of customer {ids[wrong[0]]!r} of the scores is {value}, {what}; give what "
+            "Lifecycle.score returns"
         )
     return numbers
 

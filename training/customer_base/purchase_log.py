@@ -142,7 +142,8 @@ def purchase_days(
             "events of the type 'purchase'"
         )
     # a log knows purchases without an amount, which bring nothing
-    lacking = () if amount is None or is_log(purchases) else np.flatnonzero(~np.isfinite(money))
+    must_have = amount is not None and not is_log(purchases)
+    lacking = np.flatnonzero(~np.isfinite(money)) if must_have else np.array([], dtype=np.int64)
     if len(lacking):
         raise UsageError(
             f"purchases have {counted(len(lacking), 'row')} without an amount in {amount!r}, first "

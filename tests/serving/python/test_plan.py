@@ -253,6 +253,23 @@ def test_scores_that_are_no_numbers_are_named(column: str) -> None:
         sc.plan(scores)
 
 
+@pytest.mark.parametrize(
+    ("column", "value", "what"),
+    [
+        ("p_inactive", 3.0, "is 3.0, which is no probability from 0 to 1"),
+        ("p_return", -0.1, "is -0.1, which is no probability from 0 to 1"),
+        ("clv", float("inf"), "is inf, which is no finite number"),
+    ],
+)
+def test_scores_outside_of_their_range_are_named_by_the_id(
+    column: str, value: float, what: str
+) -> None:
+    scores = numbered_scores()
+    scores.loc[3, column] = value
+    with pytest.raises(UsageError, match=f"{column} of customer '1313' of the scores {what}; give"):
+        sc.plan(scores)
+
+
 def test_ids_of_nobody_are_named() -> None:
     scores = numbered_scores()
     with pytest.raises(UsageError, match="none of the 2 ids of ids is a customer of the scores"):
