@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,7 @@ from stagecast.serving.python.parameters import config_of, parameters_of
 from stagecast.training.learners.factor import Factor
 from stagecast.training.models import predict
 from stagecast.training.value.model import spend_so_far
-from stagecast.training.value.own_regressors import regressor_notes
+from stagecast.training.value.own_regressors import EstimatorMean, OwnRegressors, regressor_notes
 from tests.training.made import Trained, frame_of, simulated_rows
 
 
@@ -242,6 +243,16 @@ def test_a_folder_that_cannot_be_written_is_named(
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="file/model cannot be written: Not a directory; give"):
         of_regressors.save(tmp_path / "file" / "model", own_members="skops")
+
+
+def test_regressors_stand_in_the_order_of_a_bundle() -> None:
+    shares = {"tree": 0.1, "line": 0.2, "mine": 0.3}  # three: a sum of two has one order
+    members = {name: EstimatorMean(name, None, ("orders",), (1.0,), True) for name in shares}
+    given = OwnRegressors(members, shares)
+    stored = json.loads(json.dumps(given.to_json(), sort_keys=True))
+    again = OwnRegressors.from_json(stored, dict.fromkeys(shares))
+    assert list(given.weights) == list(again.weights) == ["line", "mine", "tree"]
+    assert list(given.members) == list(again.members) == ["line", "mine", "tree"]
 
 
 def test_a_note_names_the_regressors_that_take_no_part(of_regressors: sc.Lifecycle) -> None:
