@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from stagecast.serving.python.registry import Registry
     from stagecast.serving.python.running import load_scorer, monitor, run
     from stagecast.serving.python.schemes import catalog, schemes
+    from stagecast.serving.python.scorer import Scorer
     from stagecast.serving.runs.run import Run
-    from stagecast.serving.scoring.scorer import Scorer
     from stagecast.training import plot
     from stagecast.training.config import TrainConfig
     from stagecast.training.customer_base import (
@@ -114,7 +114,7 @@ _MODULES = {
     "RfmLogistic": "stagecast.training.estimators",
     "Registry": "stagecast.serving.python.registry",
     "Run": "stagecast.serving.runs.run",
-    "Scorer": "stagecast.serving.scoring.scorer",
+    "Scorer": "stagecast.serving.python.scorer",
     "SnapshotSplit": "stagecast.training.estimators",
     "TrainConfig": "stagecast.training.config",
     "feature": "stagecast.features.catalog.python_feature",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime
 
 from stagecast.features.clock import DAY, from_microseconds, iso
 from stagecast.features.engines.duckdb import DailyTable
@@ -30,13 +31,7 @@ def check_dates(table: DailyTable, horizon_days: int) -> None:
             f"{back}: give an --as-of up to {iso(latest)[:10]} or after {back}, or a --horizon of "
             f"{math.ceil(silent)}d or more"
         )
-    if silent > horizon_days:
-        raise UsageError(
-            f"--as-of {iso(table.anchor)} stands {silent:.0f} days after the last event "
-            f"({iso(last)}), longer than the "
-            f"horizon of {horizon_days} days: newer events are missing, or --as-of should "
-            f"be near {iso(last)[:10]}"
-        )
+    check_end(table.anchor, last, horizon_days)
     history = (table.anchor - first) / DAY
     if history < horizon_days:
         raise UsageError(
@@ -44,6 +39,31 @@ def check_dates(table: DailyTable, horizon_days: int) -> None:
             "from the first event "
             f"({iso(first)}) to the as_of {iso(table.anchor)}; take a shorter --horizon "
             "or a longer log"
+        )
+
+
+def check_end(as_of: datetime, last: datetime, horizon_days: int) -> None:
+    """Refuse an as_of more than a horizon after the last event.
+
+    Everybody would have been silent since, who may have bought in what the log lacks.
+
+    Parameters
+    ----------
+    as_of, last
+        By one clock.
+
+    Raises
+    ------
+    UsageError
+        The log ends too early.
+    """
+    silent = (as_of - last) / DAY
+    if silent > horizon_days:
+        raise UsageError(
+            f"--as-of {iso(as_of)} stands {silent:.0f} days after the last event "
+            f"({iso(last)}), longer than the "
+            f"horizon of {horizon_days} days: newer events are missing, or --as-of should "
+            f"be near {iso(last)[:10]}"
         )
 
 

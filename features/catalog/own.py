@@ -269,7 +269,8 @@ def feature_of_entry(name: str, entry: Mapping[str, Any], label: str) -> Feature
             values=_texts(entry, "values", "texts", label),
         )
     except UsageError as error:
-        raise UsageError(f"{label}: {error}") from None
+        # the feature names itself, and so may its place
+        raise UsageError(f"{label}: {str(error).removeprefix(f'{label}: ')}") from None
 
 
 def _texts(entry: Mapping[str, Any], key: str, items: str, label: str) -> tuple[str, ...]:

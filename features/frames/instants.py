@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from datetime import date, datetime, timedelta
 from typing import TypeAlias
 
@@ -69,3 +70,32 @@ def as_datetime(value: Instant, name: str = "as_of") -> datetime:
         "'2011-09-01', a "
         "date, a datetime or a pandas Timestamp"
     )
+
+
+LATE_DAYS = 365
+"""An as_of so long after the last event is told: events are missing, or it is a slip."""
+
+
+def warn_if_late(as_of: datetime, last: datetime, what: str, stacklevel: int) -> None:
+    """Warn of an as_of more than :data:`LATE_DAYS` after the last event, by the same clock.
+
+    Parameters
+    ----------
+    what
+        What there was last, such as ``event``.
+    stacklevel
+        As of :func:`warnings.warn` in the function that calls this one.
+
+    Warns
+    -----
+    UserWarning
+        It stands so late.
+    """
+    silent = (as_of - last) / timedelta(days=1)
+    if silent > LATE_DAYS:
+        warnings.warn(
+            f"as_of {as_of:%Y-%m-%d} stands {silent:,.0f} days after the last {what} "
+            f"({last:%Y-%m-%d}): newer events are missing, or as_of should be near {last:%Y-%m-%d}",
+            UserWarning,
+            stacklevel=stacklevel + 1,
+        )

@@ -9,8 +9,8 @@ import pandas as pd
 
 from stagecast.features.clock import microseconds
 from stagecast.features.engines.larger_than_memory import feature_table
-from stagecast.features.errors import UsageError, did_you_mean
-from stagecast.features.shop.customer_ids import customer_id_text
+from stagecast.features.errors import UsageError
+from stagecast.features.shop.customer_ids import bare_id, customer_id_text, hint_of_id
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -76,11 +76,12 @@ def history_frame(log: EventLog, customer_id: object) -> pd.DataFrame:
     if not len(rows):
         known = log.con.execute(
             "select distinct customer_id from events "
-            "order by jaro_winkler_similarity(customer_id, ?) desc, customer_id limit 20",
-            [wanted],
+            "order by ltrim(regexp_replace(customer_id, '\\.0$', ''), '0') = ? desc, "
+            "jaro_winkler_similarity(customer_id, ?) desc, customer_id limit 20",
+            [bare_id(wanted), wanted],
         ).fetchall()
         ids = [str(row[0]) for row in known]
-        hint = did_you_mean(wanted, ids) or f" Ids look like {ids[0]!r}."
+        hint = hint_of_id(wanted, ids)
         raise UsageError(f"customer_id {wanted!r} is no customer of the log.{hint}")
     frame: pd.DataFrame = rows.drop_columns([*_OF_THE_ENGINE, "customer_id"]).to_pandas()
     for name in ("timestamp", "recorded_at"):

@@ -255,7 +255,7 @@ def open_frame(frame: object, label: str = "frame") -> Source:
     Raises
     ------
     UsageError
-        ``frame`` is not a table.
+        ``frame`` is not a table, or has a column of a type that no table of Arrow has.
     DataRefusedError
         Two columns have the same name.
     """
@@ -266,13 +266,20 @@ def open_frame(frame: object, label: str = "frame") -> Source:
     elif isinstance(frame, pa.Table):
         table = frame
     elif hasattr(frame, "__arrow_c_stream__"):
-        table = pa.RecordBatchReader.from_stream(frame).read_all()
+        try:
+            table = pa.RecordBatchReader.from_stream(frame).read_all()
+        except (pa.ArrowException, TypeError) as error:  # one column alone, which has no names
+            raise _no_table(frame) from error
     else:
-        raise UsageError(
-            f"an event log is a pandas, Arrow or Polars table, not a {type(frame).__name__}"
-        )
+        raise _no_table(frame)
     return _from_arrow(
         label, table.schema, lambda: iter(table.to_batches(max_chunksize=ROWS_PER_BLOCK))
+    )
+
+
+def _no_table(frame: object) -> UsageError:
+    return UsageError(
+        f"an event log is a pandas, Arrow or Polars table, not a {type(frame).__name__}"
     )
 
 
@@ -313,6 +320,11 @@ def _from_pandas(frame: pd.DataFrame) -> Any:
                 for value, is_missing in zip(values, values.isna(), strict=True)
             ]
             arrays.append(pa.array(texts))
+        except pa.ArrowNotImplementedError as error:
+            raise UsageError(
+                f"column '{names[i]}' is of type {values.dtype}, which an event log cannot hold; "
+                "give numbers, texts or times, or leave it out"
+            ) from error
     return pa.Table.from_arrays(arrays, names=names)
 
 

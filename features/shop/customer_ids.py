@@ -7,12 +7,12 @@ databases do not store.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from numbers import Integral, Real
 
 from stagecast.features.arguments.values import shown
-from stagecast.features.errors import UsageError
+from stagecast.features.errors import UsageError, did_you_mean
 
 BLANKS = " \t\r\n\u00a0"
 """Characters that are removed from both ends of an id; an id of these alone is missing."""
@@ -48,6 +48,28 @@ def id_problem(customer_id: str) -> str | None:
     except UnicodeEncodeError:
         return "is not valid Unicode text"
     return None
+
+
+def bare_id(text: str) -> str:
+    """Return an id without what is lost or added where it is taken for a number.
+
+    >>> bare_id("00004"), bare_id("1003.0")
+    ('4', '1003')
+    """
+    return text.removesuffix(".0").lstrip("0")
+
+
+def hint_of_id(wanted: str, known: Sequence[str]) -> str:
+    """Return which id of the known ones may be meant, or how they look, for an error.
+
+    >>> hint_of_id("1003.0", ["1030", "1003"])
+    " Did you mean '1003'?"
+    """
+    for id_ in known:
+        if bare_id(id_) == bare_id(wanted):
+            return f" Did you mean '{id_}'?"
+    example = f" Ids look like {known[0]!r}." if known else ""
+    return did_you_mean(wanted, known) or example
 
 
 def customer_id_text(value: object, argument: str) -> str:

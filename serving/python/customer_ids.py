@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from numbers import Number
 from typing import Any
 
@@ -14,10 +15,28 @@ from stagecast.features.shop.customer_ids import customer_id_text
 from stagecast.serving.quoting import quote
 
 COLUMN = "customer_id"
+FIRST_UNKNOWN = 5
+"""Unknown ids that a note names."""
 
 
-def known_ids(given: object, argument: str, known: frozenset[str]) -> tuple[str, ...]:
-    """Return ids that a caller gave.
+@dataclass(frozen=True)
+class GivenIds:
+    """Ids that a caller gave.
+
+    Parameters
+    ----------
+    ids
+        As texts, each once.
+    notes
+        Which of them are no customers, in a sentence; empty where all are.
+    """
+
+    ids: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+def given_ids(given: object, argument: str, known: frozenset[str], effect: str) -> GivenIds:
+    """Return ids that a caller gave, with a note of those that are no customers.
 
     Parameters
     ----------
@@ -28,6 +47,8 @@ def known_ids(given: object, argument: str, known: frozenset[str]) -> tuple[str,
         Name of the argument, for messages.
     known
         Ids of the scores.
+    effect
+        What becomes of an unknown id, after "they".
 
     Raises
     ------
@@ -37,21 +58,30 @@ def known_ids(given: object, argument: str, known: frozenset[str]) -> tuple[str,
     Warns
     -----
     UserWarning
-        None of the ids of another argument is known.
+        Some of the ids are not known, as the note says.
     """
     texts = tuple(
         dict.fromkeys(customer_id_text(value, argument) for value in _values(given, argument))
     )
-    if texts and not known.intersection(texts):
-        example = min(known, default="")
-        message = (
+    unknown = [text for text in texts if text not in known]
+    if not unknown:
+        return GivenIds(texts)
+    example = f"an id of theirs is {quote(min(known, default=''))!r}"
+    if argument == "ids" and len(unknown) == len(texts):
+        raise UsageError(
             f"none of the {len(texts):,} ids of {argument} is a customer of the scores, such as "
-            f"{quote(texts[0])!r}; an id of theirs is {quote(example)!r}"
+            f"{quote(texts[0])!r}; {example}"
         )
-        if argument == "ids":
-            raise UsageError(message)
-        warnings.warn(message, UserWarning, stacklevel=4)
-    return texts
+    first = ", ".join(f"'{quote(id_)}'" for id_ in unknown[:FIRST_UNKNOWN])
+    more = "" if len(unknown) <= FIRST_UNKNOWN else ", ..."
+    number = "none" if len(unknown) == len(texts) else f"{len(unknown):,}"
+    are = "is a customer" if number == "none" else "are no customers"
+    note = (
+        f"{number} of the {len(texts):,} ids of {argument} {are} of the scores, so that they "
+        f"{effect}: {first}{more}; {example}"
+    )
+    warnings.warn(note, UserWarning, stacklevel=4)
+    return GivenIds(texts, (note,))
 
 
 def _values(given: object, argument: str) -> Iterable[Any]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from stagecast.features.arguments.values import path as path_of
 from stagecast.features.errors import UsageError
 from stagecast.features.events import EventLog as CheckedLog
-from stagecast.features.frames.instants import Instant, Span, as_datetime, as_days
+from stagecast.features.frames.instants import Instant, Span, as_datetime, as_days, warn_if_late
 from stagecast.serving.python.words import speaks_python
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class EventLog(CheckedLog):
     It holds a database in a temporary folder, which is removed when the log is closed or no longer
     used. An ``as_of`` is a text, ``date``, ``datetime`` or ``Timestamp``; without a zone of its own
     it is what the shop's clock shows. None is the day after the last event. No method sees an event
-    at or after the as_of.
+    at or after the as_of. One more than a year after the last event is told by a UserWarning.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ class EventLog(CheckedLog):
         """
         from stagecast.features.frames.tables import feature_frame
 
-        return feature_frame(self, self.at(as_of), self._catalog(as_days(horizon), features))
+        return feature_frame(self, self._standing(as_of), self._catalog(as_days(horizon), features))
 
     @speaks_python
     def stages(self, as_of: Instant | None = None, *, scheme: str = "retail") -> pd.DataFrame:
@@ -140,7 +140,7 @@ class EventLog(CheckedLog):
         from stagecast.features.stages.scheme_files import load_scheme
         from stagecast.serving.runs.stage_table import stage_table, stages_of
 
-        return by_customer(stage_table(stages_of(self, self.at(as_of), load_scheme(scheme))))
+        return by_customer(stage_table(stages_of(self, self._standing(as_of), load_scheme(scheme))))
 
     @speaks_python
     def spells(self, as_of: Instant | None = None, *, scheme: str = "retail") -> pd.DataFrame:
@@ -155,7 +155,7 @@ class EventLog(CheckedLog):
         from stagecast.features.stages.scheme_files import load_scheme
         from stagecast.serving.runs.stage_table import history_table, stages_of
 
-        stages = stages_of(self, self.at(as_of), load_scheme(scheme), keep_facts=True)
+        stages = stages_of(self, self._standing(as_of), load_scheme(scheme), keep_facts=True)
         spells: pd.DataFrame = history_table(stages).to_pandas()
         return spells
 
@@ -180,7 +180,7 @@ class EventLog(CheckedLog):
         """
         from stagecast.serving.python.movement import flows_of
 
-        return flows_of(self, self.at(as_of), scheme, period, (moved_from, moved_until))
+        return flows_of(self, self._standing(as_of), scheme, period, (moved_from, moved_until))
 
     @speaks_python
     def before_after(
@@ -204,7 +204,7 @@ class EventLog(CheckedLog):
         """
         from stagecast.serving.python.movement import comparison_of
 
-        return comparison_of(self, self.at(as_of), date, scheme)
+        return comparison_of(self, self._standing(as_of), date, scheme)
 
     @speaks_python
     def history(self, customer_id: object) -> pd.DataFrame:
@@ -275,6 +275,13 @@ class EventLog(CheckedLog):
         if any(later <= earlier for earlier, later in itertools.pairwise(dates)):
             raise UsageError("as_ofs must be in order of time, each once, since folds go by it")
         return [LogDate(self, date) for date in dates]
+
+    def _standing(self, as_of: Instant | None) -> datetime:
+        """Return where a table of a method stands, with a warning of one long after the log."""
+        at = self.at(as_of)
+        # of this one, the method, its decorator, and the caller
+        warn_if_late(at, self.clock.shop(self.last_event), "event", stacklevel=4)
+        return at
 
     def _dates(self, as_ofs: Instant | Iterable[Instant]) -> list[datetime]:
         several = not isinstance(as_ofs, str) and isinstance(as_ofs, Iterable)

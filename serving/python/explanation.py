@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from stagecast.features.errors import UsageError, did_you_mean
-from stagecast.features.shop.customer_ids import customer_id_text
+from stagecast.features.errors import UsageError
+from stagecast.features.shop.customer_ids import customer_id_text, hint_of_id
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -97,8 +97,7 @@ def explanation_of(scores: pa.Table, customer_id: object) -> CustomerExplanation
     rows = scores.filter(pc.equal(scores["customer_id"], wanted)).to_pylist()
     if not rows:
         ids = scores["customer_id"].slice(0, 100_000).to_pylist()
-        hint = did_you_mean(wanted, ids) or f" Ids look like {ids[0]!r}."
-        raise UsageError(f"customer_id {wanted!r} has no score.{hint}")
+        raise UsageError(f"customer_id {wanted!r} has no score.{hint_of_id(wanted, ids)}")
     row: dict[str, Any] = rows[0]
     reasons = pd.DataFrame(row["reasons"] or [], columns=_REASONS)
     for name in ("value", "usual", "effect"):

@@ -45,6 +45,9 @@ class Plan:
         What it is to leave: ``inactivity`` or ``cancellation``.
     forecast
         What is expected; None of a plan that was loaded.
+    unknown
+        Which ids that were asked for are no customers, in sentences; none of a plan that was
+        loaded.
     """
 
     rows: Sequence[Mapping[str, Any]]
@@ -52,6 +55,7 @@ class Plan:
     window_days: int
     churn: str
     forecast: Forecast | None = None
+    unknown: tuple[str, ...] = ()
 
     @property
     def contacts(self) -> pd.DataFrame:
@@ -105,10 +109,14 @@ class Plan:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader must know, and the smallest effect that the hold-out can show."""
+        """What a reader must know, and the smallest effect that the hold-out can show.
+
+        Ids of ``ids`` and ``do_not_contact`` that are no customers come first.
+        """
         forecast = self._forecast()
         shown = [forecast.can_show_buyers, forecast.can_show_money]
-        return (*forecast.notes, *(effect.sentence for effect in shown if effect is not None))
+        told = (*self.unknown, *forecast.notes)
+        return (*told, *(effect.sentence for effect in shown if effect is not None))
 
     @property
     def digest(self) -> str:

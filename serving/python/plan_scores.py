@@ -7,14 +7,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
+from stagecast.features.arguments.values import shown
 from stagecast.features.clock import parse_instant
 from stagecast.features.errors import UsageError, did_you_mean
 from stagecast.features.frames.given import as_frame
 from stagecast.features.shop.customer_ids import customer_id_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from stagecast.features.stages.scheme import Scheme
@@ -81,8 +85,8 @@ def candidates_of(scores: pd.DataFrame) -> ScoredCustomers:
     if table["customer_id"].duplicated().any():
         twice = table["customer_id"][table["customer_id"].duplicated()].iloc[0]
         raise UsageError(f"customer {twice!r} stands twice in the scores; give each one once")
-    columns = {name: _values(table[name], name) for name in own}
-    gone, p_return = (_values(table[n], n).astype("float64") for n in ("value_gone", "p_return"))
+    columns = {name: _values(table[name], name, ids) for name in own}
+    gone, p_return = (_values(table[n], n, ids) for n in ("value_gone", "p_return"))
     columns["win_back"] = win_back(table["state"] == LAPSED, gone, p_return)
     as_of = pd.Timestamp(table["as_of"].iloc[0])
     as_of = as_of.tz_localize("UTC") if as_of.tzinfo is None else as_of.tz_convert("UTC")
@@ -95,13 +99,42 @@ def candidates_of(scores: pd.DataFrame) -> ScoredCustomers:
     )
 
 
-def _values(column: pd.Series, name: str) -> NDArray[Any]:
+def _values(column: pd.Series, name: str, ids: Sequence[str]) -> NDArray[Any]:
+    from stagecast.serving.targeting.plan.candidates import NUMBERS
+
     if name == "customer_id":
         return column.to_numpy(dtype=object)
-    if column.dtype.kind in "fiu":
-        return column.to_numpy(dtype="float64")
+    if name in (*NUMBERS, "p_return"):
+        return _numbers(column, name, ids)
     values: NDArray[Any] = column.astype(object).where(column.notna(), None).to_numpy(dtype=object)
     return values
+
+
+def _numbers(column: pd.Series, name: str, ids: Sequence[str]) -> NDArray[Any]:
+    """Return a column of numbers, NaN for null.
+
+    Raises
+    ------
+    UsageError
+        A value is no finite number, or no probability in a column of these.
+    """
+    numbers: NDArray[Any] = pd.to_numeric(column, errors="coerce").to_numpy(
+        dtype="float64", na_value=np.nan
+    )
+    known = column.notna().to_numpy()
+    outside = known & ~np.isfinite(numbers)
+    what = "which is no finite number"
+    if name.startswith("p_") and not outside.any():
+        outside = known & ~((numbers >= 0) & (numbers <= 1))
+        what = "which is no probability from 0 to 1"
+    wrong = np.flatnonzero(outside)
+    if len(wrong):
+        value = shown(column.astype(object).iloc[wrong[0]])  # 3.0, not np.float64(3.0)
+        raise UsageError(
+            f"{name} of customer {ids[wrong[0]]!r} of the scores is {value}, {what}; give what "
+            "Lifecycle.score returns"
+        )
+    return numbers
 
 
 def scheme_of_scores(scores: pd.DataFrame, name: str | Path | None) -> Scheme:

@@ -11,7 +11,7 @@ from stagecast.features.arguments.values import flag, number, share, texts, whol
 from stagecast.features.clock import to_utc
 from stagecast.features.frames.instants import Instant, Span, as_datetime, as_days
 from stagecast.features.intake.reasons import LARGEST_AMOUNT
-from stagecast.serving.python.customer_ids import known_ids
+from stagecast.serving.python.customer_ids import GivenIds, given_ids
 from stagecast.serving.python.plan import Plan
 from stagecast.serving.python.plan_scores import candidates_of, scheme_of_scores, scores_frame
 from stagecast.serving.python.words import speaks_python
@@ -90,7 +90,8 @@ def plan(
     Warns
     -----
     UserWarning
-        None of the ids of ``do_not_contact`` is a customer of the scores.
+        Some of ``ids`` or ``do_not_contact`` are no customers of the scores; the notes of the plan
+        say it, too.
     """
     from stagecast.serving.targeting.plan.audience import check_names, passes
     from stagecast.serving.targeting.plan.member_rows import member_rows
@@ -108,8 +109,10 @@ def plan(
     table = scores_frame(scores)
     scored = candidates_of(table)
     known = frozenset(scored.customers.customer_id)
-    only = None if ids is None else known_ids(ids, "ids", known)
-    refused = known_ids(() if do_not_contact is None else do_not_contact, "do_not_contact", known)
+    only = None if ids is None else given_ids(ids, "ids", known, "are left out")
+    refused = given_ids(
+        () if do_not_contact is None else do_not_contact, "do_not_contact", known, "exclude nobody"
+    )
     terms = Terms(
         Audience(
             stages=texts(stage, "stage", "names, like ['loyal']"),
@@ -117,7 +120,7 @@ def plan(
             bands=texts(band, "band", "names, like ['high']"),
             states=texts(state, "state", "names, like ['active']"),
             min_value=_money(min_value, "min_value", least=-LARGEST_AMOUNT),
-            ids=only,
+            ids=None if only is None else only.ids,
         ),
         Costs(
             _money(contact_cost, "contact_cost"),
@@ -142,13 +145,15 @@ def plan(
         scored.customers.take(passes(scored.customers, terms.audience)),
         of_scores.plays,
         terms,
-        Reach(do_not_contact=frozenset(refused)),
+        Reach(do_not_contact=frozenset(refused.ids)),
         horizon_days=scored.horizon_days,
         contracts=scored.churn == "cancellation",
         standing_key=f"standing hold-out {seed}",
     )
     rows = [{**row, "confirmed_at": None} for row in member_rows(0, proposal.members)]
-    return Plan(rows, starts, proposal.forecast.window_days, scored.churn, proposal.forecast)
+    days = proposal.forecast.window_days
+    told = (*(only or GivenIds(())).notes, *refused.notes)
+    return Plan(rows, starts, days, scored.churn, proposal.forecast, told)
 
 
 def _money(value: Any, name: str, *, least: float = 0.0) -> float | None:

@@ -134,6 +134,11 @@ def _number(value: Any, column: str, customer: str) -> float | None:
     """Return a number of counted outcomes; None where it is null."""
     if pd.isna(value):
         return None
+    if type(value).__name__ in ("bool", "bool_"):
+        raise DataRefusedError(
+            f"later: {column} of customer {customer!r} is {shown(value)}; give a number, such as "
+            "how many orders there were"
+        )
     try:
         return float(value)
     except (TypeError, ValueError):
@@ -164,12 +169,16 @@ def _counted(plan: Plan, frame: pd.DataFrame, ids: Sequence[str]) -> Observed:
         )
     spend = table["spend"] if "spend" in table else pd.Series(None, table.index, dtype="object")
     customers = [customer_id_text(id_, "customer_id of later") for id_ in table["customer_id"]]
-    outcomes = outcomes_by_customer(
-        (
-            (id_, _orders(orders, id_), _number(money, "spend", id_))
-            for id_, orders, money in zip(customers, table["orders"], spend, strict=True)
-        ),
-        ids,
-        NAME,
-    )
+    rows = [
+        (id_, _orders(orders, id_), _number(money, "spend", id_))
+        for id_, orders, money in zip(customers, table["orders"], spend, strict=True)
+    ]
+    for id_, orders, money in rows:
+        # who cancelled may have paid before; money paid back needs no order
+        if plan.churn != "cancellation" and not orders and money is not None and money > 0:
+            raise DataRefusedError(
+                f"later: customer {id_!r} has no order and spend {money:g}; give the orders that "
+                "brought it, or spend 0"
+            )
+    outcomes = outcomes_by_customer(rows, ids, NAME)
     return observed_at_end(outcomes, ids, plan.window_days, plan.ends_at)

@@ -16,6 +16,7 @@ from stagecast.serving.python.words import python_words, speaks_python
 from stagecast.serving.settings import keep_mlflow_quiet, load_settings
 from stagecast.training.bundle import Bundle, write_bundle
 from stagecast.training.promotion.registry import Registry as RegisteredModel
+from stagecast.training.promotion.versions import version_number
 
 if TYPE_CHECKING:
     from stagecast.features.events import EventLog as CheckedLog
@@ -56,7 +57,7 @@ class Registry(RegisteredModel):
 
     @speaks_python
     def compare(
-        self, log: CheckedLog, version: str | None = None, *, as_of: Instant | None = None
+        self, log: CheckedLog, version: str | int | None = None, *, as_of: Instant | None = None
     ) -> Comparison:
         """Compare a version with the champion on dates that neither saw; change nothing.
 
@@ -69,7 +70,7 @@ class Registry(RegisteredModel):
         log
             Of the same shop, with what came since the champion was trained.
         version
-            None: the challenger.
+            Its number; None: the challenger.
         as_of
             Outcomes are known up to it. None: up to the as_of of the version's training.
 
@@ -84,7 +85,8 @@ class Registry(RegisteredModel):
         from stagecast.serving.jobs.models import challenger_of, compared
 
         checked = checked_log(log, "Registry.compare")
-        challenger, bundle = challenger_of(self, version)
+        number = None if version is None else version_number(version)
+        challenger, bundle = challenger_of(self, number)
         until = None if as_of is None else as_datetime(as_of)
         return Comparison(compared(checked, until, self, challenger, bundle))
 

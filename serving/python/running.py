@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from stagecast.features.events import EventLog
     from stagecast.serving.monitor.result import Monitoring
     from stagecast.serving.monitor.watch import Fitted
+    from stagecast.serving.python.scorer import Scorer
     from stagecast.serving.runs.run import Run
-    from stagecast.serving.scoring.scorer import Scorer
     from stagecast.training.bundle import Bundle
 
 _FOLDER = "the path of a folder, like 'shop'"
@@ -173,10 +173,11 @@ def load_scorer(path: str | Path, threads: int = 1, *, with_reasons: bool = True
     DataRefusedError
         It is damaged.
     """
-    from stagecast.serving.scoring.scorer import load_scorer as load
+    from stagecast.serving.python.scorer import Scorer
+    from stagecast.training.bundle import load_bundle
 
-    return load(
-        path_of(path, "path", _FOLDER),
+    return Scorer(
+        load_bundle(path_of(path, "path", _FOLDER)),
         whole_number(threads, "threads", "a number of threads, or 0 for all cores"),
         with_reasons=flag(with_reasons, "with_reasons"),
     )

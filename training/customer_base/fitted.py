@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import NotFittedError as NotFittedByScikitLearn
 
 from stagecast.features.arguments.values import path as path_of
 from stagecast.features.arrays import Array
@@ -24,6 +24,10 @@ from stagecast.training.learners.btyd.stored import read_keys
 FORMAT: Final = 1
 _GIVE: Final = "the path of a file, like 'model.json'"
 _MOST_BYTES = 1 << 20
+
+
+class NotFittedError(UsageError, NotFittedByScikitLearn):  # type: ignore[misc]
+    """The model is not fitted; an error of this package and of scikit-learn alike."""
 
 
 class CustomerBaseModel(BaseEstimator):  # type: ignore[misc]
@@ -53,7 +57,7 @@ class CustomerBaseModel(BaseEstimator):  # type: ignore[misc]
 
         Raises
         ------
-        sklearn.exceptions.NotFittedError
+        NotFittedError
             The model is not fitted.
         """
         self._check_fitted()
@@ -85,7 +89,7 @@ class CustomerBaseModel(BaseEstimator):  # type: ignore[misc]
 
         Raises
         ------
-        sklearn.exceptions.NotFittedError
+        NotFittedError
             The model is not fitted.
         """
         self._check_fitted()

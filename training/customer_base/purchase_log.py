@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 from stagecast.features.arguments.values import shown
 from stagecast.features.errors import UsageError
 from stagecast.features.frames.given import as_frame, as_times
-from stagecast.features.frames.instants import as_datetime
+from stagecast.features.frames.instants import as_datetime, warn_if_late
 from stagecast.features.intake.counted import counted
 from stagecast.features.shop.events import events_of
 from stagecast.training.learners.btyd.gaps import LogGaps
@@ -53,7 +54,13 @@ def purchase_summary(
     Raises
     ------
     UsageError
-        A column is missing, a time cannot be read, or no purchase lies before ``as_of``.
+        A column is missing, there is no purchase, a time or an amount cannot be read or is missing,
+        or no purchase lies before ``as_of``.
+
+    Warns
+    -----
+    UserWarning
+        The ``as_of`` stands more than a year after the last purchase.
 
     Examples
     --------
@@ -64,16 +71,18 @@ def purchase_summary(
     [[1.0, 10.0, 20.0], [0.0, 0.0, 18.0]]
     """
     days = purchase_days(purchases, customer=customer, time=time, amount=amount)
-    end = days["day"].max() + 1 if as_of is None else as_day(as_of)
+    last = float(days["day"].max())
+    end = last + 1 if as_of is None else as_day(as_of)
     before = days[days["day"] < end]
     if before.empty:
         raise UsageError(f"as_of {as_of}: no purchase before it; give a later as_of")
+    warn_if_late(date_of(end), date_of(last), "purchase", stacklevel=2)
     by_customer = before.groupby("customer", sort=True)["day"]
-    first, last, orders = by_customer.min(), by_customer.max(), by_customer.count()
+    first, latest, orders = by_customer.min(), by_customer.max(), by_customer.count()
     table = pd.DataFrame(
         {
             "frequency": (orders - 1).astype(np.float64),
-            "t_x_days": (last - first).astype(np.float64),
+            "t_x_days": (latest - first).astype(np.float64),
             "T_days": np.floor(end - first).astype(np.float64),
         }
     )
@@ -127,6 +136,20 @@ def purchase_days(
             f"purchases have {counted(len(faulty), 'row')} without a customer or a time, first row "
             f"{faulty[0]}; leave them out"
         )
+    if not len(frame):
+        raise UsageError(
+            "purchases have no row; check what they were filtered by, or whether the log has "
+            "events of the type 'purchase'"
+        )
+    # a log knows purchases without an amount, which bring nothing
+    must_have = amount is not None and not is_log(purchases)
+    lacking = np.flatnonzero(~np.isfinite(money)) if must_have else np.array([], dtype=np.int64)
+    if len(lacking):
+        raise UsageError(
+            f"purchases have {counted(len(lacking), 'row')} without an amount in {amount!r}, first "
+            f"row {lacking[0]}; leave them out, such as by dropna(subset=[{amount!r}]), or fill "
+            "them in: 0 means that a purchase brought nothing"
+        )
     day = (instants - pd.Timestamp(0, tz="UTC")) // _DAY
     rows = pd.DataFrame({"customer": frame[customer], "day": day, "amount": money})
     return rows.groupby(["customer", "day"], sort=True)["amount"].sum().reset_index()
@@ -177,6 +200,11 @@ def as_day(as_of: Any, name: str = "as_of") -> float:
     if day != day:  # the text of a null
         raise UsageError(f"{name} {as_of!r} is no date; write it like 2024-01-31")
     return day
+
+
+def date_of(day: float) -> datetime:
+    """Return a time in days since 1970 as a datetime without a zone."""
+    return datetime(1970, 1, 1) + timedelta(days=float(day))
 
 
 def _line(error: Exception) -> str:

@@ -210,7 +210,9 @@ def fit_members(
         name: fit_estimator(
             name, member.estimator, rows.columns, rows.learnable, rows.inactive, seed
         )
-        for name, member in settings.own.items()
+        for name, member in sorted(
+            settings.own.items()
+        )  # as a bundle has them: weights depend on it
     }
     return {**ours, **own}
 

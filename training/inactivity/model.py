@@ -55,7 +55,8 @@ class ChurnModel:
         The rule on the gaps between purchases; with any method, it gives the dates of the next
         order where there is no customer base.
     members
-        Name -> member, for each of ``weights``.
+        Name -> member, for each of ``weights``. Both are held by name in the order in which a
+        bundle stores them, since sums of floats depend on it.
     weighed_by
         Rows that the weights were learned on; None where there is one member.
     drawn
@@ -80,6 +81,10 @@ class ChurnModel:
     few_customers: bool = False
     by_calendar: float = 0.0
     alone: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weights", dict(sorted(self.weights.items())))
+        object.__setattr__(self, "members", dict(sorted(self.members.items())))
 
     @cached_property
     def pool(self) -> Pool:

@@ -65,10 +65,15 @@ class Rivals:
         Raises
         ------
         UsageError
-            A model predicts something else, a classifier cannot say a probability, a name is
-            that of a baseline, or there is no such baseline.
+            There is nothing to compare with, a model predicts something else, a classifier cannot
+            say a probability, a name is that of a baseline, or there is no such baseline.
         """
         known = kind_of(config.churn).baseline_labels
+        if self.baselines is not None and not self.baselines and not self.labels:
+            raise UsageError(
+                "baselines = [] leaves nothing to compare with; name one or more of "
+                f"{', '.join(sorted(known))}, leave baselines out, or add a method"
+            )
         for name in self.baselines or ():
             if name not in known:
                 raise UsageError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from stagecast.features.arguments.values import refuse
+from stagecast.features.arguments.values import refuse, shown
 from stagecast.features.errors import UsageError
 
 
@@ -65,7 +65,13 @@ def member(estimator: Any) -> OwnMember:
     if not callable(getattr(estimator, "fit", None)):
         refuse(estimator, "estimator", "a scikit-learn estimator, like RandomForestClassifier()")
     text = " ".join(repr(estimator).split())
-    regresses = bool(is_regressor(estimator))
+    try:
+        regresses = bool(is_regressor(estimator))
+    except (AttributeError, TypeError) as error:  # it has no tags
+        raise UsageError(
+            f"{shown(estimator)} is no scikit-learn estimator: derive its class from "
+            "ClassifierMixin or RegressorMixin, and from BaseEstimator, in this order"
+        ) from error
     lacks = [
         name
         for name in ("fit", "predict" if regresses else "predict_proba", "get_params")

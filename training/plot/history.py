@@ -13,8 +13,9 @@ from stagecast.features.arguments.values import refuse, shown
 from stagecast.features.arrays import Array
 from stagecast.features.errors import UsageError
 from stagecast.features.frames.given import as_frame, is_table
+from stagecast.features.frames.instants import warn_if_late
 from stagecast.features.shop.customer_ids import customer_id_text
-from stagecast.training.customer_base.purchase_log import as_day, is_log, purchase_days
+from stagecast.training.customer_base.purchase_log import as_day, date_of, is_log, purchase_days
 from stagecast.training.customer_base.purchase_model import PurchaseModel
 from stagecast.training.plot.customer_base import model_of_purchases
 from stagecast.training.plot.style import ACTUAL, INK, WIDTH, inline, styled, titled
@@ -54,12 +55,23 @@ def customer(
     Raises
     ------
     UsageError
-        The customer has no purchase before ``as_of``.
+        The customer has no purchase before ``as_of``, or this stands more than the horizon of the
+        ``Lifecycle`` after the last purchase of a log.
+
+    Warns
+    -----
+    UserWarning
+        It stands more than a year after the last purchase of a log, and the model has no horizon.
     """
+    horizon_days = _horizon_of(model)
     model = model_of_purchases(model)
     model._check_fitted()
-    log = purchase_days(_log_of(purchases, customer, time), customer=customer, time=time)
-    end = float(log["day"].max()) + 1.0 if as_of is None else as_day(as_of)
+    given = _log_of(purchases, customer, time)
+    log = purchase_days(given, customer=customer, time=time)
+    last_day = float(log["day"].max())
+    end = last_day + 1.0 if as_of is None else as_day(as_of)
+    if given is purchases and log["customer"].nunique() > 1:  # times alone are not a whole log
+        _check_end(end, last_day, horizon_days)
     wanted = None if customer_id is None else customer_id_text(customer_id, "customer_id")
     if wanted is not None:
         ids = [customer_id_text(value, "purchases") for value in log["customer"]]
@@ -114,6 +126,25 @@ def customer(
     )
     result: alt.LayerChart = styled(chart)
     return result
+
+
+def _horizon_of(model: Any) -> int | None:
+    """Return the horizon of a ``Lifecycle`` in days; None of other models, which have none."""
+    bundle = getattr(model, "bundle_", None)
+    return None if bundle is None else int(bundle.models.config.horizon_days)
+
+
+def _check_end(end: float, last: float, horizon_days: int | None) -> None:
+    if horizon_days is None:
+        # of this one, customer, and its caller
+        warn_if_late(date_of(end), date_of(last), "purchase", stacklevel=3)
+        return
+    if end - last > horizon_days + 1.0:  # the last purchase was somewhen on its day
+        raise UsageError(
+            f"as_of {_date(end)} stands {end - last:.0f} days after the last purchase "
+            f"({_date(last)}), longer than the horizon of {horizon_days} days: newer events are "
+            f"missing, or as_of should be near {_date(last)}"
+        )
 
 
 def _log_of(purchases: Any, customer: str, time: str) -> Any:

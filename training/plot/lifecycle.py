@@ -94,7 +94,9 @@ def flows(table: Any, *, order: Sequence[str] | None = None) -> alt.LayerChart:
     if "from_stage" in table.columns:
         # those who were not known at the start came from nowhere
         table = table.rename(columns={"from_stage": "from", "to_stage": "to"}).dropna(subset="from")
-    if "from" not in table.columns and len(table.columns) > 1:
+    # a table of pairs or of another kind has the column, a frame of counts has stages alone
+    is_square = "from" not in table.columns and "customers" not in table.columns
+    if is_square and len(table.columns) > 1:
         table = (
             table.rename_axis("from")
             .reset_index()

@@ -86,7 +86,7 @@ class Look:
 
 def records_of(tags: Mapping[str, str]) -> list[Record]:
     """Return the records in the tags of a registered model, oldest first; others are left out."""
-    return [Record(**data) for data in _numbered(tags, PROMOTION)]
+    return [Record(**_with_text(data)) for data in _numbered(tags, PROMOTION)]
 
 
 def looks_of(tags: Mapping[str, str]) -> list[Look]:
@@ -128,6 +128,12 @@ def previous_champion(records: Sequence[Record], champion: str | None) -> str | 
         elif stack:
             stack.pop()
     return stack[-1] if stack else None
+
+
+def _with_text(data: dict[str, Any]) -> dict[str, Any]:
+    """Return a record whose versions are texts; earlier versions kept a number as it was given."""
+    versions = {name: data.get(name) for name in ("to", "from_")}
+    return data | {name: str(v) for name, v in versions.items() if isinstance(v, int)}
 
 
 def _numbered(tags: Mapping[str, str], prefix: str) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stagecast.features.arguments.values import path as path_of
 from stagecast.features.clock import iso
 from stagecast.features.errors import UsageError
 from stagecast.training.bundle import Bundle, bundle_digest, load_bundle
@@ -32,6 +33,8 @@ from stagecast.training.promotion.versions import (
     CHAMPION,
     Version,
     aliases_of,
+    reason,
+    version_number,
     version_of_row,
 )
 from stagecast.training.tracking.client import open_client, sqlite_file
@@ -106,20 +109,22 @@ class Registry:
                 return str(row.version)
         raise UsageError(f"run {run_id} registered no version of {self.name}; see `mlflow ui`")
 
-    def bundle(self, version: str) -> Bundle:
+    def bundle(self, version: str | int) -> Bundle:
         """Return the bundle of a version.
 
         Raises
         ------
         UsageError
-            There is no such version.
+            There is no such version, or it is no number.
         DataRefusedError
             Its bundle is damaged, or of a format that cannot be read.
         """
+        with self._errors():
+            number = version_number(version)
         scratch = Path(tempfile.mkdtemp(prefix="stagecast-model-"))
         try:
             with self._errors():
-                source = str(self._client.get_model_version(self.name, version).source)
+                source = str(self._client.get_model_version(self.name, number).source)
                 folder = fetch_into(scratch, self.tracking_uri, source)
             return load_bundle(folder)
         finally:
@@ -143,7 +148,8 @@ class Registry:
             A file is missing or was changed, or the models do not predict here what they predicted
             where the bundle was trained.
         """
-        path = Path(folder)
+        with self._errors():
+            path = path_of(folder, "folder", "the path of a bundle, like 'shop-model'")
         bundle = load_bundle(path)
         if bundle.golden is not None:
             check_golden(bundle.golden, bundle.models, bundle.as_of, str(path))
@@ -163,10 +169,10 @@ class Registry:
         with self._errors():
             return carried_out(records_of(self._model().tags), self.champion())
 
-    def looks(self, champion: str | None = None) -> list[Look]:
+    def looks(self, champion: str | int | None = None) -> list[Look]:
         """Return the comparisons with a champion, oldest first; None: with the present one."""
-        version = self.champion() if champion is None else champion
         with self._errors():
+            version = self.champion() if champion is None else version_number(champion, "champion")
             return [look for look in looks_of(self._model().tags) if look.champion == version]
 
     def note(self, look: Look) -> None:
@@ -177,11 +183,11 @@ class Registry:
 
     def promote(
         self,
-        version: str,
+        version: str | int,
         why: str,
         numbers: Mapping[str, Any] | None = None,
         *,
-        instead_of: str | None = None,
+        instead_of: str | int | None = None,
         check: bool = False,
     ) -> Record:
         """Make a version the champion, at once and with a record.
@@ -189,9 +195,9 @@ class Registry:
         Parameters
         ----------
         version
-            Its bundle is loaded first: one that cannot be read becomes no champion.
+            Its number. Its bundle is loaded first: one that cannot be read becomes no champion.
         why
-            The reason in words.
+            The reason in words, not empty.
         numbers
             What was measured.
         instead_of, check
@@ -201,22 +207,25 @@ class Registry:
         Raises
         ------
         UsageError
-            There is no such version, it is champion already, or the champion is another than
-            expected.
+            There is no such version, it is champion already, the champion is another than
+            expected, or there is no reason.
         DataRefusedError
             Its bundle cannot be read.
         """
-        self.bundle(version)
+        with self._errors():
+            number, why = version_number(version), reason(why)
+            expected = None if instead_of is None else version_number(instead_of, "instead_of")
+        self.bundle(number)
         with self._errors(), self._held():
             now = self.champion()
-            if check and now != instead_of:
+            if check and now != expected:
                 raise UsageError(
                     f"the champion of {self.name} is version {now} by now, and no longer "
-                    f"{instead_of}, which was compared; compare again"
+                    f"{expected}, which was compared; compare again"
                 )
-            if now == version:
-                raise UsageError(f"version {version} is the champion of {self.name} already")
-            return self._move("promote", version, now, why, numbers or {})
+            if now == number:
+                raise UsageError(f"version {number} is the champion of {self.name} already")
+            return self._move("promote", number, now, why, numbers or {})
 
     def rollback(self, why: str) -> Record:
         """Make the champion before the present one champion again.
@@ -224,10 +233,12 @@ class Registry:
         Raises
         ------
         UsageError
-            There was none before it.
+            There was none before it, or there is no reason.
         DataRefusedError
             Its bundle cannot be read.
         """
+        with self._errors():
+            why = reason(why)
         with self._errors(), self._held():
             now = self.champion()
             before = previous_champion(records_of(self._model().tags), now)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from stagecast.features.arguments.values import refuse, whole_number
 from stagecast.features.clock import iso
 from stagecast.training.tracking.registering import CHALLENGER
 
@@ -46,6 +47,32 @@ class Version:
             "grade": self.grade,
             "created": iso(self.created),
         }
+
+
+def version_number(value: Any, name: str = "version") -> str:
+    """Return the number of a version as MLflow writes it, of a text or a whole number.
+
+    Raises
+    ------
+    UsageError
+        It is neither, or below 1.
+
+    >>> version_number(2), version_number("2")
+    ('2', '2')
+    """
+    give = "the number of a version, like 2 or '2'"
+    if isinstance(value, str):
+        if not (value.isascii() and value.isdigit() and int(value)):
+            refuse(value, name, give)
+        return str(int(value))
+    return str(whole_number(value, name, give, least=1))
+
+
+def reason(value: Any) -> str:
+    """Return the reason of a move; raise UsageError where it says nothing."""
+    if not isinstance(value, str) or not value.strip():
+        refuse(value, "why", "the reason in words, for the record, like 'orders are met better'")
+    return str(value)
 
 
 def aliases_of(model: Any) -> dict[str, str]:

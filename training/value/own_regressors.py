@@ -139,7 +139,8 @@ class OwnRegressors:
     members
         Name -> fitted regressor.
     weights
-        Name -> share; ours has the rest of 1.
+        Name -> share; ours has the rest of 1. Both are held by name in the order in which a bundle
+        stores them, since sums of floats depend on it.
     scale
         What brings ours to the total of the rows of the fit, as the regressors are.
     """
@@ -147,6 +148,10 @@ class OwnRegressors:
     members: Mapping[str, EstimatorMean]
     weights: Mapping[str, float]
     scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "members", dict(sorted(self.members.items())))
+        object.__setattr__(self, "weights", dict(sorted(self.weights.items())))
 
     def mixed(self, expected: Array, columns: Mapping[str, Array]) -> Array:
         """Return the expectation with the shares of the regressors, shape (rows,)."""
@@ -212,6 +217,7 @@ def with_own_regressors(
     """
     if not settings or not is_enough(rows):
         return factor
+    settings = dict(sorted(settings.items()))  # as a bundle has them: shares depend on it
 
     def mean_of(name: str, inside: Rows, outside: Rows) -> Array:
         return _fit(name, settings[name].estimator, inside, seed, first).mean(outside.columns)

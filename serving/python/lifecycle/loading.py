@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from stagecast.features.arguments.values import refuse
+from stagecast.features.arguments.values import refuse, texts
 from stagecast.serving.python.lifecycle.model import Lifecycle
 from stagecast.serving.python.words import speaks_python
 
@@ -33,7 +34,7 @@ def load(
     Raises
     ------
     UsageError
-        There is no such model.
+        There is no such model, or an argument cannot be used.
     DataRefusedError
         A file of it is missing or was changed.
     """
@@ -43,5 +44,17 @@ def load(
 
     if not isinstance(model, str | Path):
         refuse(model, "model", "the path of a folder, like 'shop-model', or 'models:/NAME@ALIAS'")
+    allowed = _allowed(allow_own_members)
     folder = model_folder(str(model), load_settings(tracking_uri=tracking_uri))
-    return Lifecycle.of_bundle(load_bundle(folder, allow_own_members))
+    return Lifecycle.of_bundle(load_bundle(folder, allowed))
+
+
+def _allowed(value: Any) -> bool | tuple[str, ...]:
+    """Return what is trusted; a text is refused, for its letters would be names of classes."""
+    give = "True, False, or a list of the names of classes to trust, like ['shop.members.Scaler']"
+    if type(value).__name__ in ("bool", "bool_"):
+        return bool(value)
+    if value is None or isinstance(value, str):
+        refuse(value, "allow_own_members", give)
+    # no names allow nothing
+    return texts(value, "allow_own_members", give) or False

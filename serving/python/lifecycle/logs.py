@@ -49,6 +49,22 @@ def as_of_in(log: CheckedLog, as_of: Instant | None) -> datetime:
     return log.choose_as_of(None if as_of is None else as_datetime(as_of))
 
 
+def covered_as_of(log: CheckedLog, as_of: Instant | None, horizon_days: int) -> datetime:
+    """Return where a log is cut for scores, as :func:`as_of_in`.
+
+    Raises
+    ------
+    UsageError
+        The as_of does not stand after the first event, or stands more than a horizon after the
+        last one.
+    """
+    from stagecast.training.checks import check_end
+
+    at = as_of_in(log, as_of)
+    check_end(at, log.clock.shop(log.last_event), horizon_days)
+    return at
+
+
 def own_features_of(log: CheckedLog) -> OwnFeatures:
     """Return the features of the ``stagecast.toml`` that a log was read with."""
     return log.reading.own if isinstance(log, EventLog) else OwnFeatures()

@@ -13,7 +13,12 @@ from stagecast.features.frames.instants import Instant
 from stagecast.features.frames.tables import by_customer
 from stagecast.serving.python.event_log import LogDate
 from stagecast.serving.python.lifecycle.estimator import LifecycleParameters
-from stagecast.serving.python.lifecycle.logs import as_of_in, checked_log, own_features_of
+from stagecast.serving.python.lifecycle.logs import (
+    as_of_in,
+    checked_log,
+    covered_as_of,
+    own_features_of,
+)
 from stagecast.serving.python.parameters import config_of, parameters_of
 from stagecast.serving.python.words import in_python_words, speaks_python
 
@@ -140,8 +145,8 @@ class Lifecycle(LifecycleParameters):
         log
             Of the same shop; it may have grown since the model was fitted.
         as_of
-            Where the customers stand, not before the as_of of :meth:`fit`. None: the day after the
-            last event.
+            Where the customers stand, not before the as_of of :meth:`fit`, and not more than a
+            horizon after the last event. None: the day after the last event.
         reasons
             Whether to compute the reasons, which take most of the time.
 
@@ -154,13 +159,16 @@ class Lifecycle(LifecycleParameters):
         Raises
         ------
         UsageError
-            The model is not fitted or has learned from events after the as_of, or the amounts or
-            days of the log are not those that it learned from.
+            The model is not fitted or has learned from events after the as_of, the log ends more
+            than a horizon before it, or its amounts or days are not those that the model learned
+            from.
         """
         from stagecast.serving.scoring.batch import score_table
 
-        at = as_of_in(checked_log(log, "a Lifecycle"), as_of)
-        self._scores = score_table(log, self._scorer(reasons=flag(reasons, "reasons")), at)
+        checked = checked_log(log, "a Lifecycle")
+        scorer = self._scorer(reasons=flag(reasons, "reasons"))
+        at = covered_as_of(checked, as_of, self._fitted().models.config.horizon_days)
+        self._scores = score_table(log, scorer, at)
         return self.scores
 
     @property
@@ -266,12 +274,18 @@ class Lifecycle(LifecycleParameters):
         Raises
         ------
         UsageError
-            The folder exists, the model is not fitted, or has members of your own.
+            The folder exists or cannot be written, the model is not fitted, or has members of your
+            own.
         """
         from stagecast.training.bundle import write_bundle
 
         path = path_of(folder, "folder", "the path of a new folder, like 'shop-model'")
-        write_bundle(path, self._fitted(), own_members)
+        try:
+            write_bundle(path, self._fitted(), own_members)
+        except OSError as error:
+            raise UsageError(
+                f"folder {path} cannot be written: {error.strerror}; give another one"
+            ) from error
         return path
 
     @speaks_python

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stagecast.features.catalog import formula
+from stagecast.features.catalog.python_feature import OwnFeature
 from stagecast.features.errors import UsageError
 from tests.profiles import examples
 
@@ -151,3 +152,13 @@ def test_portable_does_not_change_the_cached_tree() -> None:
     before = formula.parse(text).sql()
     formula.portable(formula.parse(text))
     assert formula.parse(text).sql() == before
+
+
+@pytest.mark.parametrize("text", ["recency+", "(recency", "a b c", "'x"])
+def test_an_error_of_reading_is_one_plain_line(text: str) -> None:
+    with pytest.raises(UsageError, match="cannot be read") as error:
+        OwnFeature(name="half", unit="days", formula=text)
+    message = str(error.value)
+    assert message.isprintable()
+    assert "sqlglot" not in message
+    assert message.count("feature 'half'") == 1

@@ -128,6 +128,11 @@ def test_a_baseline_that_is_none_is_refused(small: sc.EventLog) -> None:
 
 
 @pytest.mark.slow
+def test_a_model_alone_is_compared_with_nothing(small: sc.EventLog) -> None:
+    with pytest.raises(UsageError, match=r"baselines = \[\] leaves nothing to compare with; name"):
+        sc.backtest(small, {"ours": sc.Lifecycle()}, baselines=[])
+
+
 def test_a_search_over_dates_judges_by_what_came_later(small: sc.EventLog) -> None:
     end = pd.Timestamp(small.choose_as_of(None))
     dates = [end - pd.Timedelta(days=days) for days in (180, 120, 60)]

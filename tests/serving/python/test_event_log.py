@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -105,6 +106,30 @@ def test_a_log_goes_into_customer_base_models_with_the_days_of_the_shop() -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "table",
+    [
+        lambda log, at: log.features(at),
+        lambda log, at: log.stages(at),
+        lambda log, at: log.spells(at),
+        lambda log, at: log.flows(at),
+        lambda log, at: sc.purchase_summary(log, at),
+        lambda log, at: sc.plot.customer(
+            sc.BetaGeo().fit(log.features()), log, at, customer_id="c00001"
+        ),
+    ],
+    ids=["features", "stages", "spells", "flows", "purchase_summary", "plot.customer"],
+)
+def test_a_date_a_year_after_the_log_is_told_where_it_was_written(
+    table: Callable[[sc.EventLog, pd.Timestamp], object], log: sc.EventLog
+) -> None:
+    last = pd.Timestamp(log.last_event).normalize()
+    with pytest.warns(UserWarning, match="newer events are missing, or as_of should be") as told:
+        table(log, last + pd.Timedelta("400D"))
+    assert [Path(warning.filename).name for warning in told] == [Path(__file__).name]
+    table(log, last + pd.Timedelta("300D"))  # warnings are errors here
+
+
 def test_features_and_stages_are_those_of_the_commands(
     stagecast: Stagecast,  # noqa: F811
     tmp_path: Path,

@@ -110,6 +110,38 @@ def test_a_model_of_rules_has_no_curve_and_says_why() -> None:
                 draw()
 
 
+def test_a_column_alone_is_no_table() -> None:
+    column = pl.Series([1, 2])
+    for call in (lambda: sc.read_events(column), lambda: sc.purchase_summary(column)):
+        with pytest.raises(UsageError, match="able"):
+            call()
+    with pytest.raises(UsageError, match=r"an event log is a pandas.* table, not a Series"):
+        sc.read_events(column)
+
+
+def test_a_column_that_no_log_can_hold_is_named() -> None:
+    with pytest.raises(UsageError, match="column 'amount' is of type complex128, which an event"):
+        sc.read_events(ROWS.assign(amount=1j))
+
+
+@pytest.mark.parametrize("wanted", ["1003.0", "01003", 1003.0])
+def test_an_id_that_was_taken_for_a_number_is_proposed_as_the_log_has_it(wanted: object) -> None:
+    ids = [str(1000 + k) for k in range(100)]
+    with sc.read_events(pd.DataFrame({"customer_id": ids, "timestamp": "2024-01-01"})) as log:
+        if isinstance(wanted, float):
+            assert len(log.history(wanted)) == 1
+        else:
+            with pytest.raises(UsageError, match=r"is no customer of the log. Did you mean '1003'"):
+                log.history(wanted)
+    with (
+        sc.read_events(
+            pd.DataFrame({"customer_id": ["00004", "00014"], "timestamp": "2024-01-01"})
+        ) as log,
+        pytest.raises(UsageError, match="Did you mean '00004'"),
+    ):
+        log.history(4)
+
+
 def test_a_lazy_table_is_to_be_collected() -> None:
     lazy = pl.from_pandas(ROWS).lazy()
     with pytest.raises(StagecastError, match=r"call collect\(\) first"):

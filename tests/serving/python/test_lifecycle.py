@@ -95,6 +95,22 @@ def test_a_date_before_the_training_is_refused(model: sc.Lifecycle, log: sc.Even
     assert "as_of='2021-06-01'" in str(raised.value)
 
 
+def test_a_date_more_than_a_horizon_after_the_log_is_refused(
+    model: sc.Lifecycle, log: sc.EventLog
+) -> None:
+    last = pd.Timestamp(log.last_event).normalize()
+    assert len(model.score(log, last + pd.Timedelta("90D"), reasons=False))
+    for call in (
+        lambda at: model.score(log, at),
+        lambda at: sc.plot.customer(model, log, at, customer_id="c00001"),
+    ):
+        with pytest.raises(UsageError, match=r"longer than the horizon of 90 days: newer ev") as e:
+            call(last + pd.Timedelta("92D"))
+        assert f"or as_of should be near {last:%Y-%m-%d}" in str(e.value)
+        assert "--" not in str(e.value)
+    assert len(model.scores)  # those of before
+
+
 def test_effects_add_up_to_the_log_odds_of_the_risk(model: sc.Lifecycle) -> None:
     scores = model.scores
     active = scores.index[(scores["state"] == "active") & scores["risk_base"].notna()][:40]

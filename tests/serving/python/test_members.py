@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,7 @@ from stagecast.serving.python.parameters import config_of, parameters_of
 from stagecast.training.learners.factor import Factor
 from stagecast.training.models import predict
 from stagecast.training.value.model import spend_so_far
-from stagecast.training.value.own_regressors import regressor_notes
+from stagecast.training.value.own_regressors import EstimatorMean, OwnRegressors, regressor_notes
 from tests.training.made import Trained, frame_of, simulated_rows
 
 
@@ -142,7 +143,7 @@ def of_regressors(growing: sc.EventLog) -> sc.Lifecycle:
     model = sc.Lifecycle(
         max_dates=1,
         members={"btyd": sc.Btyd()},
-        spend_members={"line": sc.member(line), "tree": sc.member(tree)},
+        spend_members={"tree": sc.member(tree), "line": sc.member(line)},  # a bundle sorts them
         orders_members={"tree": sc.member(tree)},
     )
     return model.fit(growing)
@@ -196,11 +197,62 @@ def test_regressors_are_saved_and_loaded_only_by_choice(
             load(folder)
     loaded = sc.load(folder, allow_own_members=True)
     assert loaded.bundle_.model_version == of_regressors.bundle_.model_version
-    assert repr(loaded) == repr(of_regressors)
+    for name in ("members", "spend_members", "orders_members"):  # by name, not in the given order
+        theirs, own = getattr(loaded, name), getattr(of_regressors, name)
+        assert {k: repr(v) for k, v in theirs.items()} == {k: repr(v) for k, v in own.items()}
     assert loaded.spend_members is not None
     assert loaded.spend_members["line"].estimator is not None  # it can be fitted again
     ours, theirs = (model.score(growing, reasons=False) for model in (of_regressors, loaded))
-    pd.testing.assert_frame_equal(ours, theirs, rtol=1e-12)
+    pd.testing.assert_frame_equal(ours, theirs, check_exact=True)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["yes", "", 1, 0, None, [1], {"a": 1}],
+    ids=["text", "empty", "1", "0", "None", "list", "dict"],
+)
+def test_what_allows_members_is_true_false_or_names(value: Any, shop: Trained) -> None:
+    with pytest.raises(
+        UsageError, match=r"allow_own_members = .* cannot be used; give True, False"
+    ):
+        sc.load(shop.folder, allow_own_members=value)
+
+
+def test_no_names_allow_no_members(
+    of_regressors: sc.Lifecycle, shop: Trained, tmp_path: Path
+) -> None:
+    of_regressors.save(tmp_path / "model", own_members="skops")
+    with pytest.raises(UsageError, match="members that its author wrote"):
+        sc.load(tmp_path / "model", allow_own_members=[])
+    assert sc.load(tmp_path / "model", allow_own_members=["shop.Scaler"]).spend_members
+    assert sc.load(shop.folder, allow_own_members=np.True_) is not None  # type: ignore[arg-type]
+
+
+def test_what_scikit_learn_does_not_know_is_no_member() -> None:
+    class Bare:
+        def fit(self, X: Any, y: Any) -> Any:
+            return self
+
+    with pytest.raises(UsageError, match="no scikit-learn estimator: derive its class from Class"):
+        sc.member(Bare())
+
+
+def test_a_folder_that_cannot_be_written_is_named(
+    of_regressors: sc.Lifecycle, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="file/model cannot be written: Not a directory; give"):
+        of_regressors.save(tmp_path / "file" / "model", own_members="skops")
+
+
+def test_regressors_stand_in_the_order_of_a_bundle() -> None:
+    shares = {"tree": 0.1, "line": 0.2, "mine": 0.3}  # three: a sum of two has one order
+    members = {name: EstimatorMean(name, None, ("orders",), (1.0,), True) for name in shares}
+    given = OwnRegressors(members, shares)
+    stored = json.loads(json.dumps(given.to_json(), sort_keys=True))
+    again = OwnRegressors.from_json(stored, dict.fromkeys(shares))
+    assert list(given.weights) == list(again.weights) == ["line", "mine", "tree"]
+    assert list(given.members) == list(again.members) == ["line", "mine", "tree"]
 
 
 def test_a_note_names_the_regressors_that_take_no_part(of_regressors: sc.Lifecycle) -> None:
@@ -208,5 +260,5 @@ def test_a_note_names_the_regressors_that_take_no_part(of_regressors: sc.Lifecyc
     silent = replace(models.value, spend=Factor(), orders=Factor())
     notes = regressor_notes(silent, models.config.members)
     assert len(notes) == 2
-    assert "spend per order (line, tree) take no part" in notes[1]
+    assert "spend per order (tree, line) take no part" in notes[1]
     assert sum("take no part" in note for note in of_regressors.card["notes"]) <= 2

@@ -223,11 +223,75 @@ def test_one_id_is_one_customer_and_not_its_letters() -> None:
         assert list(sc.plan(scores, holdout=0.0, ids=one).contacts.index) == [name]
 
 
+def test_ids_that_are_no_customers_are_told_in_the_notes() -> None:
+    scores = numbered_scores()
+    scores["customer_id"] = "0" + scores["customer_id"]
+    names = sc.plan(scores, holdout=0.0).contacts.index[:3]
+    with pytest.warns(UserWarning, match="exclude nobody"):  # pandas lost the zeros of one
+        plan = sc.plan(scores, do_not_contact=[names[0], int(names[1])])
+    assert plan.notes[0] == (
+        "1 of the 2 ids of do_not_contact are no customers of the scores, so that they exclude "
+        f"nobody: '{int(names[1])}'; an id of theirs is '{scores['customer_id'].min()}'"
+    )
+    unknown = [f"z{n}" for n in range(7)]
+    with pytest.warns(UserWarning, match="are left out"):
+        plan = sc.plan(scores, ids=[*names, *unknown], holdout=0.0)
+    assert set(plan.contacts.index) == set(names)
+    assert plan.notes[0].startswith("7 of the 10 ids of ids are no customers of the scores, so")
+    assert "'z0', 'z1', 'z2', 'z3', 'z4', ...; an id" in plan.notes[0]
+    assert not [note for note in sc.plan(scores, ids=names, holdout=0).notes if "no c" in note]
+
+
+def test_outcomes_that_contradict_themselves_are_refused_by_customer() -> None:
+    plan = a_plan()
+    name = plan.contacts.index[0]
+    counted = pd.DataFrame({"orders": 1.0, "spend": 30.0}, index=plan.contacts.index)
+    for change, message in (
+        ({"orders": 0.0}, f"customer '{name}' has no order and spend 30; give the orders"),
+        ({"orders": True}, f"orders of customer '{name}' is True; give a number"),
+        ({"spend": np.True_}, f"spend of customer '{name}' is .*True.*; give a number"),
+    ):
+        table = counted.astype(object)
+        for column, value in change.items():
+            table.loc[name, column] = value
+        with pytest.raises(DataRefusedError, match=message):
+            plan.readout(table)
+    counted.loc[name] = [0.0, -5.0]  # money paid back
+    assert plan.readout(counted).verdict
+
+
+@pytest.mark.parametrize("column", ["clv", "value_gone", "p_return", "p_inactive"])
+def test_scores_that_are_no_numbers_are_named(column: str) -> None:
+    scores = numbered_scores()
+    scores[column] = scores[column].astype(object)
+    scores.loc[3, column] = "x"
+    name = scores["customer_id"].iloc[3]
+    with pytest.raises(UsageError, match=f"{column} of customer '{name}' of the scores is 'x'"):
+        sc.plan(scores)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "what"),
+    [
+        ("p_inactive", 3.0, "is 3.0, which is no probability from 0 to 1"),
+        ("p_return", -0.1, "is -0.1, which is no probability from 0 to 1"),
+        ("clv", float("inf"), "is inf, which is no finite number"),
+    ],
+)
+def test_scores_outside_of_their_range_are_named_by_the_id(
+    column: str, value: float, what: str
+) -> None:
+    scores = numbered_scores()
+    scores.loc[3, column] = value
+    with pytest.raises(UsageError, match=f"{column} of customer '1313' of the scores {what}; give"):
+        sc.plan(scores)
+
+
 def test_ids_of_nobody_are_named() -> None:
     scores = numbered_scores()
     with pytest.raises(UsageError, match="none of the 2 ids of ids is a customer of the scores"):
         sc.plan(scores, ids=["zzz", "yyy"])
-    with pytest.warns(UserWarning, match="none of the 1 ids of do_not_contact .* such as 'zzz'"):
+    with pytest.warns(UserWarning, match=r"none of the 1 ids of do_not_contact .*: 'zzz'"):
         sc.plan(scores, do_not_contact=["zzz"])
     for wrong, message in (
         ([1310.5], "the number 1310.5"),

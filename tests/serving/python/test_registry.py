@@ -48,7 +48,9 @@ def test_a_challenger_is_compared_as_the_command_does(
         with pytest.raises(UsageError, match="shop has no challenger; make one: Lifecycle"):
             registry.compare(log)
         with pytest.raises(UsageError, match="is the champion of shop already"):
-            registry.compare(log, first)
+            registry.compare(log, int(first))
+        with pytest.raises(UsageError, match="version = '' cannot be used; give the number"):
+            registry.compare(log, "")
         with pytest.raises(UsageError, match=r"Registry\.compare takes an EventLog, not a Data"):
             registry.compare(frame)  # type: ignore[arg-type]
 

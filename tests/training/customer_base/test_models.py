@@ -16,7 +16,12 @@ from sklearn.exceptions import NotFittedError
 
 from stagecast.features.arrays import Array
 from stagecast.features.catalog.standard import standard
-from stagecast.features.errors import DataRefusedError, NotEnoughDataError, UsageError
+from stagecast.features.errors import (
+    DataRefusedError,
+    NotEnoughDataError,
+    StagecastError,
+    UsageError,
+)
 from stagecast.training.customer_base import (
     BetaGeo,
     GammaGamma,
@@ -244,6 +249,8 @@ def test_what_else_cannot_be_is_refused() -> None:
             getattr(model, call)(in_weeks())
         with pytest.raises(NotFittedError):
             model.summary  # noqa: B018
+        with pytest.raises(StagecastError):  # all errors of this package have one base
+            getattr(model, call)(in_weeks())
 
 
 def test_a_log_that_cannot_be_read_is_refused() -> None:
@@ -261,6 +268,15 @@ def test_a_log_that_cannot_be_read_is_refused() -> None:
         tracking_table(bg_nbd(), log, "2024-01-10", period="20w")
     with pytest.raises(UsageError, match="write times like 2024-01-31"):
         purchase_summary(log.assign(timestamp="31/01/2024"))
+    with pytest.raises(UsageError, match="purchases have no row; check what they were filtered by"):
+        purchase_summary(log.iloc[:0])
+    for lacking in (np.nan, np.inf, None):
+        money = log.assign(amount=[5.0] * (len(log) - 1) + [lacking])
+        assert len(purchase_summary(money))  # the amounts are not asked for
+        with pytest.raises(
+            UsageError, match=rf"1 row without an amount in 'amount', first row {len(log) - 1}; lea"
+        ):
+            purchase_summary(money, amount="amount")
 
 
 def test_purchases_at_or_after_the_as_of_are_not_read() -> None:

@@ -162,5 +162,9 @@ def test_stages_and_flows_are_counted() -> None:
     matrix = rows(drawn(plot.flows(square)), "layer", 0).set_index(["from", "to"])["share"]
     assert matrix[("new", "lost")] == 0.5
     assert matrix[("lost", "new")] == 0.0
+    with pytest.raises(
+        UsageError, match="table lacks from, to; it has period_end, stage, customers"
+    ):
+        plot.flows(pd.DataFrame({"period_end": ["a"], "stage": ["new"], "customers": [1]}))
     with pytest.raises(UsageError, match="table lacks stage; it has as_of"):
         plot.stages(of_dates[["as_of"]])

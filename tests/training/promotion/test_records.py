@@ -56,3 +56,8 @@ def test_records_survive_as_tags_and_what_is_not_ours_is_left_alone() -> None:
     assert records_of(tags) == [record("promote", None, "1")]
     assert looks_of(tags) == [look]
     assert next_tag(tags, PROMOTION) == "stagecast.promotion.000003"
+
+
+def test_a_version_that_was_recorded_as_a_number_is_its_text() -> None:
+    number = json.dumps({**vars(record("promote", "1", "2")), "to": 2, "from_": 1})
+    assert records_of({next_tag({}, PROMOTION): number}) == [record("promote", "1", "2")]

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 import pytest
 
 from stagecast.features.errors import DataRefusedError, UsageError
@@ -125,6 +126,46 @@ def test_promotion_rollback_and_what_is_refused(
         manifest.write_text(manifest.read_text().replace('"format": 8', '"format": 5'))
         with pytest.raises(DataRefusedError, match="format"):
             registry.promote("2", "damaged")
+        assert registry.champion() == "1"
+
+    done(work)
+
+
+def test_a_version_is_a_number_or_its_text_and_a_reason_says_something(
+    shop: Trained, tmp_path: Path, new_store: Callable[[Path], str]
+) -> None:
+    uri = new_store(tmp_path)
+
+    def work() -> None:
+        for _ in range(2):
+            log_training(uri, shop.bundle, shop.folder, register="shop")
+        registry = Registry("shop", uri)
+        registry.promote(1, "the first")
+        with pytest.raises(UsageError, match="version 1 is the champion of shop already"):
+            registry.promote(1, "again")
+        registry.promote(np.int64(2), "the second", instead_of=1, check=True)
+        assert [(move.from_, move.to) for move in registry.history()] == [(None, "1"), ("1", "2")]
+        assert registry.rollback("the first again").to == registry.champion() == "1"
+        assert registry.bundle(2).as_of == shop.bundle.as_of
+        registry.note(Look("1", "2", "2024-01-01", "2024-01-01", False, "no"))
+        assert registry.looks(1) == registry.looks("1") == registry.looks() != []
+        for wrong in (None, 0, 1.5, True, "", "two", "-1", " 2"):
+            unusable = r"version = .* cannot be used; give the number"
+            with pytest.raises(UsageError, match=unusable):
+                registry.bundle(wrong)
+            with pytest.raises(UsageError, match=unusable):
+                registry.promote(wrong, "why")
+        with pytest.raises(UsageError, match="champion = 'x' cannot be used"):
+            registry.looks("x")
+        with pytest.raises(UsageError, match="instead_of = 'x' cannot be used"):
+            registry.promote(2, "why", instead_of="x", check=True)
+        for why in ("", " ", None, 3):
+            with pytest.raises(UsageError, match=r"why = .* cannot be used; give the reason"):
+                registry.promote(2, why)
+            with pytest.raises(UsageError, match=r"why = .* cannot be used; give the reason"):
+                registry.rollback(why)
+        with pytest.raises(UsageError, match="folder = None cannot be used; give the path of a b"):
+            registry.register(None)
         assert registry.champion() == "1"
 
     done(work)

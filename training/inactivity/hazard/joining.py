@@ -65,8 +65,7 @@ def with_hazard(
     weights[NAME] = settings.weight
     return replace(
         model,
-        # in the order in which a bundle stores them: sums of floats depend on it
-        weights=dict(sorted(weights.items())),
+        weights=weights,
         members={**model.members, NAME: HazardOdds(trees, shift)},
     )
 
