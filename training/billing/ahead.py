@@ -82,11 +82,14 @@ class ContractsAhead:
         return np.where(result >= np.where(np.isnan(left), np.inf, left), np.nan, result)
 
     def prices(self, per_order: Array) -> Array:
-        """Return what a payment is expected to bring, shape (rows,): the last one, if fixed."""
+        """Return what a payment of each is expected to bring, shape (rows,).
+
+        With fixed prices the last one of a contract, else the expected spend per order.
+        """
         last = self.columns.get("spend_last")
         if not self.periods.has_fixed_prices or last is None:
             return per_order
-        return np.where(np.isfinite(last) & (last > 0), last, per_order)
+        return np.where(self.contracts.ever_had & (np.nan_to_num(last) > 0), last, per_order)
 
     def begun_again(self, span_days: float) -> tuple[Integers, Array, Array]:
         """Return what customers without a contract would pay in a span if they began one again.

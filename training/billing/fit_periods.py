@@ -1,6 +1,9 @@
 """Fitting of :class:`stagecast.training.billing.periods.BillingPeriods` on the payments of a log.
 
-payments in contracts -> gaps between them -> periods -> the period of each contract -> renewals
+    payments in contracts -> gaps between them -> periods -> the period of each payment -> renewals
+
+A payment pays for the gap that begins with it: its price and its renewal belong to the period of
+that gap, and not to that of the gap before, which may have been another plan, or a trial.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Billing periods of contracts: the intervals at which they are paid, and whose interval is which.
 
 A log may hold contracts that are paid each month beside others that are paid each year. The periods
-are found from the gaps between the payments. Which of them a contract has is told by its last gap;
-before its second payment by the price, and always by the silence since: nobody who has not paid
-for 60 days pays each month.
+are found from the gaps between the payments. Which of them a contract has is told by its last gap
+and its mean one, by the last price, and by the silence since: nobody who has not paid for 200 days
+pays each month.
 """
 
 from __future__ import annotations
