@@ -45,7 +45,11 @@ def of_former(
 
 
 def with_payments(
-    money: Money, ahead: ContractsAhead, per_order: Array | None, margin: float
+    money: Money,
+    ahead: ContractsAhead,
+    p_purchase: Array,
+    per_order: Array | None,
+    margin: float,
 ) -> Money:
     """Return the money of buyers with that of the payments of open contracts.
 
@@ -55,6 +59,8 @@ def with_payments(
         As the models of purchases and P(cancel) expect it.
     ahead
         The contracts of the buyers.
+    p_purchase
+        P(purchase within the horizon), shape (rows,), than which there are no fewer orders.
     per_order
         What a payment is expected to bring, shape (rows,); None in a log without amounts.
     margin
@@ -66,11 +72,10 @@ def with_payments(
     price = np.full(len(rows), np.nan) if per_order is None else per_order[rows]
     earned = price * margin
     p_any, value_p_any = 1.0 - plan.p_none, 1.0 - plan.value_p_none
-    orders = np.maximum(plan.orders, p_any)
     values = {
-        "expected_orders": orders,
-        "orders_if_any": np.maximum(orders / np.maximum(p_any, _SMALLEST), 1.0),
-        "expected_spend": orders * price,
+        "expected_orders": plan.orders,
+        "orders_if_any": np.maximum(plan.orders / np.maximum(p_any, _SMALLEST), 1.0),
+        "expected_spend": plan.orders * price,
         "clv": plan.value * earned,
         "value_p_none": plan.value_p_none,
         "value_orders_if_any": np.maximum(plan.value / np.maximum(value_p_any, _SMALLEST), 1.0),
@@ -91,6 +96,9 @@ def with_payments(
         else:  # null stays null
             share = share.reshape((-1,) + (1,) * (value.ndim - 1))
             changed[name][rows] = share * value + (1.0 - share) * old
+    more = np.maximum(p_purchase[rows] - changed["expected_orders"][rows], 0.0)
+    changed["expected_orders"][rows] += more
+    changed["expected_spend"][rows] += more * price
     for prefix, of in (("contract", "clv"), ("contract_spend", "expected_spend")):
         low, high = changed[f"{prefix}_low"], changed[f"{prefix}_high"]
         known = np.isfinite(low)

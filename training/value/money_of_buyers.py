@@ -72,7 +72,9 @@ def money_of_buyers(
     money = Money.nothing(rows)
     money.expected_orders[:], money.orders_if_any[:] = expected_orders, if_any
     if per_order is None:
-        return money if contracts is None else with_payments(money, contracts, None, config.margin)
+        if contracts is None:
+            return money
+        return with_payments(money, contracts, 1.0 - p_inactive, None, config.margin)
     ahead = OrdersAhead(model, base, config, columns, expected_orders, threads)
     tells_years = by_year and base is not None and not model.is_far(days)
     ahead.look_until((horizon, min(horizon, days), days, *(YEARS if tells_years else ())))
@@ -129,7 +131,7 @@ def money_of_buyers(
     money.value_orders_if_any[:] = np.maximum(orders / np.maximum(1.0 - p_none, _SMALLEST), 1.0)
     if contracts is None:
         return money
-    return with_payments(money, contracts, per_order, config.margin)
+    return with_payments(money, contracts, 1.0 - p_inactive, per_order, config.margin)
 
 
 def _outlook_of_leaving(

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from stagecast.training.config import TrainConfig
+from stagecast.training.models import predict
 from tests.training.made import Trained, day, trained
 from tests.training.made_plans import MONTHLY, YEAR, YEARLY, Member, members, rows_of
 
@@ -23,6 +24,7 @@ class Judged:
 
     scores: pd.DataFrame
     made: dict[str, Member]
+    done: Trained
 
     def rows(self, days: float, *, is_open: bool) -> pd.DataFrame:
         """Return the members of a plan with an open contract, or without one."""
@@ -49,6 +51,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Judged:
             left=[DAYS <= m.ends < DAYS + 60 for m in mine],
         ),
         made,
+        done,
     )
 
 
@@ -115,3 +118,11 @@ def test_the_parts_of_the_value_add_up(judged: Judged) -> None:
     np.testing.assert_allclose(total, rows["value_if_kept"], rtol=1e-9)
     years = np.array([np.sum(value) for value in rows["clv_by_year"]])
     np.testing.assert_allclose(years, rows["clv"] + rows["clv_residual"], rtol=0.02, atol=1e-6)
+
+
+def test_nobody_orders_more_likely_than_often(judged: Judged) -> None:
+    training = judged.done.training
+    predicted = predict(training.models, training.panel.now)
+    p_purchase, orders = predicted.p_purchase, predicted.expected_orders
+    assert ((p_purchase > 0) & (p_purchase < 1)).all()
+    assert (orders >= p_purchase - 1e-12).all()
