@@ -46,9 +46,8 @@ class Schedule:
         P(a billing period is known); the other values are those given that one is.
     orders, p_none
         Payments within the horizon, and P(none).
-    near, value, kept
-        Discounted payments within the horizon or, if shorter, the value horizon; within the value
-        horizon; and within it if the contract goes on.
+    value, kept
+        Discounted payments within the value horizon, and within it if the contract goes on.
     value_p_none
         P(no payment within the value horizon).
     low, high
@@ -64,7 +63,6 @@ class Schedule:
     share: Array
     orders: Array
     p_none: Array
-    near: Array
     value: Array
     kept: Array
     value_p_none: Array
@@ -221,7 +219,6 @@ def _of_rows(
         share=np.ones(len(since)),
         orders=(horizon * stays).sum(axis=1) * period.paid,
         p_none=p_none(horizon),
-        near=discounted(float(min(spans.horizon, spans.value))),
         value=discounted(float(spans.value)),
         kept=(value * discount).sum(axis=1) * period.paid,
         value_p_none=p_none(value),

@@ -104,7 +104,6 @@ def test_years_add_up_and_a_longer_span_never_brings_less() -> None:
     plan = of(np.linspace(0.0, 40.0, 9), 20.0, np.full(9, 0.1))
     np.testing.assert_allclose(plan.until[:, 0], plan.value, rtol=1e-12)
     assert (np.diff(plan.until, axis=1) > 0).all()
-    assert (plan.near <= plan.value).all()
 
 
 def test_payments_that_are_left_out_do_not_come() -> None:
