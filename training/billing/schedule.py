@@ -31,6 +31,8 @@ SURE: Final = 0.93
 """A payment that comes with this probability counts in the lower end of a range, and nothing is
 beyond the upper one: a little more than a tail of a tenth asks for, because P(cancel) is an
 estimate itself."""
+EXPECTED: Final = ("orders", "p_none", "value", "kept", "value_p_none", "until")
+"""Values that are means over the billing periods which a contract may have."""
 MAX_CELLS: Final = 4_000_000
 _UNLIKELY: Final = 0.05
 _SMALLEST: Final = 1e-12
@@ -118,32 +120,28 @@ def schedule(
     """
     shares = periods.shares(columns)
     share = shares.sum(axis=1)
-    given = shares / np.maximum(share, _SMALLEST)[:, None]
+    weights = shares / np.maximum(share, _SMALLEST)[:, None]
     # an end is known where a cancellation was announced
     days_left = np.where(contracts.announced, np.nan_to_num(contracts.days_left), np.inf)
     values = [
         _of_period(period, columns, contracts.age_days, p_cancel, days_left, spans)
         for period in periods.periods
     ]
-    mixed = {
-        f.name: _mean(given, [getattr(value, f.name) for value in values])
-        for f in fields(Schedule)
-        if f.name != "share"
-    }
-    likely = given > _UNLIKELY
+    mixed = {name: _mean(weights, [getattr(value, name) for value in values]) for name in EXPECTED}
+    likely = weights > _UNLIKELY
     for low, high in (("low", "high"), ("orders_low", "orders_high")):
         mixed[low] = _extreme(likely, [getattr(value, low) for value in values], np.inf).min(axis=1)
         highest = _extreme(likely, [getattr(value, high) for value in values], -np.inf)
         mixed[high] = highest.max(axis=1)
-    likeliest = given.argmax(axis=1)
+    likeliest = weights.argmax(axis=1)
     next_days = np.column_stack([value.next_days for value in values])
     mixed["next_days"] = next_days[np.arange(len(share)), likeliest]
     return Schedule(share=share, **mixed)
 
 
-def _mean(given: Array, values: Sequence[Array]) -> Array:
-    stacked = np.stack([np.nan_to_num(value) for value in values], axis=1)
-    weight = given.reshape(given.shape + (1,) * (stacked.ndim - 2))
+def _mean(weights: Array, values: Sequence[Array]) -> Array:
+    stacked = np.stack(values, axis=1)
+    weight = weights.reshape(weights.shape + (1,) * (stacked.ndim - 2))
     return np.asarray((weight * stacked).sum(axis=1))
 
 
