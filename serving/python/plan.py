@@ -115,8 +115,8 @@ class Plan:
         """
         forecast = self._forecast()
         shown = [forecast.can_show_buyers, forecast.can_show_money]
-        told = (*self.unknown, *forecast.notes)
-        return (*told, *(effect.sentence for effect in shown if effect is not None))
+        effects = (effect.sentence for effect in shown if effect is not None)
+        return (*self.unknown, *forecast.notes, *effects)
 
     @property
     def digest(self) -> str:

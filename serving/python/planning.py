@@ -152,8 +152,8 @@ def plan(
     )
     rows = [{**row, "confirmed_at": None} for row in member_rows(0, proposal.members)]
     days = proposal.forecast.window_days
-    told = (*(only or GivenIds(())).notes, *refused.notes)
-    return Plan(rows, starts, days, scored.churn, proposal.forecast, told)
+    unknown = (*(only or GivenIds(())).notes, *refused.notes)
+    return Plan(rows, starts, days, scored.churn, proposal.forecast, unknown)
 
 
 def _money(value: Any, name: str, *, least: float = 0.0) -> float | None:
