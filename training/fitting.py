@@ -103,6 +103,7 @@ def fit_models(
             seasons,
             _gaps_of_buyers(days, panel) if are_counted else None,
             unseen,
+            panel.years,
             (sample, churn.probability(sample)),
         ),
         config,

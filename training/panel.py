@@ -27,9 +27,11 @@ from stagecast.features.stages.scheme import Scheme
 from stagecast.training.cancellation.panel import ContractPanel, build_contracts
 from stagecast.training.columns import buyer_columns, rows_of
 from stagecast.training.config import TrainConfig
+from stagecast.training.learners.blend import UNKNOWN, Agreement
 from stagecast.training.learners.btyd.fit import FitError
 from stagecast.training.learners.btyd.gaps import LogGaps
 from stagecast.training.learners.customer_base import CustomerBase, fit_customer_base
+from stagecast.training.learners.season_of_purchases import agreement_of_years
 from stagecast.training.schemes import scheme_of
 
 # A date of the same season a year ago is used only with this much history before it.
@@ -130,6 +132,8 @@ class Panel:
         Frames of customers who had not bought yet, newest first.
     contracts
         Panel of the contracts; None where churn is not cancellation.
+    years
+        How well the years of the log agree about the season of its purchases.
     """
 
     as_of: datetime
@@ -141,6 +145,7 @@ class Panel:
     dates: tuple[Frame, ...]
     prospects: tuple[Frame, ...]
     contracts: ContractPanel | None = None
+    years: Agreement = UNKNOWN
 
     def __repr__(self) -> str:
         return (
@@ -266,7 +271,22 @@ def build(
         tuple(dates),
         tuple(prospects),
         contracts,
+        _agreement(table, life, bases.get(0), history_days, config.horizon_days),
     )
+
+
+def _agreement(
+    table: DailyTable,
+    life: Lifecycle,
+    base: CustomerBase | None,
+    history_days: float,
+    horizon_days: int,
+) -> Agreement:
+    if base is None or base.models[-1].regularity > 1:
+        return UNKNOWN
+    as_of_day = day_number(table.anchor)
+    days, model = life.record.days, base.models[-1]
+    return agreement_of_years(days, as_of_day, history_days, model, horizon_days)
 
 
 def known_gaps(table: DailyTable, life: Lifecycle, snapshot: Snapshot, back: int) -> LogGaps | None:

@@ -147,5 +147,6 @@ def _at_last_level(panel: Panel, model: ChurnModel) -> ChurnModel:
         blend.shrunk_level(shift, frame.inactive)
         for shift, frame in zip(shifts, seasons, strict=True)
     ]
-    carried = blend.carried_share(blend.CARRIED, shrunk) * float(np.mean(shrunk))
+    share = blend.carried_share(blend.CARRIED, shrunk, panel.years)
+    carried = share * float(np.mean(shrunk))
     return model.at_level((1.0 - belief) * level + belief * carried)

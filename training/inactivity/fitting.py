@@ -224,7 +224,7 @@ def fit_churn_and_unseen(
             reference_pool = Pool(members_of(other_dates), weights) if other_dates else pool
             shifts.append(shift_of(reference_pool, season) - by_calendar(season.as_of))
     occasions = by_calendar(panel.as_of)
-    level = blend.carried_level(shifts) + towards_base + occasions
+    level = blend.carried_level(shifts, panel.years) + towards_base + occasions
     used = {name: weight for name, weight in weights.items() if weight > 1e-4}
     if settings.own:
         members = _measured(members, dates)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +21,33 @@ CARRIED, NOISE = 0.6, 0.15
 # Spread of the shift of a season among logs, in logs or log odds, and the number of years that the
 # prior variance between years weighs as much as.
 SEASON_SPREAD, PRIOR_YEARS = 0.5, 2.0
+# Least variance between years over that of the season: next year is never quite like the last.
+LEAST_VARIANCE = 0.01
 # Standard errors within which a difference of levels is chance.
 CHANCE = 2.0
 # Spread, in log odds, by which the level of a customer base differs from that of the last horizon,
 # before there is an outcome.
 LEVEL_SPREAD = 0.7
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How well the years of a log agree about its season.
+
+    Parameters
+    ----------
+    variance
+        Variance between years at the same time of the year, over that between the times of the
+        year.
+    freedom
+        Degrees of freedom that it was measured with; 0: nothing is known.
+    """
+
+    variance: float = 0.0
+    freedom: float = 0.0
+
+
+UNKNOWN = Agreement()
 
 
 def pool_weights(
@@ -150,7 +173,7 @@ def level_shift(margin: Array, target: NDArray[np.bool_] | Array) -> float:
     return float(brentq(gap, -20.0, 20.0)) if gap(-20.0) < 0 < gap(20.0) else 0.0
 
 
-def carried_share(of_one: float, shifts: Sequence[float]) -> float:
+def carried_share(of_one: float, shifts: Sequence[float], years: Agreement = UNKNOWN) -> float:
     """Return the share of the mean of the shifts of past years that is carried over.
 
     Parameters
@@ -159,6 +182,8 @@ def carried_share(of_one: float, shifts: Sequence[float]) -> float:
         The share where one year is known, above 0 and below 1.
     shifts
         The shift of each known year, in logs or log odds; at least one.
+    years
+        How well the years agree at other times of the year, too.
 
     Notes
     -----
@@ -172,35 +197,47 @@ def carried_share(of_one: float, shifts: Sequence[float]) -> float:
     [0.75, 0.9, 0.95]
     >>> round(carried_share(0.75, [0.9, 0.1]), 2), round(carried_share(0.75, [2.0]), 2)
     (0.76, 0.92)
+    >>> round(carried_share(0.75, [0.5], Agreement(0.01, 6.0)), 2)  # they agree all the year
+    0.92
     """
-    between = _between_years(of_one, shifts) / len(shifts)
+    between = _between_years(of_one, shifts, years) / len(shifts)
     beyond = beyond_chance(float(np.mean(shifts)), SEASON_SPREAD**2 * between)
     return max(1.0 / (1.0 + between), beyond)
 
 
-def _between_years(of_one: float, shifts: Sequence[float]) -> float:
-    """Return the variance of a year around the season, over that of the season among logs."""
+def _between_years(of_one: float, shifts: Sequence[float], years: Agreement) -> float:
+    """Return the variance of a year around the season, over that of the season."""
     around = float(np.sum((np.asarray(shifts) - np.mean(shifts)) ** 2)) / SEASON_SPREAD**2
     prior = 1.0 / of_one - 1.0
-    return (PRIOR_YEARS * prior + around) / (PRIOR_YEARS + len(shifts) - 1)
+    seen = (PRIOR_YEARS * prior + around) / (PRIOR_YEARS + len(shifts) - 1)
+    if not years.freedom:
+        return seen
+    known = PRIOR_YEARS + len(shifts) - 1
+    share = years.freedom / (known + years.freedom)
+    # variances differ between logs by factors. A season that comes every year is believed; that
+    # there is none at other times of the year tells nothing of one that is seen here
+    both = seen ** (1.0 - share) * max(years.variance, LEAST_VARIANCE) ** share
+    return float(min(seen, both))
 
 
-def carried_level(shifts: Sequence[float]) -> float:
+def carried_level(shifts: Sequence[float], years: Agreement = UNKNOWN) -> float:
     """Return the part of past shifts that is carried over: a share of what exceeds the noise.
 
     Parameters
     ----------
     shifts
         The shift of each known year, in log odds; years that agree are noise less often.
+    years
+        As in :func:`carried_share`.
 
     >>> carried_level([0.1]), round(carried_level([-0.65]), 2), round(carried_level([-0.65] * 3), 2)
     (0.0, -0.3, -0.53)
     """
     mean = float(np.mean(shifts))
-    between = _between_years(CARRIED, shifts) / len(shifts)
+    between = _between_years(CARRIED, shifts, years) / len(shifts)
     noise = NOISE * np.sqrt(between / (1.0 / CARRIED - 1.0))
     size = max(abs(mean) - noise, 0.0)
-    return float(carried_share(CARRIED, shifts) * np.sign(mean) * size)
+    return float(carried_share(CARRIED, shifts, years) * np.sign(mean) * size)
 
 
 def shrunk_level(shift: float, outcomes: NDArray[np.bool_]) -> float:

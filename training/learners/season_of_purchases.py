@@ -16,6 +16,7 @@ import numpy as np
 from stagecast.features.arrays import Array
 from stagecast.features.clock import YEAR_DAYS
 from stagecast.features.record import PurchaseDays
+from stagecast.training.learners.blend import Agreement
 from stagecast.training.learners.btyd import Model
 
 BINS: Final = 26
@@ -92,10 +93,60 @@ def season_of(days: PurchaseDays, as_of_day: float, history_days: float, model: 
     model
         Model of the purchases of these customers with random gaps.
     """
-    years = int(history_days // YEAR_DAYS)
     even = Season((1.0,) * BINS, as_of_day)
-    if years < LEAST_YEARS:
+    by_year = _log_pace(days, as_of_day, history_days, model, 1)
+    if by_year is None:
         return even
+    odd, rest = by_year[::2].mean(axis=0), by_year[1::2].mean(axis=0)
+    shared = float(np.clip(2.0 * (odd @ rest) / max(odd @ odd + rest @ rest, 1e-9), 0.0, 1.0))
+    mean = by_year.mean(axis=0) * shared
+    if mean.std() < LEAST_SPREAD:
+        return even
+    pace = np.exp(mean)[::-1]
+    return Season(tuple(map(float, pace / pace.mean())), as_of_day)
+
+
+def agreement_of_years(
+    days: PurchaseDays, as_of_day: float, history_days: float, model: Model, horizon_days: int
+) -> Agreement:
+    """Return how well the years of a log agree about the season, over spans of a horizon.
+
+    Parameters
+    ----------
+    days, as_of_day, history_days, model
+        As in :func:`season_of`.
+    horizon_days
+        Length of the spans whose purchases are compared.
+
+    Notes
+    -----
+    An analysis of variance of the log pace of each span in each year, with the mean of each year
+    taken out: what differs between the years at the same time of the year, over what the times of
+    the year differ by. A year has about ``YEAR_DAYS / horizon_days`` spans that do not overlap.
+    """
+    spans = YEAR_DAYS / horizon_days - 1.0
+    parts = max(1, round(horizon_days / YEAR_DAYS * BINS))
+    by_year = _log_pace(days, as_of_day, history_days, model, parts) if spans > 0 else None
+    if by_year is None:
+        return Agreement()
+    years = len(by_year)
+    mean = by_year.mean(axis=0)
+    within = float(((by_year - mean) ** 2).sum()) / (BINS * (years - 1))
+    season = float((mean**2).mean()) - within / years
+    return Agreement(within / season, spans * (years - 1)) if season > 0 else Agreement()
+
+
+def _log_pace(
+    days: PurchaseDays, as_of_day: float, history_days: float, model: Model, parts: int
+) -> Array | None:
+    """Return the log of the pace of purchases by year and part of the year, of mean 0 in each year.
+
+    Years and parts are counted back from the as_of; each part with the ``parts - 1`` before it, the
+    year being a circle. None where the log has fewer than ``LEAST_YEARS`` years.
+    """
+    years = int(history_days // YEAR_DAYS)
+    if years < LEAST_YEARS:
+        return None
     first_of_customer = np.r_[True, days.customer[1:] != days.customer[:-1]]
     before = as_of_day - days.day.astype(np.float64)
     width = YEAR_DAYS / BINS
@@ -110,13 +161,9 @@ def season_of(days: PurchaseDays, as_of_day: float, history_days: float, model: 
     usual = model.expected_orders_new(grid)
     so_far = np.array([np.interp(np.maximum(age - edge, 0.0), grid, usual).sum() for edge in edges])
     expected = so_far[:-1] - so_far[1:]
-    ratio = (observed + PRIOR_ORDERS) / (expected + PRIOR_ORDERS)
-    by_year = np.log(ratio).reshape(years, BINS)
-    by_year = by_year - by_year.mean(axis=1, keepdims=True)
-    odd, rest = by_year[::2].mean(axis=0), by_year[1::2].mean(axis=0)
-    shared = float(np.clip(2.0 * (odd @ rest) / max(odd @ odd + rest @ rest, 1e-9), 0.0, 1.0))
-    mean = by_year.mean(axis=0) * shared
-    if mean.std() < LEAST_SPREAD:
-        return even
-    pace = np.exp(mean)[::-1]
-    return Season(tuple(map(float, pace / pace.mean())), as_of_day)
+    came, usually = (
+        np.sum([np.roll(v.reshape(years, BINS), shift, axis=1) for shift in range(parts)], axis=0)
+        for v in (observed, expected)
+    )
+    by_year = np.log((came + PRIOR_ORDERS) / (usually + PRIOR_ORDERS))
+    return np.asarray(by_year - by_year.mean(axis=1, keepdims=True))

@@ -12,6 +12,7 @@ import numpy as np
 from stagecast.features.arrays import Array
 from stagecast.training.config import TrainConfig
 from stagecast.training.inactivity.unseen import Unseen
+from stagecast.training.learners.blend import UNKNOWN, Agreement
 from stagecast.training.learners.btyd.gaps import LogGaps
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.factor import Factor
@@ -70,6 +71,8 @@ class Teaching:
     unseen
         P(no purchase) at the newest date, by members that had not seen what came; None where there
         is none.
+    years
+        How well the years of the log agree about the season of its purchases.
     current
         Columns of the buyers at the as_of or of a sample of them, and their P(no purchase), shape
         (rows,) each; empty where there are none.
@@ -85,6 +88,7 @@ class Teaching:
     seasons: Sequence[Frame] = ()
     gaps: LogGaps | None = None
     unseen: Unseen | None = None
+    years: Agreement = UNKNOWN
     current: tuple[Mapping[str, Array], Array] = field(default_factory=lambda: ({}, np.zeros(0)))
 
 
@@ -197,6 +201,7 @@ def _fit_orders(
         part = rows_of_dates(frames)
         return shrunk_level(part.outcome, so_far.times(part.start, part.columns), spread)
 
-    times = Times(level, dates, with_purchases(teaching.seasons), teaching.as_of, config)
+    seasons = with_purchases(teaching.seasons)
+    times = Times(level, dates, seasons, teaching.as_of, config, years=teaching.years)
     before = replace(before, level=of_all)
     return replace(factor, level=of_all * float(np.exp(times.carried(factor)))), before

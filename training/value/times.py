@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from stagecast.training.config import TrainConfig
-from stagecast.training.learners.blend import SEASON_SPREAD, carried_share
+from stagecast.training.learners.blend import SEASON_SPREAD, UNKNOWN, Agreement, carried_share
 from stagecast.training.learners.calendar_effects import learn_occasions
 from stagecast.training.learners.factor import Factor
 from stagecast.training.learners.fit_factor import LEVEL_SPREAD
@@ -40,6 +40,8 @@ class Times:
         Share of the level of the newest date that is carried over where no season is known.
     belief
         How far the level of the season is believed, 0 to 1.
+    years
+        How well the years of the log agree about the season of its purchases.
     """
 
     level: Callable[[Sequence[Frame], Factor, float], float]
@@ -49,6 +51,7 @@ class Times:
     config: TrainConfig
     drift: float = 0.0
     belief: float = 1.0
+    years: Agreement = UNKNOWN
 
     def carried(self, factor: Factor) -> float:
         """Return the log of the level of the as_of over that of all dates."""
@@ -64,7 +67,8 @@ class Times:
         )
         if self.seasons:
             logs = [log_level(f, SEASON_SPREAD) - by_calendar(f.as_of) for f in self.seasons]
-            carried = self.belief * carried_share(SEASON_CARRIED, logs) * float(np.mean(logs))
+            share = carried_share(SEASON_CARRIED, logs, self.years)
+            carried = self.belief * share * float(np.mean(logs))
         else:
             newest = self.dates[0]
             carried = self.drift * (log_level(newest, LEVEL_SPREAD) - by_calendar(newest.as_of))
