@@ -16,14 +16,12 @@ from stagecast.training.learners.btyd.gaps import LogGaps
 from stagecast.training.learners.btyd.repeated import fit
 from stagecast.training.learners.btyd.rhythm import choose_regularity
 from stagecast.training.learners.customer_base import MODELS, CustomerBase
-from stagecast.training.learners.leaving import LEAST_WEIGHT, Leaving, timed
+from stagecast.training.learners.leaving import HISTORY, LEAST_WEIGHT, Leaving, timed
 from stagecast.training.learners.season_of_purchases import Season
 
 MAX_CUSTOMERS: Final = 5_000
 """About how many customers the models of leaving are fitted on."""
 LEAST_REGULARITY: Final = 2
-# Span of the totals that weigh the models, in days.
-HISTORY: Final = ("frequency", "t_x_days", "T_days", "first_day")
 
 
 def fit_leaving(
@@ -50,7 +48,7 @@ def fit_leaving(
     if tuple(model.name for model in base.models) != MODELS:
         return None
     rows = slice(None, None, max(1, -(-len(features["frequency"]) // MAX_CUSTOMERS)))
-    sample = {name: features[name][rows] for name in HISTORY}
+    sample = {name: features[name][rows] for name in (*HISTORY, "first_day")}
     history = sample["frequency"], sample["t_x_days"], sample["T_days"]
     sample_gaps = None if gaps is None else gaps.of_rows(rows)
     try:
@@ -83,14 +81,16 @@ def _with_season(
     even: Leaving, base: CustomerBase, features: Mapping[str, Array], season: Season
 ) -> Leaving:
     """Return the leaving with models that are fitted in the time of the season."""
-    history = timed(features, season)
+    past = timed(features, season)
+    history = past["frequency"], past["t_x_days"], past["T_days"]
     try:
         models = [fit(model.name, *history, start=model) for model in base.models]
     except FitError:
         return even
     posterior = softmax(np.array([model.log_likelihood_of(*history).sum() for model in models]))
     likely_models, weights = _likely(models, posterior)
-    return Leaving(even.gone_weights, likely_models, tuple(map(float, weights)), season)
+    gone_weights = _gone_weights(likely_models, weights, past)
+    return Leaving(gone_weights, likely_models, tuple(map(float, weights)), season)
 
 
 def _models(

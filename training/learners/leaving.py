@@ -26,6 +26,7 @@ from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.customer_base import CustomerBase, distinct_histories, log_odds
 from stagecast.training.learners.season_of_purchases import Season
 
+HISTORY: Final = ("frequency", "t_x_days", "T_days")
 LEAST_WEIGHT: Final = 0.01
 """A model with less weight is left out."""
 MOST_STEPS: Final = 52
@@ -72,8 +73,7 @@ class Leaving:
     weights
         Their posterior.
     season
-        Where purchases have a season: it, in the time of which the models are fitted. They then say
-        nothing but the share of the orders that leaving leaves.
+        Where purchases have a season: it, in the time of which the models are fitted.
     """
 
     gone_weights: tuple[float, ...]
@@ -82,9 +82,9 @@ class Leaving:
     season: Season | None = None
 
     @property
-    def is_of_gaps(self) -> bool:
-        """Whether the models replace those of the customer base."""
-        return bool(self.models) and self.season is None
+    def has_models(self) -> bool:
+        """Whether models of its own replace those of the customer base."""
+        return bool(self.models)
 
     def staying_share(self, days: int, features: Mapping[str, Array], annual_rate: float) -> Array:
         """Return the orders of who may leave over those of who stays, within ``days``, (rows,).
@@ -109,7 +109,7 @@ class Leaving:
             if model.name == "pareto_nbd":
                 shares.append(_share_by_hazard(model, self.season, days, T, as_of, annual_rate))
                 continue
-            x, t_x, age = timed(features, self.season)
+            x, t_x, age = (timed(features, self.season)[name] for name in HISTORY)
             alive = np.maximum(model.p_alive(x, t_x, age), _SMALLEST)
             orders = model.expected_orders_discounted(days, x, t_x, age, annual_rate, alive)
             shares.append(orders / alive / model.orders_if_kept(days, x, t_x, age, annual_rate))
@@ -143,23 +143,34 @@ class Leaving:
         horizon_days, days
             The horizon of P(no purchase), and the value horizon.
         features
-            ``frequency``, ``t_x_days`` and ``T_days`` of buyers, shape (rows,) each.
+            ``frequency``, ``t_x_days`` and ``T_days`` of buyers, shape (rows,) each; with a season
+            ``first_day``, too.
         annual_rate
             Annual discount rate.
         """
         base = CustomerBase(self.models, None, self.weights)
-        history, position = distinct_histories(features)
-        alive = base.p_alive_by_model(features)
-        none = [m.p_none(horizon_days, *history) for m in self.models]
-        orders = base.discounted_orders(days, features, annual_rate)
+        past, horizon = features, float(horizon_days)
+        if self.season is not None:
+            past, horizon = (
+                timed(features, self.season),
+                _pace_ahead(features, self.season, horizon_days),
+            )
+        history, position = distinct_histories(past)
+        alive = base.p_alive_by_model(past)
+        none = [m.p_none(horizon, *history) for m in self.models]
         p_alive = weighted(alive, self.weights)[position]
-        kept_orders = base.kept_orders(days, features, annual_rate, alive)
+        kept_orders = base.kept_orders(days, past, annual_rate, alive)
+        if self.season is None:
+            orders = base.discounted_orders(days, past, annual_rate)
+            of_customer = orders_if_alive(orders, p_alive, kept_orders)
+        else:
+            of_customer = kept_orders * self.staying_share(days, features, annual_rate)
         return LeavingOutlook(
             p_alive,
             log_odds(weighted(none, self.weights))[position],
-            orders_if_alive(orders, p_alive, kept_orders),
+            of_customer,
             kept_orders,
-            self.regained_orders(base, days, features, annual_rate, alive),
+            self.regained_orders(base, days, past, annual_rate, alive),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -191,13 +202,19 @@ class Leaving:
         return cls(gone_weights, models, weights, season)
 
 
-def timed(features: Mapping[str, Array], season: Season) -> tuple[Array, Array, Array]:
-    """Return frequency, day of the last purchase and age in the time of the season, (rows,)."""
-    x, t_x, T = features["frequency"], features["t_x_days"], features["T_days"]
+def timed(features: Mapping[str, Array], season: Season) -> dict[str, Array]:
+    """Return ``frequency``, ``t_x_days`` and ``T_days`` in the time of the season, (rows,) each."""
+    x, t_x, T = (features[name] for name in HISTORY)
     start = season.time_at(features["first_day"])
     age = np.maximum(season.time_at(features["first_day"] + T) - start, 0.0)
     last = np.clip(season.time_at(features["first_day"] + t_x) - start, 0.0, age)
-    return x, np.where(x > 0, last, 0.0), age
+    return {"frequency": x, "t_x_days": np.where(x > 0, last, 0.0), "T_days": age}
+
+
+def _pace_ahead(features: Mapping[str, Array], season: Season, days: int) -> float:
+    """Return the time of the season that passes in the days after the as_of of these rows."""
+    as_of = (features["first_day"] + features["T_days"])[:1]
+    return float((season.time_at(as_of + days) - season.time_at(as_of)).sum())
 
 
 def _share_by_hazard(

@@ -25,7 +25,9 @@ LEAST_YEARS: Final = 2
 LEAST_SPREAD: Final = 0.15
 """Least standard deviation, in logs, of the parts of a year that is worth to be called a season."""
 PRIOR_ORDERS: Final = 10.0
-"""Orders of a part of a year that are added to what came and to what was expected."""
+"""Orders of a part of one year that are added to what came and to what was expected."""
+PRIOR_OF_YEARS: Final = 3.0
+"""The same for the years together, of which their agreement says how much is chance."""
 
 
 @dataclass(frozen=True)
@@ -94,12 +96,14 @@ def season_of(days: PurchaseDays, as_of_day: float, history_days: float, model: 
         Model of the purchases of these customers with random gaps.
     """
     even = Season((1.0,) * BINS, as_of_day)
-    by_year = _log_pace(days, as_of_day, history_days, model, 1)
-    if by_year is None:
+    counts = _came_and_usual(days, as_of_day, history_days, model)
+    if counts is None:
         return even
+    by_year = _log_pace(*counts, PRIOR_ORDERS)
     odd, rest = by_year[::2].mean(axis=0), by_year[1::2].mean(axis=0)
     shared = float(np.clip(2.0 * (odd @ rest) / max(odd @ odd + rest @ rest, 1e-9), 0.0, 1.0))
-    mean = by_year.mean(axis=0) * shared
+    of_all = (values.sum(axis=0, keepdims=True) for values in counts)
+    mean = _log_pace(*of_all, PRIOR_OF_YEARS)[0] * shared
     if mean.std() < LEAST_SPREAD:
         return even
     pace = np.exp(mean)[::-1]
@@ -125,10 +129,11 @@ def agreement_of_years(
     the year differ by. A year has about ``YEAR_DAYS / horizon_days`` spans that do not overlap.
     """
     spans = YEAR_DAYS / horizon_days - 1.0
-    parts = max(1, round(horizon_days / YEAR_DAYS * BINS))
-    by_year = _log_pace(days, as_of_day, history_days, model, parts) if spans > 0 else None
-    if by_year is None:
+    counts = _came_and_usual(days, as_of_day, history_days, model) if spans > 0 else None
+    if counts is None:
         return Agreement()
+    parts = max(1, round(horizon_days / YEAR_DAYS * BINS))
+    by_year = _log_pace(*(_with_parts_before(values, parts) for values in counts), PRIOR_ORDERS)
     years = len(by_year)
     mean = by_year.mean(axis=0)
     within = float(((by_year - mean) ** 2).sum()) / (BINS * (years - 1))
@@ -136,13 +141,13 @@ def agreement_of_years(
     return Agreement(within / season, spans * (years - 1)) if season > 0 else Agreement()
 
 
-def _log_pace(
-    days: PurchaseDays, as_of_day: float, history_days: float, model: Model, parts: int
-) -> Array | None:
-    """Return the log of the pace of purchases by year and part of the year, of mean 0 in each year.
+def _came_and_usual(
+    days: PurchaseDays, as_of_day: float, history_days: float, model: Model
+) -> tuple[Array, Array] | None:
+    """Return the repeat purchases of each part of each year, and those usual at these ages.
 
-    Years and parts are counted back from the as_of; each part with the ``parts - 1`` before it, the
-    year being a circle. None where the log has fewer than ``LEAST_YEARS`` years.
+    Years and parts are counted back from the as_of, shape (years, ``BINS``) each. None where the
+    log has fewer than ``LEAST_YEARS`` years.
     """
     years = int(history_days // YEAR_DAYS)
     if years < LEAST_YEARS:
@@ -161,9 +166,15 @@ def _log_pace(
     usual = model.expected_orders_new(grid)
     so_far = np.array([np.interp(np.maximum(age - edge, 0.0), grid, usual).sum() for edge in edges])
     expected = so_far[:-1] - so_far[1:]
-    came, usually = (
-        np.sum([np.roll(v.reshape(years, BINS), shift, axis=1) for shift in range(parts)], axis=0)
-        for v in (observed, expected)
-    )
-    by_year = np.log((came + PRIOR_ORDERS) / (usually + PRIOR_ORDERS))
-    return np.asarray(by_year - by_year.mean(axis=1, keepdims=True))
+    return observed.reshape(years, BINS), expected.reshape(years, BINS)
+
+
+def _with_parts_before(values: Array, parts: int) -> Array:
+    """Return each part of a year with the ``parts - 1`` before it, the year being a circle."""
+    return np.asarray(sum(np.roll(values, shift, axis=1) for shift in range(parts)))
+
+
+def _log_pace(came: Array, usual: Array, prior: float) -> Array:
+    """Return the log of the pace by year and part of the year, of mean 0 in each year."""
+    logs = np.log((came + prior) / (usual + prior))
+    return np.asarray(logs - logs.mean(axis=1, keepdims=True))

@@ -207,7 +207,8 @@ class ValueOfOne:
         if self.model.has_later_prices:
             earned = clv / maximum(orders, _SMALLEST)
         outlook = self._leaving(columns, said)
-        without_season = expit(logit(clip(p_inactive, 1e-6, 1 - 1e-6)) - self.season_log_odds)
+        of_season = 0.0 if self.model.knows_season else self.season_log_odds
+        without_season = expit(logit(clip(p_inactive, 1e-6, 1 - 1e-6)) - of_season)
         alive = _still_customer(without_season, outlook.none, outlook.alive)
         gone = minimum(1.0 - alive, p_inactive)
         later = outlook.kept_orders * max(0.0, 1.0 - horizon / days)
@@ -250,20 +251,15 @@ class ValueOfOne:
         """Return what leaving does to the orders, see :mod:`stagecast.training.value.money`."""
         config, leaving = self.config, self.model.leaving
         horizon, days = config.horizon_days, config.value_horizon_days
-        if leaving is not None and leaving.is_of_gaps:
-            rows = one_row(columns, HISTORY)
+        if leaving is not None and leaving.has_models:
+            rows = one_row(columns, HISTORY if leaving.season is None else (*HISTORY, "first_day"))
             outlook = leaving.outlook(horizon, days, rows, config.annual_discount)
             return _LeavingOfOne(*(float(getattr(outlook, f.name)[0]) for f in fields(outlook)))
         base_alive = said.columns["btyd_alive"]
         kept_orders, regained = self.base.kept(said, leaving)
-        if leaving is None or leaving.season is None:
-            orders_if_alive = kept_orders
-            if base_alive > LEAST_ALIVE:
-                orders_if_alive = float(said.until[self.base.place[days]]) / base_alive
-        else:
-            rows = one_row(columns, (*HISTORY, "first_day"))
-            share = leaving.staying_share(days, rows, config.annual_discount)
-            orders_if_alive = kept_orders * float(share[0])
+        orders_if_alive = kept_orders
+        if base_alive > LEAST_ALIVE:
+            orders_if_alive = float(said.until[self.base.place[days]]) / base_alive
         none = said.columns["btyd_none"]
         return _LeavingOfOne(base_alive, none, orders_if_alive, kept_orders, regained)
 

@@ -100,6 +100,11 @@ class ValueModel:
     billing: BillingPeriods = NO_PERIODS
 
     @property
+    def knows_season(self) -> bool:
+        """Whether the models of leaving are those of a season."""
+        return self.leaving is not None and self.leaving.season is not None
+
+    @property
     def trees(self) -> dict[str, Boosted]:
         """Name of a factor -> its trees, for the factors that have some."""
         trees = {name: factor.trees for name, factor in self._factors.items()}

@@ -90,7 +90,9 @@ def money_of_buyers(
         outlook = _outlook_of_leaving(model, base, config, columns, ahead)
         span = float(discounted_days(np.array([float(days)]), config.annual_discount)[0])
         regained = model.reactivation.orders(outlook.regained_orders, span)
-        without_season = expit(log_odds(p_inactive) - season_log_odds)
+        # models in the time of a season expect its level themselves
+        of_season = 0.0 if model.knows_season else season_log_odds
+        without_season = expit(log_odds(p_inactive) - of_season)
         alive = still_customer(without_season, outlook.none, outlook.alive)
         # the silent are gone, or buy in the rest of the value horizon at their own rate
         gone = np.minimum(1.0 - alive, p_inactive)
@@ -143,16 +145,14 @@ def _outlook_of_leaving(
 ) -> LeavingOutlook:
     """Return what leaving does to the orders, by models of its own or by the customer base."""
     days, rate, leaving = config.value_horizon_days, config.annual_discount, model.leaving
-    if leaving is not None and leaving.is_of_gaps:
+    if leaving is not None and leaving.has_models:
         return leaving.outlook(config.horizon_days, days, columns, rate)
     base_alive = columns["btyd_alive"]
     kept_orders = base.kept_orders(days, columns, rate, ahead.alive)
     return LeavingOutlook(
         base_alive,
         columns["btyd_none"],
-        orders_if_alive(ahead.by_base(days), base_alive, kept_orders)
-        if leaving is None or leaving.season is None
-        else kept_orders * leaving.staying_share(days, columns, rate),
+        orders_if_alive(ahead.by_base(days), base_alive, kept_orders),
         kept_orders,
         base.regained_orders(days, columns, rate, ahead.alive)
         if leaving is None
