@@ -27,11 +27,11 @@ from stagecast.features.stages.scheme import Scheme
 from stagecast.training.cancellation.panel import ContractPanel, build_contracts
 from stagecast.training.columns import buyer_columns, rows_of
 from stagecast.training.config import TrainConfig
-from stagecast.training.learners.blend import UNKNOWN, Agreement
+from stagecast.training.learners.agreement import UNKNOWN, Agreement
 from stagecast.training.learners.btyd.fit import FitError
 from stagecast.training.learners.btyd.gaps import LogGaps
 from stagecast.training.learners.customer_base import CustomerBase, fit_customer_base
-from stagecast.training.learners.season_of_purchases import agreement_of_years
+from stagecast.training.learners.fit_season import agreement_of_years
 from stagecast.training.schemes import scheme_of
 
 # A date of the same season a year ago is used only with this much history before it.

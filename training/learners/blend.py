@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +10,7 @@ from scipy.optimize import LinearConstraint, brentq, minimize
 from scipy.special import expit
 
 from stagecast.features.arrays import Array
+from stagecast.training.learners.agreement import UNKNOWN, Agreement
 
 # Strength of the shrinkage towards the prior weights, in customers: the penalty is PULL / customers
 # times the squared distance.
@@ -28,26 +28,6 @@ CHANCE = 2.0
 # Spread, in log odds, by which the level of a customer base differs from that of the last horizon,
 # before there is an outcome.
 LEVEL_SPREAD = 0.7
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """How well the years of a log agree about its season.
-
-    Parameters
-    ----------
-    variance
-        Variance between years at the same time of the year, over that between the times of the
-        year.
-    freedom
-        Degrees of freedom that it was measured with; 0: nothing is known.
-    """
-
-    variance: float = 0.0
-    freedom: float = 0.0
-
-
-UNKNOWN = Agreement()
 
 
 def pool_weights(

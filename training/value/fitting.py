@@ -12,7 +12,7 @@ import numpy as np
 from stagecast.features.arrays import Array
 from stagecast.training.config import TrainConfig
 from stagecast.training.inactivity.unseen import Unseen
-from stagecast.training.learners.blend import UNKNOWN, Agreement
+from stagecast.training.learners.agreement import UNKNOWN, Agreement
 from stagecast.training.learners.btyd.gaps import LogGaps
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.factor import Factor
@@ -22,8 +22,8 @@ from stagecast.training.learners.fit_factor import (
     shrunk_level,
 )
 from stagecast.training.learners.fit_leaving import fit_leaving
+from stagecast.training.learners.fit_season import season_of
 from stagecast.training.learners.leaving import Leaving
-from stagecast.training.learners.season_of_purchases import season_of
 from stagecast.training.panel import Frame
 from stagecast.training.value.bought import earlier_dates, rows_of, those_who_bought, with_purchases
 from stagecast.training.value.fit_base_share import (

@@ -10,7 +10,8 @@ from typing import Final
 import numpy as np
 
 from stagecast.training.config import TrainConfig
-from stagecast.training.learners.blend import SEASON_SPREAD, UNKNOWN, Agreement, carried_share
+from stagecast.training.learners.agreement import UNKNOWN, Agreement
+from stagecast.training.learners.blend import SEASON_SPREAD, carried_share
 from stagecast.training.learners.calendar_effects import learn_occasions
 from stagecast.training.learners.factor import Factor
 from stagecast.training.learners.fit_factor import LEVEL_SPREAD

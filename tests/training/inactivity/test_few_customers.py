@@ -21,6 +21,7 @@ from stagecast.training.inactivity.few_customers import (
 from stagecast.training.inactivity.members import GapRule
 from stagecast.training.inactivity.model import ChurnModel
 from stagecast.training.inactivity.simple import better_alone
+from stagecast.training.learners.agreement import UNKNOWN
 from stagecast.training.learners.blend import LEVEL_SPREAD, level_shift, shrunk_level
 from stagecast.training.learners.metrics import log_loss
 from stagecast.training.panel import Frame, Panel
@@ -32,7 +33,7 @@ RULE = GapRule((10.0,), (0.5,), (2.0,))
 
 def panel_of(*dates: Frame) -> Panel:
     """Return what the fitting reads of a panel: its past dates, and how long the log is."""
-    return cast(Panel, SimpleNamespace(dates=dates, history_days=1_200.0))
+    return cast(Panel, SimpleNamespace(dates=dates, history_days=1_200.0, years=UNKNOWN))
 
 
 def past_date(

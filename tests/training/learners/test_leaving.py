@@ -13,8 +13,9 @@ from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.btyd.gaps import LogGaps
 from stagecast.training.learners.customer_base import CustomerBase, fit_customer_base
 from stagecast.training.learners.fit_leaving import fit_leaving
+from stagecast.training.learners.fit_season import season_of
 from stagecast.training.learners.leaving import Leaving
-from stagecast.training.learners.season_of_purchases import BINS, Season, season_of
+from stagecast.training.learners.season_of_purchases import BINS, Season
 
 AS_OF = 19_000.0
 HISTORY_DAYS = 1_095.0
