@@ -81,12 +81,15 @@ class Payments:
     is_last: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, days: PurchaseDays, spells: Spells) -> Payments:
-        """Return the purchase days of a log that lie in a contract."""
+    def of(cls, days: PurchaseDays, spells: Spells, *, with_nothing: bool = False) -> Payments:
+        """Return the purchase days of a log that lie in a contract.
+
+        Days on which nothing was paid are left out, unless ``with_nothing``.
+        """
         order = np.lexsort((spells.start, spells.customer))
         # a payment up to a day before its contract began belongs to it, too
         start = np.floor(spells.start[order] / DAY_MICROSECONDS) - 1.0
-        if (days.spend > 0).any():  # a trial for nothing is no payment
+        if not with_nothing and (days.spend > 0).any():  # a trial for nothing is no payment
             rows = np.flatnonzero(days.spend > 0)
             days = PurchaseDays(
                 days.customer[rows], days.day[rows], days.spend[rows], days.first_purchase[rows]
@@ -141,7 +144,7 @@ def fit_periods(days: PurchaseDays, spells: Spells) -> BillingPeriods:
     payments = Payments.of(days, spells)
     if not len(payments.day) or not _is_regular(payments):
         return NO_PERIODS
-    usual = _usual_gaps(payments)
+    usual = usual_gaps(payments)
     medians = _medians(usual[payments.is_last & np.isfinite(usual)])
     if not medians:
         return NO_PERIODS
@@ -182,7 +185,7 @@ def _is_regular(payments: Payments) -> bool:
     )
 
 
-def _usual_gaps(payments: Payments) -> Array:
+def usual_gaps(payments: Payments) -> Array:
     """Return the median gap of the contract of each payment, shape (n,); NaN with one payment."""
     gap, contract = payments.gap_before, payments.contract
     order = np.lexsort((gap, contract))  # NaN, of the first payment, is the last of each contract
