@@ -258,10 +258,12 @@ def test_importing_changes_no_warning_filter_and_says_nothing() -> None:
 
 EVALUATION = {
     "billing.ahead",
+    "billing.beginnings",
     "billing.periods",
     "billing.renewals",
     "billing.schedule",
     "billing.standing",
+    "billing.waits",
     "calendar",
     "bundle.bundle",
     "bundle.files",

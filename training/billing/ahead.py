@@ -132,7 +132,7 @@ class ContractsAhead:
         return begun(self.periods, trials.wait, waited, level, plans, self.spans)
 
     def _of_former(self, rows: Integers) -> Begun:
-        returns, columns = self.beginnings.returns, self._of(rows)
+        returns = self.beginnings.returns
         assert returns is not None
         levels, waited = np.asarray(returns.levels), self.contracts.closed_days[rows]
         paid, (shares, prices) = self.in_payments[rows], self._plans_again(rows)

@@ -13,7 +13,7 @@ from stagecast.features.record import PurchaseDays
 from stagecast.training.billing.beginnings import NO_BEGINNINGS, Beginnings, Returns, Trials
 from stagecast.training.billing.fit_periods import Payments, usual_gaps
 from stagecast.training.billing.periods import BillingPeriods
-from stagecast.training.billing.waits import by_day, by_hazard
+from stagecast.training.billing.waits import Wait, by_day, by_hazard
 
 FEWEST: Final = 20
 """With fewer trials, or fewer contracts that are over, nothing is learned of them."""
