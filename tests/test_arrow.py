@@ -259,6 +259,7 @@ def test_importing_changes_no_warning_filter_and_says_nothing() -> None:
 EVALUATION = {
     "billing.ahead",
     "billing.beginnings",
+    "billing.calendar",
     "billing.periods",
     "billing.renewals",
     "billing.schedule",

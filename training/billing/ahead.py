@@ -22,7 +22,7 @@ from stagecast.training.billing.beginnings import (
     is_trial,
     never_paid,
 )
-from stagecast.training.billing.periods import BillingPeriods
+from stagecast.training.billing.periods import AS_OF_DAY, BillingPeriods
 from stagecast.training.billing.schedule import Schedule, Spans, schedule
 
 KNOWN: Final = 0.99
@@ -67,6 +67,8 @@ class ContractsAhead:
         if self.periods.is_none or not len(self.rows):
             return None
         columns = {name: self.columns[name][self.rows] for name in self.periods.columns}
+        today = self.contracts.as_of / DAY_MICROSECONDS
+        columns[AS_OF_DAY] = np.full(len(self.rows), today)
         return schedule(
             self.periods,
             columns,

@@ -19,6 +19,8 @@ from stagecast.features.arrays import Array, Integers
 from stagecast.features.clock import DAY_MICROSECONDS
 from stagecast.features.contracts import Spells
 from stagecast.features.record import PurchaseDays
+from stagecast.training.billing.calendar import YEAR
+from stagecast.training.billing.fit_calendar import due_date
 from stagecast.training.billing.fit_renewals import fit_renewals
 from stagecast.training.billing.periods import (
     NO_PERIODS,
@@ -142,6 +144,11 @@ def fit_periods(days: PurchaseDays, spells: Spells) -> BillingPeriods:
     if not len(spells) or not len(days.day):
         return NO_PERIODS
     payments = Payments.of(days, spells)
+    due = None if not len(payments.day) else due_date(payments)
+    if due is not None:  # the first payment counts as if it were made a year before the next one
+        first = payments.number == 1
+        moved = due.after(payments.day, first) - YEAR
+        payments = replace(payments, day=np.where(first, moved, payments.day))
     if not len(payments.day) or not _is_regular(payments):
         return NO_PERIODS
     usual = usual_gaps(payments)
@@ -167,6 +174,10 @@ def fit_periods(days: PurchaseDays, spells: Spells) -> BillingPeriods:
         _with_renewals(period, k, shares, payments, spells)
         for k, period in enumerate(first.periods)
     )
+    if due is not None:
+        of_year = int(np.argmin([abs(np.log(period.days / YEAR)) for period in periods]))
+        yearly = replace(periods[of_year], due=due)
+        periods = (*periods[:of_year], yearly, *periods[of_year + 1 :])
     return BillingPeriods(periods, first.has_fixed_prices)
 
 
