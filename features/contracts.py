@@ -163,6 +163,8 @@ class Contracts:
     ends_at
         When the open contract ends, where its cancellation was recorded before the as_of;
         microseconds since 1970, UTC, else :data:`NEVER`.
+    closed_days
+        Days since the last contract ended; NaN with an open one, and where no end is known.
     """
 
     as_of: int
@@ -171,6 +173,7 @@ class Contracts:
     age_days: Array
     earlier: Array
     ends_at: Integers
+    closed_days: Array
 
     @property
     def announced(self) -> Flags:
@@ -339,7 +342,11 @@ class Spells:
         ends_at = np.full(n_customers, NEVER, dtype=np.int64)
         ends_at[self.customer[open_spells]] = self.announced_end[open_spells]
         earlier = (count - is_open).astype(np.float64)
-        return Contracts(self.as_of, is_open, ever_had, age, earlier, ends_at)
+        closed = np.full(n_customers, np.nan)
+        over = np.flatnonzero(~self.open)  # by start, so that the last one of a customer remains
+        closed[self.customer[over]] = (self.as_of - self.end[over]) / DAY_MICROSECONDS
+        closed[is_open] = np.nan
+        return Contracts(self.as_of, is_open, ever_had, age, earlier, ends_at, closed)
 
     def had_contract(self, at: int) -> Flags:
         """Return which customers had a contract at an instant, by what is known at the as_of.

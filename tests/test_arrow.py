@@ -258,10 +258,13 @@ def test_importing_changes_no_warning_filter_and_says_nothing() -> None:
 
 EVALUATION = {
     "billing.ahead",
+    "billing.beginnings",
+    "billing.calendar",
     "billing.periods",
     "billing.renewals",
     "billing.schedule",
     "billing.standing",
+    "billing.waits",
     "calendar",
     "bundle.bundle",
     "bundle.files",

@@ -123,6 +123,11 @@ class TrainConfig:
 
     def _read(self) -> None:
         """Read what may be written in several ways, and refuse values of other types."""
+        from stagecast.features.stages.scheme_files import (  # slow to import
+            check_pins,
+            check_scheme_name,
+        )
+
         known = texts(self.known_at_start, "known_at_start", "columns, like ['channel']")
         read: dict[str, Any] = {"known_at_start": known}
         for name in ("horizon_days", "value_horizon_days"):
@@ -137,6 +142,7 @@ class TrainConfig:
         give = "the name of a scheme, like 'retail', or the path of a TOML file"
         scheme = self.scheme
         read["scheme"] = str(scheme) if isinstance(scheme, Path) else text(scheme, "scheme", give)
+        check_scheme_name(read["scheme"])
         for name, kind, give in (
             ("pins", Mapping, "thresholds with their values, like {'loyal_orders': 5}"),
             ("terms", Terms, "Terms of stagecast.features.contracts"),
@@ -146,6 +152,7 @@ class TrainConfig:
         ):
             if not isinstance(getattr(self, name), kind):
                 refuse(getattr(self, name), name, give)
+        check_pins(self.pins, "pins")
         if not hasattr(self.own, "catalog"):
             refuse(self.own, "own", "OwnFeatures of stagecast.features.catalog.own")
         give = "a name like 'Europe/London', or an offset like '+02:00'"

@@ -13,6 +13,7 @@ from stagecast.features.record import PurchaseDays
 from stagecast.features.stages.play_choice import learn_bounds
 from stagecast.features.stages.plays import MONEY
 from stagecast.features.survival import survival
+from stagecast.training.billing.fit_beginnings import fit_beginnings
 from stagecast.training.billing.fit_periods import fit_periods
 from stagecast.training.billing.periods import NO_PERIODS
 from stagecast.training.cancellation.panel import fit_contracts
@@ -112,7 +113,8 @@ def fit_models(
     if panel.contracts is not None:
         billing = fit_periods(days, panel.contracts.spells)
         share = learned_share(panel.contracts.spells, all_dates, churn.probability)
-        value = replace(value, after_contract=share, billing=billing)
+        begins = fit_beginnings(days, panel.contracts.spells, billing)
+        value = replace(value, after_contract=share, billing=billing, beginnings=begins)
     models = Models(
         config=config,
         scheme=panel.scheme,

@@ -353,6 +353,8 @@ def _predict(models: Models, snapshot: Snapshot, threads: int) -> Predictions:
             contracts=ahead,
         )
         over = is_over(None if ahead is None else ahead.contracts, len(buyers))
+        if ahead is not None:
+            over[ahead.former] = False  # how many of them come back is known
         share = models.value.after_contract.share(1.0 - p_inactive[buyers])
         money.put(buyers, after_contract(earned, over, share))
         p_inactive[buyers] = np.where(
@@ -417,7 +419,12 @@ def _ahead(
     config = models.config
     spans = Spans(config.horizon_days, config.value_horizon_days, config.annual_discount, YEARS)
     return ContractsAhead(
-        contracts.of(buyers), p_cancel[buyers], models.value.billing, columns, spans
+        contracts.of(buyers),
+        p_cancel[buyers],
+        models.value.billing,
+        columns,
+        spans,
+        models.value.beginnings,
     )
 
 

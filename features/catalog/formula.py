@@ -17,6 +17,7 @@ import numpy as np
 import sqlglot
 from sqlglot import exp
 
+from stagecast.features.arguments.syntax import syntax_fault
 from stagecast.features.arrays import Array
 from stagecast.features.errors import UsageError, did_you_mean
 
@@ -57,17 +58,6 @@ _VARIADIC: dict[type[exp.Expr], Callable[[Any, Any], Any]] = {
 
 
 @lru_cache(maxsize=1024)
-def _reason(error: sqlglot.errors.SqlglotError) -> str:
-    """Return what sqlglot says of a formula: where it stopped, without codes of a terminal."""
-    for each in getattr(error, "errors", None) or ():
-        if each.get("col") is not None:
-            return (
-                f"something is missing or too much at '{each.get('highlight')}', character "
-                f"{each['col']}; write it like 'spend / nullif(orders, 0)'"
-            )
-    return str(error).splitlines()[0]
-
-
 def parse(formula: str) -> exp.Expression:
     """Parse a formula.
 
@@ -88,7 +78,10 @@ def parse(formula: str) -> exp.Expression:
     try:
         tree = sqlglot.parse_one(formula, read="duckdb")
     except sqlglot.errors.SqlglotError as error:
-        raise UsageError(f"formula '{formula}' cannot be read: {_reason(error)}") from None
+        raise UsageError(
+            f"formula '{formula}' cannot be read: {syntax_fault(formula, error)}; write it like "
+            "'spend / nullif(orders, 0)'"
+        ) from None
     except RecursionError:
         raise UsageError(
             f"formula '{formula[:40]}...' is nested too deeply; write it as several features"

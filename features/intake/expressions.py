@@ -18,6 +18,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from stagecast.features.arguments.syntax import syntax_fault
 from stagecast.features.errors import DataRefusedError, UsageError, did_you_mean
 
 Kind = Literal["text", "number", "time", "instant", "other"]
@@ -225,10 +226,10 @@ class _Writer:
         try:
             statements = sqlglot.parse(self.source_text, dialect="duckdb")
         except SqlglotError as error:
-            reason = str(error).splitlines()[0].replace("\x1b[4m", "").replace("\x1b[0m", "")
             raise UsageError(
                 f"{self.option} {self.source_text!r} is neither a column of {self.source} "
-                f"({self._column_list()}) nor an expression: {reason.rstrip('. ')}."
+                f"({self._column_list()}) nor an expression: "
+                f"{syntax_fault(self.source_text, error)}."
                 f"{did_you_mean(self.source_text, self.columns)}{_QUOTING_HINT}"
             ) from None
         if (
@@ -261,7 +262,7 @@ class _Writer:
         return UsageError(
             f"{self.option} {self.source_text!r}: {node_text!r} {why}; "
             f"allowed are {_ALLOWED_SYNTAX}"
-            + (_QUOTING_HINT if isinstance(node, exp.Anonymous) else "")
+            + (f".{_QUOTING_HINT}" if isinstance(node, exp.Anonymous) else "")
         )
 
     def _check_arguments(self, node: exp.Expression, *allowed: str) -> None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from stagecast.features.arguments.values import refuse
 from stagecast.features.catalog.standard import standard
@@ -82,9 +82,29 @@ def load_scheme(name: str | Path) -> Scheme:
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"{name} cannot be read: {error}") from None
         return _scheme_from_text(text, name)
+    return _refuse_name(name, "--stages ")
+
+
+def check_scheme_name(name: str) -> None:
+    """Check what settings name; a file is looked for only where its scheme is read, since a bundle
+    holds its scheme and the file may be elsewhere since.
+
+    Raises
+    ------
+    UsageError
+        It is no name of a scheme of the package, and no path of a TOML file.
+
+    >>> check_scheme_name("retail"), check_scheme_name("shop.toml")
+    (None, None)
+    """
+    if Path(name).suffix != ".toml" and name not in known_schemes():
+        _refuse_name(name, "scheme = ")
+
+
+def _refuse_name(name: str, place: str) -> NoReturn:
     known = known_schemes()
     raise UsageError(
-        f"--stages '{name}' is no scheme ({', '.join(known)}) and no TOML "
+        f"{place}'{name}' is no scheme ({', '.join(known)}) and no TOML "
         f"file.{did_you_mean(name, known)}"
     )
 

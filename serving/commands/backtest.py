@@ -66,4 +66,5 @@ def backtest(
     if as_json:
         show_json(written.to_json())
     else:
-        show(backtest_lines(written.backtest.verdict, written.backtest.value, written.out))
+        done = written.backtest
+        show(backtest_lines(done.verdict, done.value, written.out, done.notes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from stagecast.training.judging.verdict_result import SpendEstimates, Verdict
 
 
-def backtest_lines(verdict: Verdict, value: ValueEvaluation | None, out: Path) -> list[str]:
+def backtest_lines(
+    verdict: Verdict, value: ValueEvaluation | None, out: Path, notes: Sequence[str] = ()
+) -> list[str]:
     """Return the verdict for a terminal.
 
     Parameters
@@ -26,12 +29,15 @@ def backtest_lines(verdict: Verdict, value: ValueEvaluation | None, out: Path) -
         How good the value over the value horizon was; None where the log is too young to tell.
     out
         The folder that it was written to.
+    notes
+        What was asked for and the log did not have.
     """
     dates = verdict.dates
     lines = [
         f"grade {verdict.grade}: {verdict.grade_sentence}",
         f"{counted(len(dates), 'date')}, {dates[0].as_of[:10]} to {dates[-1].as_of[:10]}, "
         f"{verdict.horizon_days} days ahead, {counted(verdict.customers, 'customer')}",
+        *(f"note: {note}" for note in notes),
         "",
         *_methods(verdict),
     ]

@@ -34,7 +34,7 @@ class AudienceBody(msgspec.Struct, forbid_unknown_fields=True):
             description="least value at risk, or, of the lapsed, of what may return, in money"
         ),
     ] = None
-    customer_ids: Annotated[list[_Id], msgspec.Meta(max_length=IDS_MAX)] | None = None
+    customer_ids: Annotated[list[_Id], msgspec.Meta(min_length=1, max_length=IDS_MAX)] | None = None
 
 
 class CostsBody(msgspec.Struct, forbid_unknown_fields=True):

@@ -56,6 +56,8 @@ class Backtest:
     value
         How good the value over the value horizon was, at the date that lies this far back; None
         where the log is too young to tell.
+    notes
+        What was asked for and the log did not have, or what makes the figures less sure.
     """
 
     as_of: str
@@ -63,6 +65,7 @@ class Backtest:
     verdict: Verdict = field(metadata=FLAT)
     log: Mapping[str, Any]
     value: ValueEvaluation | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -141,12 +144,44 @@ def replay_log(
         verdict=verdict(replays, config.horizon_days, config.seed, plan.costs, config.margin),
         log=log.report.to_json(),
         value=value,
+        notes=replay_notes(plan, config.horizon_days, len(replays)),
     )
     # a method that could not be fitted at a date is null there
     predictions = pa.concat_tables(
         [date.table(log.clock) for date in replays], promote_options="default"
     )
     return Replayed(backtest, predictions, log.report.currency)
+
+
+def replay_notes(plan: ReplayPlan, horizon_days: int, replayed: int) -> tuple[str, ...]:
+    """Return what a backtest that was asked for so did not have, and whether its windows overlap.
+
+    Parameters
+    ----------
+    horizon_days
+        Length of the windows.
+    replayed
+        Number of dates that were replayed.
+
+    >>> replay_notes(ReplayPlan(4), 90, 4)
+    ()
+    """
+    notes = []
+    if replayed < plan.dates:
+        notes.append(
+            f"{replayed:,} of the {plan.dates:,} past dates that were asked for "
+            f"{'was' if replayed == 1 else 'were'} replayed: the others have less than the horizon "
+            f"of {horizon_days:,} days before them in the log, or nobody who could leave; take "
+            "fewer --dates, a smaller --step, a shorter --horizon or a longer log"
+        )
+    step = horizon_days if plan.step_days is None else plan.step_days
+    if step < horizon_days and replayed > 1:
+        notes.append(
+            f"the dates are {step:,} days apart and look {horizon_days:,} days ahead, so that "
+            "their windows overlap and one outcome counts at several dates; leave --step out for "
+            "windows that do not"
+        )
+    return tuple(notes)
 
 
 def _of_log(config: TrainConfig, log: EventLog) -> TrainConfig:
@@ -211,5 +246,7 @@ def write_files(replayed: Replayed, folder: Path) -> None:
     pq.write_table(replayed.predictions, folder / PREDICTIONS)
     text = json.dumps(to_json(backtest), ensure_ascii=False, allow_nan=False, indent=2)
     write_text(folder / BACKTEST, text + "\n")
-    page = render_backtest(backtest.verdict, backtest.as_of, backtest.value, replayed.currency)
+    page = render_backtest(
+        backtest.verdict, backtest.as_of, backtest.value, replayed.currency, backtest.notes
+    )
     write_text(folder / BACKTEST_REPORT, page)

@@ -20,6 +20,7 @@ _FIELD = re.compile(r"\\\{(\w+)\\\}")
 _FILLED = r"(?P<\1>(?:(?!\. [A-Z]).)+?)"
 _COUNTED = r"(?P<n>[\d.,]+)"
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_DOUBTS = re.compile(r", (?=the (?:lift|AUC) )")  # a phrase of the list has commas itself
 _WEIGHT = re.compile(r"(?P<member>[a-z]+) (?P<share>[\d.,]+%)")
 _Patterns = tuple[tuple[re.Pattern[str], str], ...]
 
@@ -99,6 +100,9 @@ def _value(text: str, display: Display) -> str:
     label = label_of(text, display.language)
     if label != text:
         return label
+    doubts = _DOUBTS.split(text)
+    if len(doubts) > 1:
+        return str(texts["changes"]["comma"]).join(_value(part, display) for part in doubts)
     for pattern, phrase in _patterns("phrases", display.language):
         match = pattern.match(text)
         if match is not None:

@@ -14,7 +14,7 @@ from stagecast.serving.python.event_log import LogDate
 from stagecast.serving.python.lifecycle import Lifecycle
 from stagecast.serving.python.lifecycle.logs import as_of_in, checked_log, own_features_of
 from stagecast.serving.python.parameters import config_of
-from stagecast.serving.python.words import speaks_python
+from stagecast.serving.python.words import in_python_words, speaks_python
 from stagecast.serving.requests import ReplayPlan
 from stagecast.training.fitted.backtest import BacktestReport
 
@@ -43,6 +43,13 @@ class Backtest(BacktestReport):
         report = cls(replayed.backtest.verdict, value, predictions.rename(columns=names), ours)
         object.__setattr__(report, "replayed", replayed)
         return report
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was asked for and the log did not have, such as fewer dates, and windows that
+        overlap; empty where there is nothing to say.
+        """
+        return tuple(in_python_words(note) for note in self.replayed.backtest.notes)
 
     @speaks_python
     def save(self, folder: str | Path, *, force: bool = False) -> Path:

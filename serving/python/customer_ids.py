@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from numbers import Number
 from typing import Any
 
-from stagecast.features.arguments.values import refuse
+from stagecast.features.arguments.values import refuse, shown
 from stagecast.features.errors import UsageError
 from stagecast.features.frames.given import as_frame
 from stagecast.features.shop.customer_ids import customer_id_text
@@ -53,7 +53,7 @@ def given_ids(given: object, argument: str, known: frozenset[str], effect: str) 
     Raises
     ------
     UsageError
-        It is no collection of ids, or, of the argument ``ids``, none of them is known.
+        It is no collection of ids, or, of the argument ``ids``, holds none that is known.
 
     Warns
     -----
@@ -63,10 +63,15 @@ def given_ids(given: object, argument: str, known: frozenset[str], effect: str) 
     texts = tuple(
         dict.fromkeys(customer_id_text(value, argument) for value in _values(given, argument))
     )
+    example = f"an id of theirs is {quote(min(known, default=''))!r}"
+    if argument == "ids" and not texts:
+        raise UsageError(
+            f"ids = {shown(given)} holds no id; give ids of customers of the scores, or leave ids "
+            f"out for all of them; {example}"
+        )
     unknown = [text for text in texts if text not in known]
     if not unknown:
         return GivenIds(texts)
-    example = f"an id of theirs is {quote(min(known, default=''))!r}"
     if argument == "ids" and len(unknown) == len(texts):
         raise UsageError(
             f"none of the {len(texts):,} ids of {argument} is a customer of the scores, such as "

@@ -84,8 +84,8 @@ def plan(
     Raises
     ------
     UsageError
-        The table has no scores, a name does not exist, none of the ``ids`` is a customer, a limit
-        cannot be met, or an argument cannot be used.
+        The table has no scores, a name does not exist, the ``ids`` are empty or none of them is a
+        customer, a limit cannot be met, or an argument cannot be used.
 
     Warns
     -----

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -58,6 +59,7 @@ def render_backtest(
     as_of: str,
     value: ValueEvaluation | None = None,
     currency: str | None = None,
+    notes: Sequence[str] = (),
 ) -> str:
     """Return the report as one self-contained HTML page.
 
@@ -73,6 +75,8 @@ def render_backtest(
         How good the value over the value horizon was; None where the log is too young to tell.
     currency
         Code of the currency of the amounts; None: not known.
+    notes
+        What was asked for and the log did not have.
     """
     labels = {method.name: method.label for method in verdict.models}
     gains = [(point.share_contacted, point.share_of_churners) for point in verdict.gains]
@@ -84,6 +88,7 @@ def render_backtest(
         run={"title": "Backtest", "as_of": as_of},
         currency=currency,
         verdict=verdict,
+        notes=notes,
         css=Markup((FOLDER / "static" / "stagecast.css").read_text(encoding="utf-8")),
         icon=Markup((FOLDER / "static" / "icon.svg").read_text(encoding="utf-8").strip()),
         inks=inks(),

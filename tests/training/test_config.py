@@ -53,3 +53,15 @@ def test_a_setting_out_of_bounds_is_refused_by_name(name: str, value: float) -> 
 )
 def test_a_setting_on_its_bound_is_taken(name: str, value: float) -> None:
     assert getattr(TrainConfig(**{name: value}), name) == value  # type: ignore[arg-type]
+
+
+def test_a_scheme_that_is_none_is_refused_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match=r"scheme = 'retial' is no scheme .* mean 'retail'\?"):
+        TrainConfig(scheme="retial")
+    with pytest.raises(UsageError, match=r"pins: 'loyal_order' is no threshold .*'loyal_orders'\?"):
+        TrainConfig(pins={"loyal_order": 3})
+
+
+def test_settings_of_a_bundle_are_read_where_the_file_of_its_scheme_is_not() -> None:
+    stored = TrainConfig(scheme="elsewhere/shop.toml").to_json()
+    assert TrainConfig.from_json(stored).scheme == "elsewhere/shop.toml"

@@ -19,6 +19,8 @@ from stagecast.features.arrays import Array, Integers
 from stagecast.features.clock import DAY_MICROSECONDS
 from stagecast.features.contracts import Spells
 from stagecast.features.record import PurchaseDays
+from stagecast.training.billing.calendar import YEAR
+from stagecast.training.billing.fit_calendar import due_date
 from stagecast.training.billing.fit_renewals import fit_renewals
 from stagecast.training.billing.periods import (
     NO_PERIODS,
@@ -81,12 +83,15 @@ class Payments:
     is_last: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, days: PurchaseDays, spells: Spells) -> Payments:
-        """Return the purchase days of a log that lie in a contract."""
+    def of(cls, days: PurchaseDays, spells: Spells, *, with_nothing: bool = False) -> Payments:
+        """Return the purchase days of a log that lie in a contract.
+
+        Days on which nothing was paid are left out, unless ``with_nothing``.
+        """
         order = np.lexsort((spells.start, spells.customer))
         # a payment up to a day before its contract began belongs to it, too
         start = np.floor(spells.start[order] / DAY_MICROSECONDS) - 1.0
-        if (days.spend > 0).any():  # a trial for nothing is no payment
+        if not with_nothing and (days.spend > 0).any():  # a trial for nothing is no payment
             rows = np.flatnonzero(days.spend > 0)
             days = PurchaseDays(
                 days.customer[rows], days.day[rows], days.spend[rows], days.first_purchase[rows]
@@ -139,9 +144,14 @@ def fit_periods(days: PurchaseDays, spells: Spells) -> BillingPeriods:
     if not len(spells) or not len(days.day):
         return NO_PERIODS
     payments = Payments.of(days, spells)
+    due = None if not len(payments.day) else due_date(payments)
+    if due is not None:  # the first payment counts as if it were made a year before the next one
+        first = payments.number == 1
+        moved = due.after(payments.day, first) - YEAR
+        payments = replace(payments, day=np.where(first, moved, payments.day))
     if not len(payments.day) or not _is_regular(payments):
         return NO_PERIODS
-    usual = _usual_gaps(payments)
+    usual = usual_gaps(payments)
     medians = _medians(usual[payments.is_last & np.isfinite(usual)])
     if not medians:
         return NO_PERIODS
@@ -164,6 +174,10 @@ def fit_periods(days: PurchaseDays, spells: Spells) -> BillingPeriods:
         _with_renewals(period, k, shares, payments, spells)
         for k, period in enumerate(first.periods)
     )
+    if due is not None:
+        of_year = int(np.argmin([abs(np.log(period.days / YEAR)) for period in periods]))
+        yearly = replace(periods[of_year], due=due)
+        periods = (*periods[:of_year], yearly, *periods[of_year + 1 :])
     return BillingPeriods(periods, first.has_fixed_prices)
 
 
@@ -182,7 +196,7 @@ def _is_regular(payments: Payments) -> bool:
     )
 
 
-def _usual_gaps(payments: Payments) -> Array:
+def usual_gaps(payments: Payments) -> Array:
     """Return the median gap of the contract of each payment, shape (n,); NaN with one payment."""
     gap, contract = payments.gap_before, payments.contract
     order = np.lexsort((gap, contract))  # NaN, of the first payment, is the last of each contract

@@ -16,10 +16,14 @@ import numpy as np
 from scipy.special import ndtr
 
 from stagecast.features.arrays import Array
+from stagecast.training.billing.calendar import DueDate
 from stagecast.training.billing.renewals import Renewals
 
 COLUMNS: Final = ("gap_last", "gap_mean", "recency_days", "spend_last", "orders")
 """Features that tell the period of a contract."""
+
+AS_OF_DAY: Final = "as_of_day"
+"""Column of the date that the others are of, days since 1970; only dates of the year need it."""
 
 SWITCHED: Final = 0.02
 """P(the coming gap is of another period than the last one), before the price is looked at."""
@@ -63,6 +67,8 @@ class Period:
         Ends of the 90 % range of a price half a year later, over that of now.
     renewals
         How many of these contracts go on after a payment.
+    due
+        The date of the year on which all of them pay; None where each has dates of its own.
     """
 
     days: float
@@ -73,6 +79,20 @@ class Period:
     longer: tuple[float, ...]
     later_price: tuple[float, float]
     renewals: Renewals
+    due: DueDate | None = None
+
+    def silence(self, columns: Mapping[str, Array]) -> Array:
+        """Return the days of the billing period that are over, shape (rows,).
+
+        Those since the last payment; with a date of the year, those that leave as many days of the
+        period as there are to the next such date. Without :data:`AS_OF_DAY` the date is not used.
+        """
+        if self.due is None or AS_OF_DAY not in columns:
+            return columns["recency_days"]
+        today = columns[AS_OF_DAY]
+        paid = today - columns["recency_days"]
+        left = self.due.after(paid, columns["orders"] <= 1.0) - today
+        return np.asarray(np.maximum(self.days - left, 0.0))
 
     def likelihood_of(self, price: Array) -> Array:
         """Return P(a payment for this period has this price), shape (rows,); 1 where unknown."""
@@ -110,6 +130,7 @@ class Period:
             "longer": list(self.longer),
             "later_price": list(self.later_price),
             "renewals": self.renewals.to_json(),
+            **({} if self.due is None else {"due": self.due.to_json()}),
         }
 
     @classmethod
@@ -124,6 +145,7 @@ class Period:
             tuple(float(share) for share in data["longer"]),
             (float(data["later_price"][0]), float(data["later_price"][1])),
             Renewals.from_json(data["renewals"]),
+            DueDate.from_json(data["due"]) if "due" in data else None,
         )
 
 
@@ -177,7 +199,7 @@ class BillingPeriods:
         weight = np.where(known > 0, (1.0 - SWITCHED) * of_gap + SWITCHED * prior, prior)
         weight = weight * np.column_stack([p.likelihood_of(price) for p in self.periods])
         weight = weight / weight.sum(axis=1, keepdims=True)
-        weight = weight * np.column_stack([p.outlasts(silence) for p in self.periods])
+        weight = weight * np.column_stack([p.outlasts(p.silence(columns)) for p in self.periods])
         explained = weight.sum(axis=1, keepdims=True)
         known_part = np.minimum(explained / OVERDUE, 1.0)
         if any(period.prices for period in self.periods):

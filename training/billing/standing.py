@@ -34,8 +34,11 @@ def where_it_stands(
     age_days
         Days since the contracts began: payments of earlier contracts do not count.
     """
-    since = np.clip(columns["recency_days"] / period.days, 0.0, LATEST)
-    so_far = np.minimum(columns["orders"], 1.0 + np.round(age_days / period.days))
+    since = np.clip(period.silence(columns) / period.days, 0.0, LATEST)
+    passed = np.round(age_days / period.days)
+    if period.due is not None:  # the first date may have come soon
+        passed = np.ceil(age_days / period.days)
+    so_far = np.minimum(columns["orders"], 1.0 + passed)
     return np.asarray(since), np.maximum(so_far, 1.0)
 
 
@@ -76,6 +79,7 @@ def log_renewal_hazard(
 def days_to_payment(periods: BillingPeriods, columns: Mapping[str, Array]) -> Array:
     """Return the days until the next payment is due, shape (rows,); NaN where unknown."""
     shares = periods.shares(columns)
-    of_row = np.array([period.days for period in periods.periods])[shares.argmax(axis=1)]
+    left = np.column_stack([p.days - p.silence(columns) for p in periods.periods])
+    of_row = left[np.arange(len(shares)), shares.argmax(axis=1)]
     known = shares.sum(axis=1) >= KNOWN_FROM
-    return np.where(known, np.maximum(of_row - columns["recency_days"], 0.0), np.nan)
+    return np.where(known, np.maximum(of_row, 0.0), np.nan)

@@ -9,7 +9,7 @@ import numpy as np
 from stagecast.features.arrays import Array, Integers
 from stagecast.features.clock import DAY_MICROSECONDS
 from stagecast.features.errors import UsageError
-from stagecast.training.billing.periods import NO_PERIODS, BillingPeriods
+from stagecast.training.billing.periods import AS_OF_DAY, NO_PERIODS, BillingPeriods
 from stagecast.training.billing.standing import RENEWAL_HAZARD, log_renewal_hazard
 from stagecast.training.cancellation.landmarks import Landmarks
 
@@ -68,8 +68,9 @@ def step_columns(
         )
         result |= {"season_sin": np.sin(angle), "season_cos": np.cos(angle)}
     if not billing.is_none:
+        at = {AS_OF_DAY: landmarks.at[row] / DAY_MICROSECONDS}
         result[RENEWAL_HAZARD] = log_renewal_hazard(
-            billing, result, landmarks.age_days[row], ahead_days, step
+            billing, {**result, **at}, landmarks.age_days[row], ahead_days, step
         )
     return result
 

@@ -8,7 +8,7 @@ here.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -55,6 +55,13 @@ VALUE_ERROR = 0.05
 """Share of the best baseline's mean absolute error that ours may be above it for C."""
 
 
+_CAPPED: Mapping[Letter, str] = {
+    "B": "Better than every baseline",
+    "C": "Better by the log loss alone",
+}
+"""Best letter that contradicting figures allow -> how the sentence begins instead."""
+
+
 @dataclass(frozen=True)
 class Grade:
     """A letter, and the sentence that gives the reason for it."""
@@ -95,6 +102,8 @@ def grade(
     letter, sentence = _by_log_loss(ours, best, against, period, f" {asked}" if asked else "")
     best_allowed, doubts = _doubts(ours, customers)
     if letter in ("A", "B") and doubts:
+        start = _CAPPED[best_allowed]
+        sentence = f"{start}{sentence[sentence.index(':') :]}"
         sentence += f" Other figures contradict it: {', '.join(doubts)}."
     elif letter in ("C", "D") and _ranks_better(ours, best):
         sentence += (
@@ -104,8 +113,10 @@ def grade(
     return Grade(max(letter, best_allowed), sentence)
 
 
-def _against(difference: float, label: str) -> str:
+def _against(difference: float, label: str, draw: str = "the same as") -> str:
     """Return how a figure lies to that of the best of the others, in the digits that are shown.
+
+    ``draw`` is said where they are the same in these.
 
     >>> _against(-0.012, "recency rule")
     '1.2% below that of recency rule, the best of the others'
@@ -114,7 +125,7 @@ def _against(difference: float, label: str) -> str:
     """
     share = f"{abs(difference):.1%}"
     side = "above" if difference > 0 else "below"
-    distance = "the same as" if share == "0.0%" else f"{share} {side}"
+    distance = draw if share == "0.0%" else f"{share} {side}"
     return f"{distance} that of {label}, the best of the others"
 
 
@@ -138,7 +149,8 @@ def _by_log_loss(
     if gain >= CLEAR_GAIN and all_beyond_chance:
         return "A", f"Clearly better than every baseline: {distance}, beyond chance."
     if gain > 0 and _is_below_zero(from_best):
-        return "B", f"Better than every baseline: {distance}, beyond chance."
+        least = f"the log loss{asked} is {_against(-gain, best.label, '<0.1% below')}"
+        return "B", f"Better than every baseline: {least}, beyond chance."
     if gain >= SLIGHT_GAIN:
         return "C", (
             f"Not better than the best baseline beyond chance: {distance}, which chance among "

@@ -91,7 +91,7 @@ class CustomerBase:
 
     def _mean_none(self, probabilities: Sequence[Array]) -> Array:
         """Return the log odds of no purchase, a weighted mean of the models."""
-        if any(model.regularity > 1 for model in self.models):
+        if self.is_regular:
             # a mixture of regular and random customers: a model of regular gaps is too sure of a
             # silence for its log odds to be averaged
             return log_odds(self._mean(probabilities))
@@ -142,6 +142,39 @@ class CustomerBase:
             for m, p in zip(self.models, alive, strict=True)
         ]
         return np.asarray(self._mean(orders)[:, position])
+
+    @property
+    def is_regular(self) -> bool:
+        """Whether a model has regular gaps."""
+        return any(model.regularity > 1 for model in self.models)
+
+    def rest_if_silent(
+        self, horizon_days: int, days: int, features: Mapping[str, Array], annual_rate: float
+    ) -> Array:
+        """Return the discounted orders between two spans of who orders nothing in the first.
+
+        They are multiplied by P(no order within the first span), so that what is left of all orders
+        after it is that of those who order within it.
+
+        Parameters
+        ----------
+        horizon_days, days
+            Days of the spans.
+        features
+            Histories, shape (rows,) each.
+        annual_rate
+            Annual rate of the discount.
+        """
+        (x, t_x, T), position = distinct_histories(features)
+        later = (1.0 + annual_rate) ** (-horizon_days / DAYS_PER_YEAR)
+        orders = [
+            m.p_none(horizon_days, x, t_x, T)
+            * m.expected_orders_discounted(
+                days - horizon_days, x, t_x, T + horizon_days, annual_rate
+            )
+            for m in self.models
+        ]
+        return np.asarray(self._mean(orders)[position] * later)
 
     def kept_orders(
         self,

@@ -70,12 +70,17 @@ class BaseOfArrays:
         alive = base.p_alive_by_model(rows)
         until = base.discounted_orders_until(list(self.place), rows, config.annual_discount, alive)
         frequency, t_x_days, T_days = (columns[name] for name in HISTORY)
+        horizon, days = config.horizon_days, config.value_horizon_days
+        silent = None
+        if days > horizon:
+            silent = float(base.rest_if_silent(horizon, days, rows, config.annual_discount)[0])
         return BaseOutlook(
             tuple(float(p[0]) for p in alive),
             None,
             (frequency, t_x_days, T_days),
             {name: float(values[0]) for name, values in named.items()},
             until[:, 0],
+            silent,
         )
 
     def kept(self, said: BaseOutlook, leaving: Leaving | None) -> tuple[float, float]:

@@ -70,6 +70,9 @@ class BaseOutlook:
         Columns that the other models read, by name.
     until
         Discounted orders within each span, the weighted mean of the models, shape (spans,).
+    if_silent
+        :meth:`stagecast.training.learners.customer_base.CustomerBase.rest_if_silent`; None where
+        gaps are random.
     """
 
     alive: tuple[float, ...]
@@ -77,6 +80,7 @@ class BaseOutlook:
     history: tuple[float, float, float]
     columns: dict[str, float]
     until: Array
+    if_silent: float | None = None
 
 
 class PredictionsOfOne(NamedTuple):

@@ -50,6 +50,7 @@ _still_customer = on_numbers(still_customer)
 _repeat_if_any = on_numbers(value_model.repeat_if_any)
 _mixed_if_any = on_numbers(base_share.mixed_if_any)
 _own_rate = on_numbers(ahead.own_rate)
+_pulled_forward = on_numbers(ahead.pulled_forward)
 _rest_within_own_rate = on_numbers(ahead.rest_within_own_rate)
 _reactivated_orders = on_numbers(reactivation.reactivated_orders)
 _to_mean_prices = on_numbers(prices.to_mean_prices)
@@ -277,6 +278,11 @@ class ValueOfOne:
         if self.later_spend is not None:
             price_after = self.later_spend(columns) / self.spend(columns)
         rate = _own_rate(columns["orders"], columns["T_days"], expected_orders, horizon)
+        left, value = 1.0, self.config.value_horizon_days
+        if said.if_silent is not None:
+            rest = maximum(by_base[self.base.place[value]] - at_horizon, 0.0)
+            none = columns["btyd_none"]
+            left = float(_pulled_forward(rest, said.if_silent, none, expected_orders))
         orders, priced = {}, {}
         for end, position in self.base.place.items():
             if end < horizon:
@@ -287,6 +293,10 @@ class ValueOfOne:
                 rest = _rest_within_own_rate(
                     rest, factor, rate, self.after[end], self.model.rest_season
                 )
+                most = left
+                if end > value > horizon:
+                    most = 1.0 - (1.0 - left) * ((value - horizon) / (end - horizon))
+                rest *= most
                 orders[end] = in_horizon + rest
                 priced[end] = in_horizon + rest * price_after
         return orders, priced

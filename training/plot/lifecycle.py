@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import altair as alt
 import numpy as np
 import pandas as pd
 
+from stagecast.features.arguments.values import shown, texts
+from stagecast.features.errors import UsageError, did_you_mean
 from stagecast.training.plot.style import (
     HEIGHT,
     INK,
@@ -32,15 +34,20 @@ def stages(table: Any, *, order: Sequence[str] | None = None, share: bool = Fals
         without ``customers``, one row per date and customer. Or the table ``stock`` of
         ``log.flows()``, of which the last date is left out where its period is not over.
     order : sequence of str, optional
-        Stages from bottom to top; in order of appearance by default.
+        All stages of the table from bottom to top; in order of appearance by default.
     share : bool
         Whether shares are drawn instead of numbers.
+
+    Raises
+    ------
+    UsageError
+        The table lacks a column, or the order a stage of the table.
     """
     table = frame_of(table, "table")
     if {"period_end", "complete"} <= set(table.columns):
         table = table[table["complete"]].rename(columns={"period_end": "as_of"})
     counted = _counted(named_columns(table, ("as_of", "stage"), "table"), ["as_of", "stage"])
-    names = list(order) if order is not None else list(dict.fromkeys(counted["stage"]))
+    names = _ordered(counted["stage"], order)
     counted = counted.assign(
         as_of=pd.to_datetime(counted["as_of"], utc=True, format="ISO8601"),
         place=counted["stage"].map({name: k for k, name in enumerate(names)}),
@@ -88,7 +95,12 @@ def flows(table: Any, *, order: Sequence[str] | None = None) -> alt.LayerChart:
         ``customers``, one row per customer. Or a square frame of counts: from in the index, to in
         the columns. Or the table ``moved`` of ``log.flows()``.
     order : sequence of str, optional
-        Stages from top to bottom; in order of appearance by default.
+        All stages of the table from top to bottom; in order of appearance by default.
+
+    Raises
+    ------
+    UsageError
+        The table lacks a column, or the order a stage of the table.
     """
     table = frame_of(table, "table")
     if "from_stage" in table.columns:
@@ -103,11 +115,7 @@ def flows(table: Any, *, order: Sequence[str] | None = None) -> alt.LayerChart:
             .melt(id_vars="from", var_name="to", value_name="customers")
         )
     counted = _counted(named_columns(table, ("from", "to"), "table"), ["from", "to"])
-    names = (
-        list(order)
-        if order is not None
-        else list(dict.fromkeys([*counted["from"], *counted["to"]]))
-    )
+    names = _ordered([*counted["from"], *counted["to"]], order)
     total = counted.groupby("from")["customers"].transform("sum")
     counted = counted[total > 0].assign(
         share=lambda t: t["customers"] / t.groupby("from")["customers"].transform("sum")
@@ -197,3 +205,25 @@ def _counted(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
         table = table.assign(customers=1)
     counted = table.groupby(keys, sort=False)["customers"].sum().reset_index()
     return counted.assign(customers=counted["customers"].astype(np.float64))
+
+
+def _ordered(found: Iterable[Any], order: Any) -> list[Any]:
+    """Return the stages of a table in the order that was asked for.
+
+    Raises
+    ------
+    UsageError
+        The order is no collection of texts, holds one twice, or lacks a stage of the table.
+    """
+    present = list(dict.fromkeys(found))
+    if order is None:
+        return present
+    give = f"all stages of the table in their order, like {present}"
+    names = list(texts(order, "order", give))
+    lacks = [str(name) for name in present if name not in names]
+    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    if lacks or twice:
+        fault = f"lacks {', '.join(lacks)}" if lacks else f"holds {', '.join(twice)} twice"
+        near = did_you_mean(lacks[0], set(names) - set(present)) if lacks else ""
+        raise UsageError(f"order = {shown(order)} {fault}.{near} Give {give}")
+    return names

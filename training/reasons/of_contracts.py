@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
-from stagecast.features.clock import calendar, from_microseconds
+from stagecast.features.clock import DAY_MICROSECONDS, calendar, from_microseconds
 from stagecast.features.contracts import Contracts
 from stagecast.features.snapshots import Snapshot
-from stagecast.training.billing.periods import BillingPeriods
+from stagecast.training.billing.periods import AS_OF_DAY, BillingPeriods
 from stagecast.training.billing.standing import RENEWAL_HAZARD, days_to_payment
 from stagecast.training.cancellation.columns import step_columns
 from stagecast.training.cancellation.landmarks import open_contracts
@@ -171,7 +171,8 @@ def with_contract_columns(
     """Return the features with the columns of contracts that reasons show."""
     due = np.full(len(contracts.open), np.nan)
     if not billing.is_none:
-        due = np.floor(days_to_payment(billing, features))
+        today = np.full(len(due), contracts.as_of / DAY_MICROSECONDS)
+        due = np.floor(days_to_payment(billing, {**features, AS_OF_DAY: today}))
     month = calendar(contracts.as_of)["as_of_month"]
     return {
         **features,

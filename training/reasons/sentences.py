@@ -146,6 +146,8 @@ def sentence_of(
 ) -> str:
     """Return a reason of a score as a sentence of its own, which says if it lowers the risk.
 
+    What has no side by itself, the time of the year, is also told to raise it.
+
     Files, the API, pages and lists all take their sentences from here.
 
     Parameters
@@ -205,6 +207,8 @@ def _sentence_of(
     text = _clause_of(code, value, usual, label, direction, language, currency)
     if direction == LOWERS:
         return wording(language).sentence["lowers"].format(clause=text)
+    if code.startswith("season."):  # words of no direction, unlike those of a late order
+        return wording(language).sentence["raises"].format(clause=text)
     return text
 
 

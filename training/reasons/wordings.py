@@ -48,7 +48,9 @@ English, ``persian`` (0 to 1 are ``one``), ``slavic`` of Russian (``one``, ``few
 """
 
 Forms = str | Mapping[str, str]
-"""A text, or its forms by the category of its number."""
+"""A text, or its forms by the category of its number; ``zero`` is that of 0 in any language, like
+"today" of 0 days.
+"""
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,8 @@ class Wording:
             return text
         # the form belongs to the number that is read: 1.04 days are written as 1 day
         number = float(written(value).replace(",", ""))
+        if number == 0 and "zero" in text:
+            return text["zero"]
         return text.get(PLURALS[self.plural](number)) or text["other"]
 
     @classmethod

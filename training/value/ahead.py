@@ -68,6 +68,41 @@ def rest_within_own_rate(
     return np.asarray(np.minimum(rest * factor, most))
 
 
+def pulled_forward(
+    rest: Array, if_silent: Array, base_none: Array, expected_orders: Array
+) -> Array:
+    """Return the share of the orders after the horizon that those within it leave, (rows,).
+
+    Where purchases are regular, an order within the horizon is the one that was due, and the next
+    one is a whole gap later. So more orders within the horizon than by the customer base, as in a
+    season, are fewer after it.
+
+    Parameters
+    ----------
+    rest
+        Orders after the horizon by the customer base, shape (rows,), as all arrays here.
+    if_silent
+        Those of who orders nothing within it, times the probability of that, see
+        :meth:`stagecast.training.learners.customer_base.CustomerBase.rest_if_silent`.
+    base_none
+        Log odds of no order within the horizon by the customer base.
+    expected_orders
+        Expected purchase days within the horizon; where they are fewer than one, they are taken for
+        the probability of any.
+
+    >>> rest, silent, base_none = np.array([0.6, 0.6]), np.array([0.56, 0.56]), np.log([4.0, 4.0])
+    >>> pulled_forward(rest, silent, base_none, np.array([0.2, 0.6])).round(3).tolist()
+    [1.0, 0.667]
+    """
+    none = 1.0 / (1.0 + np.exp(-base_none))
+    p = np.clip(expected_orders, 0.0, 1.0)
+    after_one = np.maximum(rest - if_silent, 0.0) / np.maximum(1.0 - none, _SMALLEST)
+    after_none = if_silent / np.maximum(none, _SMALLEST)
+    left = p * after_one + (1.0 - p) * after_none
+    share = np.minimum(left / np.maximum(rest, _SMALLEST), 1.0)
+    return np.where(p > 1.0 - none, share, 1.0)
+
+
 class OrdersAhead:
     """Discounted orders of buyers, which never fall with the number of days.
 
@@ -105,6 +140,7 @@ class OrdersAhead:
         self.price_after = model.price_after(columns, config.value_horizon_days, threads)
         self.alive = [] if base is None else base.p_alive_by_model(columns)
         self._by_base: dict[int, Array] = {}
+        self._left: Array | None = None
 
     def look_until(self, ends: Iterable[int]) -> None:
         """Compute what :meth:`until` needs for several numbers of days, at once."""
@@ -124,6 +160,20 @@ class OrdersAhead:
                 days, self.columns, self.config.annual_discount
             )
         return self._by_base[days]
+
+    @property
+    def left(self) -> Array | float:
+        """Share of the rest that the orders within the horizon leave, shape (rows,), or 1."""
+        base, horizon, days = self.base, self.config.horizon_days, self.config.value_horizon_days
+        if base is None or not base.is_regular or days <= horizon:
+            return 1.0
+        if self._left is None:
+            silent = base.rest_if_silent(horizon, days, self.columns, self.config.annual_discount)
+            rest = np.maximum(self.by_base(days) - self.by_base(horizon), 0.0)
+            self._left = pulled_forward(
+                rest, silent, self.columns["btyd_none"], self.expected_orders
+            )
+        return self._left
 
     def until(self, days: int) -> Array:
         """Return the discounted orders within ``days`` of the as_of, shape (rows,)."""
@@ -159,4 +209,7 @@ class OrdersAhead:
             self.columns["orders"], self.columns["T_days"], self.expected_orders, horizon
         )
         rest = rest_within_own_rate(rest, self.factor, rate, float(far - near), self.season)
-        return np.asarray(in_horizon), rest
+        value, most = self.config.value_horizon_days, self.left
+        if days > value > horizon:  # one order was pulled forward, however long the span is
+            most = 1.0 - (1.0 - most) * ((value - horizon) / (days - horizon))
+        return np.asarray(in_horizon), rest * most

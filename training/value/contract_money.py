@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Final
 
 import numpy as np
@@ -18,7 +18,7 @@ _SMALLEST: Final = 1e-9
 
 
 def of_former(
-    parts: ValueParts, ahead: ContractsAhead, span_days: float, earned: Array
+    parts: ValueParts, ahead: ContractsAhead, span_days: float, price: Array, margin: float
 ) -> ValueParts:
     """Return the parts of the value with those of customers whose contract is over.
 
@@ -33,12 +33,14 @@ def of_former(
         The contracts of the buyers.
     span_days
         Days of the value horizon, discounted.
-    earned
-        What a payment brings, shape (rows,).
+    price
+        What a payment is expected to bring, shape (rows,).
+    margin
+        Share of it that is earned.
     """
-    rows, share, payments = ahead.begun_again(span_days)
+    rows, share, money = ahead.begun_again(span_days, price)
     at_risk, gone = parts.at_risk.copy(), parts.gone.copy()
-    if_again = np.maximum(payments * earned[rows] - parts.clv[rows], 0.0)
+    if_again = np.maximum(margin * money - parts.clv[rows], 0.0)
     at_risk[rows] *= 1.0 - share
     gone[rows] = share * if_again + (1.0 - share) * gone[rows]
     return ValueParts(parts.clv, at_risk, gone)
@@ -68,7 +70,7 @@ def with_payments(
     """
     plan, rows = ahead.schedule, ahead.rows
     if plan is None:
-        return money
+        return with_beginnings(money, ahead, per_order, margin)
     price = np.full(len(rows), np.nan) if per_order is None else per_order[rows]
     earned = price * margin
     p_any, value_p_any = 1.0 - plan.p_none, 1.0 - plan.value_p_none
@@ -104,6 +106,54 @@ def with_payments(
         known = np.isfinite(low)
         changed[f"{prefix}_low"] = np.where(known, np.fmin(low, changed[of]), low)
         changed[f"{prefix}_high"] = np.where(known, np.fmax(high, changed[of]), high)
+    return with_beginnings(replace(money, **changed), ahead, per_order, margin)
+
+
+def with_beginnings(
+    money: Money, ahead: ContractsAhead, per_order: Array | None, margin: float
+) -> Money:
+    """Return the money of buyers with that of trials, and of customers who may come back.
+
+    The parameters are those of :func:`with_payments`. What a former customer brings if kept stays;
+    what the clv does not hold of it is gone.
+    """
+    if not ahead.beginning:
+        return money
+    changed = {f.name: getattr(money, f.name).copy() for f in fields(money)}
+    own = np.full(len(ahead.p_cancel), np.nan) if per_order is None else per_order
+    # the money of plans that follow a trial is known, where any is
+    scale = np.where(ahead.in_payments, own, 1.0)
+    is_open = ahead.contracts.open
+    for rows, plan in ahead.beginning:
+        price = scale[rows]
+        earned = price * margin
+        p_any, value_p_any = 1.0 - plan.p_none, 1.0 - plan.value_p_none
+        clv = plan.value * earned
+        if_kept = money.clv[rows] + money.value_at_risk[rows] + money.value_gone[rows]
+        at_risk = np.where(is_open[rows], (plan.kept - plan.value) * earned, 0.0 * clv)
+        values = {
+            "expected_orders": plan.orders,
+            "orders_if_any": np.maximum(plan.orders / np.maximum(p_any, _SMALLEST), 1.0),
+            "expected_spend": plan.spend * price,
+            "clv": clv,
+            "value_p_none": np.where(np.isfinite(price), plan.value_p_none, np.nan),
+            "value_orders_if_any": np.maximum(
+                plan.value_orders / np.maximum(value_p_any, _SMALLEST), 1.0
+            ),
+            "clv_by_year": np.diff(plan.until, axis=1, prepend=0.0) * earned[:, None],
+            "clv_residual": np.maximum(plan.until[:, -1] - plan.value, 0.0) * earned,
+            "value_at_risk": at_risk,
+            "value_gone": np.where(is_open[rows], 0.0, np.maximum(if_kept - clv, 0.0)),
+        }
+        if is_open[rows].all():  # the ranges of the others are those of customers without one
+            values |= {
+                "contract_low": plan.low * earned,
+                "contract_high": np.maximum(plan.high * earned, clv),
+                "contract_spend_low": plan.spend_low * price,
+                "contract_spend_high": np.maximum(plan.spend_high, plan.spend) * price,
+            }
+        for name, value in values.items():
+            changed[name][rows] = value
     return replace(money, **changed)
 
 

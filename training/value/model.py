@@ -25,6 +25,7 @@ from typing import Any, Final
 import numpy as np
 
 from stagecast.features.arrays import Array
+from stagecast.training.billing.beginnings import NO_BEGINNINGS, Beginnings
 from stagecast.training.billing.periods import NO_PERIODS, BillingPeriods
 from stagecast.training.learners.boosted import Boosted
 from stagecast.training.learners.customer_base import CustomerBase
@@ -82,6 +83,9 @@ class ValueModel:
     billing
         Billing periods of the contracts; none where churn is not cancellation or contracts are not
         paid at regular intervals, and in bundles of before.
+    beginnings
+        How many trials turn into a plan, and how many former customers come back; nothing is known
+        in bundles of before.
     """
 
     mean_spend: float | None
@@ -98,6 +102,7 @@ class ValueModel:
     after_contract: AfterContract = field(default_factory=AfterContract)
     prices: PriceTrend = NO_TREND
     billing: BillingPeriods = NO_PERIODS
+    beginnings: Beginnings = NO_BEGINNINGS
 
     @property
     def knows_season(self) -> bool:
@@ -189,6 +194,11 @@ class ValueModel:
             ),
             **({} if self.prices.is_none else {"prices": self.prices.to_json()}),
             **({} if self.billing.is_none else {"billing": self.billing.to_json()}),
+            **(
+                {}
+                if self.beginnings == NO_BEGINNINGS
+                else {"beginnings": self.beginnings.to_json()}
+            ),
         }
 
     @classmethod
@@ -225,6 +235,7 @@ class ValueModel:
             billing=BillingPeriods.from_json(data["billing"])
             if data.get("billing")
             else NO_PERIODS,
+            beginnings=Beginnings.from_json(data.get("beginnings", {})),
         )
 
 

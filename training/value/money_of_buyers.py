@@ -101,7 +101,7 @@ def money_of_buyers(
         p_none = gone + (p_inactive - gone) * np.exp(-later)
         parts = parts_of_buyers(clv, alive, outlook.orders_if_alive, kept_orders, regained, earned)
         if contracts is not None:
-            parts = of_former(parts, contracts, span, of_horizon)
+            parts = of_former(parts, contracts, span, per_order, config.margin)
         if contracts is not None and len(contracts.rows):
             # with an open contract a customer is one, and stays one until it is cancelled
             going_on = parts_of_contracts(

@@ -175,7 +175,8 @@ class _Orders:
             threads,
         )
         ahead.look_until(self.days)
-        self.factor, self.by_base = ahead.factor, [ahead.by_base(days) for days in self.days]
+        self.factor = ahead.factor * ahead.left
+        self.by_base = [ahead.by_base(days) for days in self.days]
         self.now = [ahead.until(days) for days in ENDS]
         horizon = float(self.config.horizon_days)
         near = discounted_days(np.array([horizon]), self.config.annual_discount)[0]

@@ -338,6 +338,12 @@ def test_ids_without_a_score_are_told_by_their_places(api):
     assert checked(api.post("/v1/plans", json=BODY), "/v1/plans", "post")["warnings"] == []
 
 
+def test_no_ids_are_no_audience(api):
+    answer = api.post("/v1/plans", json={"audience": {"customer_ids": []}, "holdout": 0})
+    assert answer.status_code == 422
+    assert "audience.customer_ids" in answer.json()["detail"]
+
+
 def test_what_is_refused_is_said_in_the_words_of_a_request(api):
     assert api.post("/v1/plans", json=BODY).status_code == 201
     said = [

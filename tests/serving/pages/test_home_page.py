@@ -184,6 +184,16 @@ def test_a_play_that_moves_next_to_nothing_is_not_what_today_is_for(
     assert "customers are contacted" in text(web, "/plans/new?state=active")
 
 
+def test_where_no_play_fits_it_says_why_and_what_can_be_planned(web: Client, store: Store) -> None:
+    made = rows(1)
+    for row in made:
+        row["play"] = None
+    published.put(store, table(made))
+    said = text(web)
+    assert "nobody meets all that a play of the scheme asks for" in said
+    assert "A plan needs no play: plan for the active." in said
+
+
 def test_without_amounts_the_largest_play_is_listed_first(web: Client, store: Store) -> None:
     made = rows(1)
     for k, row in enumerate(made):

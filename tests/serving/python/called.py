@@ -82,6 +82,7 @@ def watched(w: World, **options: Any) -> Any:
 
 EXPRESSION = Kind(TEXT.forms, (3, ["a"], "nonesuch"))
 OPTION = TEXT
+PINS = Kind(MAPPING.forms, (*MAPPING.wrong, {"nonesuch": 3}, {"loyal_orders": -1}))
 PERIOD = Kind(CHOICE.forms, ("nonesuch", 3, "day"))
 
 READ = {
@@ -110,7 +111,7 @@ LEARNING = {
     "churn": CHOICE,
     **dict.fromkeys(("contract_start", "contract_renewal", "contract_end"), TEXTS),
     **dict.fromkeys(("discount", "margin", "medium_risk", "high_risk"), SHARE),
-    "pins": MAPPING,
+    "pins": PINS,
     "calendar": OBJECT,
     "rfm": OBJECT,
     "features": LIST,
@@ -126,7 +127,8 @@ PLAN = {
     "seed": WHOLE,
     **dict.fromkeys(("holdout", "effect", "win_back_effect", "offer_share"), SHARE),
     **dict.fromkeys(("stage", "play", "band", "state"), Kind(TEXTS.forms, (3, [3], "nonesuch"))),
-    **dict.fromkeys(("ids", "do_not_contact"), Kind(TEXTS.forms, ([2.5], [None], b"a"))),
+    "ids": Kind(TEXTS.forms, ([2.5], [None], b"a", [])),
+    "do_not_contact": Kind(TEXTS.forms, ([2.5], [None], b"a")),
     "start": TIME,
     "window": SPAN,
     "standing": FLAG,
@@ -245,10 +247,10 @@ CALLED: dict[str, Called] = {
             **dict.fromkeys(("horizon_days", "value_horizon_days"), DAYS),
             **dict.fromkeys(("annual_discount", "margin", "medium_risk", "high_risk"), SHARE),
             **dict.fromkeys(("terms", "own", "calendar", "rfm", "members"), OBJECT),
-            "pins": MAPPING,
+            "pins": PINS,
             "churn": CHOICE,
             "zone": CHOICE,
-            "scheme": Kind(SCHEME.forms, (3, ["retail"])),
+            "scheme": SCHEME,
             "known_at_start": TEXTS,
             "max_dates": WHOLE,
             "seed": WHOLE,

@@ -82,6 +82,7 @@ def purchase_calls(w: World) -> dict[str, Any]:
     return {"purchases": w.purchases, "as_of": date(2021, 4, 1), "fitted_until": date(2021, 2, 1)}
 
 
+ORDER = Kind(TEXTS.forms, (3, [3], "nonesuch", ["loyal"], []))
 COLUMN = Kind(TEXT.forms, (3, "nonesuch"))
 
 OF_MODELS: dict[str, Called] = {
@@ -149,13 +150,13 @@ OF_MODELS: dict[str, Called] = {
         {"p": Kind(LIST.forms, ("x", ["x"] * 18)), "bins": WHOLE},
     ),
     "plot.stages": Called(
-        lambda w, **k: drawn(sc.plot.stages(**k)),
-        {"table": TABLE},
+        lambda w, **k: drawn(sc.plot.stages(**({"table": w.flows.stock} | k))),
+        {"table": TABLE, "order": ORDER},
         lambda w: {"table": w.flows.stock},
     ),
     "plot.flows": Called(
-        lambda w, **k: drawn(sc.plot.flows(**k)),
-        {"table": TABLE},
+        lambda w, **k: drawn(sc.plot.flows(**({"table": w.flows.moved} | k))),
+        {"table": TABLE, "order": ORDER},
         lambda w: {"table": w.flows.moved},
     ),
     "plot.cohorts": Called(

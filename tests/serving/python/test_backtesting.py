@@ -55,6 +55,11 @@ def result(small: sc.EventLog) -> Iterator[sc.Backtest]:
 
 
 @pytest.mark.slow
+def test_a_result_says_what_the_log_did_not_have(result: sc.Backtest) -> None:
+    assert result.notes == ()
+
+
+@pytest.mark.slow
 def test_a_classifier_learns_only_from_dates_whose_horizons_are_over(
     result: sc.Backtest, small: sc.EventLog
 ) -> None:

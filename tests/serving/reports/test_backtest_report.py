@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from stagecast.features.demo import cdnow_frame
+from stagecast.serving.jobs.backtest import replay_notes
+from stagecast.serving.requests import ReplayPlan
 from stagecast.training.baselines.buyers import LABELS
 from tests.serving.calling import Stagecast
 from tests.training.made import frame_of, simulated_rows
@@ -95,14 +97,21 @@ def test_a_terminal_shows_the_grade_and_every_method(stagecast: Stagecast, tmp_p
         "--horizon",
         "60d",
         "--dates",
-        1,
+        3,
+        "--step",
+        "200d",
     )
     assert result.code == 0, result.err
+    fewer = "1 of the 3 past dates that were asked for was replayed"
+    assert f"\nnote: {fewer}" in result.out
     assert result.out.startswith("grade ")
     assert all(label in result.out for label in LABELS.values())
     assert "spend" not in result.out
     text = (tmp_path / "out" / "backtest.html").read_text(encoding="utf-8")
     assert "How much is spent" not in text
+    assert fewer in text
+    stored = json.loads((tmp_path / "out" / "backtest.json").read_text(encoding="utf-8"))
+    assert [note[: len(fewer)] for note in stored["notes"]] == [fewer]
 
 
 def test_too_young_a_log_is_refused_and_leaves_nothing(
@@ -143,3 +152,11 @@ def test_the_value_is_tested_where_a_value_horizon_has_passed(
     text = (tmp_path / "out" / "backtest.html").read_text(encoding="utf-8")
     assert value["grade_sentence"] in text
     assert "the spend of the last year again" in text
+
+
+def test_windows_that_overlap_are_told() -> None:
+    (note,) = replay_notes(ReplayPlan(4, 30), 90, 4)
+    assert note.startswith("the dates are 30 days apart and look 90 days ahead")
+    assert replay_notes(ReplayPlan(1, 30), 90, 1) == ()
+    assert replay_notes(ReplayPlan(4, 90), 90, 4) == ()
+    assert len(replay_notes(ReplayPlan(4, 30), 90, 2)) == 2

@@ -56,6 +56,7 @@ def of(
         silence,
         np.zeros(rows),
         np.full(rows, ends, dtype=np.int64),
+        np.full(rows, np.nan),
     )
     columns = {
         "gap_last": np.full(rows, np.nan),

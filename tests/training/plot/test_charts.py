@@ -168,3 +168,18 @@ def test_stages_and_flows_are_counted() -> None:
         plot.flows(pd.DataFrame({"period_end": ["a"], "stage": ["new"], "customers": [1]}))
     with pytest.raises(UsageError, match="table lacks stage; it has as_of"):
         plot.stages(of_dates[["as_of"]])
+
+
+def test_an_order_names_every_stage_of_the_table_once() -> None:
+    of_dates = pd.DataFrame({"as_of": ["2024-01-01"] * 2, "stage": ["new", "lost"]})
+    pairs = pd.DataFrame({"from": ["new"], "to": ["lost"]})
+    for draw, table in ((plot.stages, of_dates), (plot.flows, pairs)):
+        draw(table, order=["loyal", "lost", "new"])  # a scheme has stages that nobody is on
+        for order, message in (
+            (["new", "lots"], r"order = \['new', 'lots'\] lacks lost\. Did you mean 'lots'\? Give"),
+            ("new", r"order = 'new' lacks lost\. Give all stages .* like \['new', 'lost'\]"),
+            (["new", "lost", "new"], "holds new twice"),
+            (3, "order = 3 cannot be used; give all stages"),
+        ):
+            with pytest.raises(UsageError, match=message):
+                draw(table, order=order)  # type: ignore[arg-type]

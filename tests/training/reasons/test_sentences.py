@@ -14,7 +14,7 @@ from stagecast.training.reasons.sentences import (
     main_reason,
     sentence_of,
 )
-from stagecast.training.reasons.wordings import wording
+from stagecast.training.reasons.wordings import languages, wording
 
 
 @pytest.mark.parametrize(
@@ -157,3 +157,34 @@ def test_what_an_earlier_version_stored_is_read_by_its_sentence_and_effect() -> 
     assert direction_of(old) == "lowers"
     assert because_but([old]) == "lower because 9 orders so far (4 is usual)"
     assert clause_of({**old, "code": None, "sentence": None}) == "orders"
+
+
+@pytest.mark.parametrize(
+    ("code", "language", "today", "tomorrow"),
+    [
+        ("payment_days.plain", "en", "the next payment is due today", "in 1 day"),
+        ("payment_days.plain", "ru", "следующий платёж сегодня", "через 1 день"),
+        ("payment_days.plain", "fa", "پرداخت بعدی امروز است", "۱ روز دیگر"),
+        ("recency_days.plain", "en", "the last order was today", "no order for 1 day"),
+        ("T_days.plain", "en", "first order today", "first order 1 day ago"),
+        ("contract_days.plain", "ru", "договор начался сегодня", "договору 1 день"),
+    ],
+)
+def test_no_days_are_today(code: str, language: str, today: str, tomorrow: str) -> None:
+    assert clause(code, 0.02, None, None, language) == today
+    assert tomorrow in clause(code, 1.0, None, None, language)
+
+
+@pytest.mark.parametrize("language", languages())
+def test_no_fact_of_days_has_none_of_them(language: str) -> None:
+    for feature, text in wording(language).facts.items():
+        if feature.endswith("_days"):
+            assert "{value}" not in wording(language).form(text, 0.0), feature
+
+
+def test_the_time_of_the_year_says_what_it_does_to_the_risk() -> None:
+    season = {"feature": "season", "code": "season.plain", "value": 5.0, "effect": 0.3}
+    assert sentence_of(season) == "the time of the year; this raises the risk"
+    assert sentence_of({**season, "effect": -0.3}) == "the time of the year; this lowers the risk"
+    assert sentence_of(season, "ru") == "такое время года; это повышает риск"
+    assert sentence_of(season, "fa").endswith("این بر ریسک می‌افزاید")

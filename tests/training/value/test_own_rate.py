@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -143,3 +144,28 @@ def test_nobody_buys_on_more_days_than_the_horizon_has() -> None:
     money = money_of_buyers(ValueModel(None), BASE, CONFIG, columns, none, 0.0)
     assert money.orders_if_any[0] == CONFIG.horizon_days
     assert money.expected_orders[0] <= CONFIG.horizon_days
+
+
+def test_who_pays_each_january_does_so_once_in_a_year() -> None:
+    # a regular yearly rhythm, and nine in ten within a horizon in which the base expects fewer
+    model = Model("mbg_nbd", (600.0, 600.0 * 365.0 / 16, 20.0, 80.0), 0.0, 1, 16)
+    base = CustomerBase((model,), None)
+    history = columns_of(np.array([2.0, 2.0]), np.array([730.0, 730.0]), np.array([1e3, 1e3]))
+    columns = {**history, **base.columns(history, 90)}
+    by_base = float(columns["btyd_orders"][0])
+    assert 0.1 < by_base < 0.6
+    ahead = OrdersAhead(ValueModel(10.0), base, CONFIG, columns, np.array([by_base, 0.9]))
+    in_year = ahead.until(365)
+    # one, and the next one where the rhythm wavers enough (a quarter of a year) and they stay
+    assert in_year[1] < 1.25
+    assert in_year[1] - 0.9 < 0.7 * (in_year[0] - by_base)
+    # nothing changes where no more come within the horizon than the base expects
+    np.testing.assert_allclose(np.broadcast_to(ahead.left, 2)[0], 1.0, atol=0.01)
+    later = [ahead.until(days) for days in (365, 730, 1095)]
+    assert all((b >= a).all() for a, b in pairwise(later))
+
+
+def test_random_gaps_are_not_pulled_forward() -> None:
+    history = columns_of(np.array([2.0]), np.array([730.0]), np.array([1e3]))
+    columns = {**history, **BASE.columns(history, 90)}
+    assert OrdersAhead(ValueModel(10.0), BASE, CONFIG, columns, np.array([0.9])).left == 1.0
