@@ -305,6 +305,7 @@ EVALUATION = {
     "learners.btyd.regular_pareto",
     "learners.btyd.renewals",
     "learners.btyd.stored",
+    "learners.btyd.seasonal_pareto",
     "learners.c_trees",
     "learners.compiled_terms",
     "learners.customer_base",

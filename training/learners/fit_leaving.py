@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -12,15 +13,19 @@ from stagecast.features.arrays import Array
 from stagecast.features.clock import YEAR_DAYS
 from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.btyd.fit import FitError
+from stagecast.training.learners.btyd.fit_seasonal_pareto import fit_seasonal_pareto
 from stagecast.training.learners.btyd.gaps import LogGaps
 from stagecast.training.learners.btyd.repeated import fit
 from stagecast.training.learners.btyd.rhythm import choose_regularity
+from stagecast.training.learners.btyd.seasonal_pareto import Histories
 from stagecast.training.learners.customer_base import MODELS, CustomerBase
-from stagecast.training.learners.leaving import HISTORY, LEAST_WEIGHT, Leaving, timed
+from stagecast.training.learners.leaving import HISTORY, LEAST_WEIGHT, Leaving
 from stagecast.training.learners.season_of_purchases import Season
 
 MAX_CUSTOMERS: Final = 5_000
 """About how many customers the models of leaving are fitted on."""
+SEASON_CUSTOMERS: Final = 2_000
+"""The same for the model of a season, whose likelihood is a sum over the days of a silence."""
 LEAST_REGULARITY: Final = 2
 
 
@@ -80,17 +85,21 @@ def _likely(models: Sequence[Model], posterior: Array) -> tuple[tuple[Model, ...
 def _with_season(
     even: Leaving, base: CustomerBase, features: Mapping[str, Array], season: Season
 ) -> Leaving:
-    """Return the leaving with models that are fitted in the time of the season."""
-    past = timed(features, season)
-    history = past["frequency"], past["t_x_days"], past["T_days"]
+    """Return the leaving by a model of the season; as it is where one leaves at a purchase."""
+    rows = slice(None, None, max(1, -(-len(features["frequency"]) // SEASON_CUSTOMERS)))
+    x, t_x, T, first = (features[name][rows] for name in (*HISTORY, "first_day"))
+    at_purchase, any_time = base.models
+    past = Histories.of(x, t_x, T, float(first[0] + T[0]), season)
     try:
-        models = [fit(model.name, *history, start=model) for model in base.models]
+        seasonal, likelihood = fit_seasonal_pareto(past, season, any_time.params)
+        start = season.time_at(first)
+        history = x, season.time_at(first + t_x) - start, past.age
+        other = fit(at_purchase.name, *history, start=at_purchase)
     except FitError:
         return even
-    posterior = softmax(np.array([model.log_likelihood_of(*history).sum() for model in models]))
-    likely_models, weights = _likely(models, posterior)
-    gone_weights = _gone_weights(likely_models, weights, past)
-    return Leaving(gone_weights, likely_models, tuple(map(float, weights)), season)
+    if float(other.log_likelihood_of(*history).sum()) > likelihood:
+        return even
+    return replace(even, seasonal=seasonal)
 
 
 def _models(

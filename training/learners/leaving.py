@@ -13,7 +13,6 @@ this is close to the smaller total: to be half too low is a smaller error than t
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -21,15 +20,15 @@ from typing import Any, Final
 import numpy as np
 
 from stagecast.features.arrays import Array
-from stagecast.features.clock import YEAR_DAYS
 from stagecast.training.learners.btyd import Model
+from stagecast.training.learners.btyd.seasonal_pareto import Histories, SeasonalPareto
 from stagecast.training.learners.customer_base import CustomerBase, distinct_histories, log_odds
-from stagecast.training.learners.season_of_purchases import Season
 
 HISTORY: Final = ("frequency", "t_x_days", "T_days")
 LEAST_WEIGHT: Final = 0.01
 """A model with less weight is left out."""
-MOST_STEPS: Final = 52
+BLOCK: Final = 20_000
+"""Histories of a season that are worked out at once."""
 LEAST_ALIVE: Final = 1e-290
 """A smaller P(alive) is no number to divide by."""
 _SMALLEST: Final = 1e-9
@@ -69,51 +68,28 @@ class Leaving:
     gone_weights
         Weights of the models in what is gone: of those here, or of the customer base's.
     models
-        Models of regular gaps, or of a season; empty where those of the customer base hold.
+        Models of regular gaps; empty where those of the customer base hold.
     weights
         Their posterior.
-    season
-        Where purchases have a season: it, in the time of which the models are fitted.
+    seasonal
+        The model of a shop with a season, which takes the place of all others; None where there is
+        no season.
     """
 
     gone_weights: tuple[float, ...]
     models: tuple[Model, ...] = ()
     weights: tuple[float, ...] = ()
-    season: Season | None = None
+    seasonal: SeasonalPareto | None = None
+
+    @property
+    def is_of_gaps(self) -> bool:
+        """Whether models of regular gaps replace those of the customer base."""
+        return bool(self.models)
 
     @property
     def has_models(self) -> bool:
-        """Whether models of its own replace those of the customer base."""
-        return bool(self.models)
-
-    def staying_share(self, days: int, features: Mapping[str, Array], annual_rate: float) -> Array:
-        """Return the orders of who may leave over those of who stays, within ``days``, (rows,).
-
-        A customer who may leave at any time keeps the less, the later in these days the purchases
-        come; one who leaves at a purchase leaves with the same number of them.
-
-        Parameters
-        ----------
-        days
-            The value horizon.
-        features
-            ``frequency``, ``t_x_days``, ``T_days`` and ``first_day`` of buyers, shape (rows,) each.
-        annual_rate
-            Annual discount rate.
-        """
-        assert self.season is not None
-        T, first_day = features["T_days"], features["first_day"]
-        as_of = first_day + T
-        shares = []
-        for model in self.models:
-            if model.name == "pareto_nbd":
-                shares.append(_share_by_hazard(model, self.season, days, T, as_of, annual_rate))
-                continue
-            x, t_x, age = (timed(features, self.season)[name] for name in HISTORY)
-            alive = np.maximum(model.p_alive(x, t_x, age), _SMALLEST)
-            orders = model.expected_orders_discounted(days, x, t_x, age, annual_rate, alive)
-            shares.append(orders / alive / model.orders_if_kept(days, x, t_x, age, annual_rate))
-        return np.minimum(weighted(shares, self.weights), 1.0)
+        """Whether any models of its own replace those of the customer base."""
+        return self.is_of_gaps or self.seasonal is not None
 
     def regained_orders(
         self,
@@ -148,29 +124,21 @@ class Leaving:
         annual_rate
             Annual discount rate.
         """
+        if self.seasonal is not None:
+            return _outlook_of_season(self.seasonal, horizon_days, days, features, annual_rate)
         base = CustomerBase(self.models, None, self.weights)
-        past, horizon = features, float(horizon_days)
-        if self.season is not None:
-            past, horizon = (
-                timed(features, self.season),
-                _pace_ahead(features, self.season, horizon_days),
-            )
-        history, position = distinct_histories(past)
-        alive = base.p_alive_by_model(past)
-        none = [m.p_none(horizon, *history) for m in self.models]
+        history, position = distinct_histories(features)
+        alive = base.p_alive_by_model(features)
+        none = [m.p_none(horizon_days, *history) for m in self.models]
+        orders = base.discounted_orders(days, features, annual_rate)
         p_alive = weighted(alive, self.weights)[position]
-        kept_orders = base.kept_orders(days, past, annual_rate, alive)
-        if self.season is None:
-            orders = base.discounted_orders(days, past, annual_rate)
-            of_customer = orders_if_alive(orders, p_alive, kept_orders)
-        else:
-            of_customer = kept_orders * self.staying_share(days, features, annual_rate)
+        kept_orders = base.kept_orders(days, features, annual_rate, alive)
         return LeavingOutlook(
             p_alive,
             log_odds(weighted(none, self.weights))[position],
-            of_customer,
+            orders_if_alive(orders, p_alive, kept_orders),
             kept_orders,
-            self.regained_orders(base, days, past, annual_rate, alive),
+            self.regained_orders(base, days, features, annual_rate, alive),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -179,7 +147,7 @@ class Leaving:
             "gone_weights": list(self.gone_weights),
             "models": [model.to_json() for model in self.models],
             "weights": list(self.weights),
-            **({} if self.season is None else {"season": self.season.to_json()}),
+            **({} if self.seasonal is None else {"seasonal": self.seasonal.to_json()}),
         }
 
     @classmethod
@@ -194,46 +162,37 @@ class Leaving:
         models = tuple(Model.from_json(model) for model in data["models"])
         weights = tuple(float(weight) for weight in data["weights"])
         gone_weights = tuple(float(weight) for weight in data["gone_weights"])
-        season = Season.from_json(data["season"]) if data.get("season") else None
-        if len(models) != len(weights) or (
-            models and season is None and len(models) != len(gone_weights)
-        ):
+        if data.get("season"):  # of an earlier version, whose models were those of the base
+            models = weights = ()
+        seasonal = SeasonalPareto.from_json(data["seasonal"]) if data.get("seasonal") else None
+        if len(models) != len(weights) or (models and len(models) != len(gone_weights)):
             raise ValueError("models of leaving and their weights differ in number")
-        return cls(gone_weights, models, weights, season)
+        return cls(gone_weights, models, weights, seasonal)
 
 
-def timed(features: Mapping[str, Array], season: Season) -> dict[str, Array]:
-    """Return ``frequency``, ``t_x_days`` and ``T_days`` in the time of the season, (rows,) each."""
-    x, t_x, T = (features[name] for name in HISTORY)
-    start = season.time_at(features["first_day"])
-    age = np.maximum(season.time_at(features["first_day"] + T) - start, 0.0)
-    last = np.clip(season.time_at(features["first_day"] + t_x) - start, 0.0, age)
-    return {"frequency": x, "t_x_days": np.where(x > 0, last, 0.0), "T_days": age}
-
-
-def _pace_ahead(features: Mapping[str, Array], season: Season, days: int) -> float:
-    """Return the time of the season that passes in the days after the as_of of these rows."""
-    as_of = (features["first_day"] + features["T_days"])[:1]
-    return float((season.time_at(as_of + days) - season.time_at(as_of)).sum())
-
-
-def _share_by_hazard(
-    model: Model, season: Season, days: int, T: Array, as_of: Array, annual_rate: float
-) -> Array:
-    """Return the share of the orders of who leaves at any time, at the pace of the days ahead."""
-    _, _, s, beta = model.params
-    daily = np.log1p(annual_rate) / YEAR_DAYS
-    edges = np.linspace(0.0, float(days), 1 + int(np.clip(days / 14.0, 4, MOST_STEPS)))
-    unlost, staying = np.zeros(T.shape), np.zeros(T.shape)
-    passed = season.time_at(as_of)
-    for start, stop in itertools.pairwise(edges):
-        until = season.time_at(as_of + stop)
-        middle = (start + stop) / 2.0
-        orders = (until - passed) * np.exp(-daily * middle)
-        unlost = unlost + orders
-        staying = staying + orders * np.exp(-s * np.log1p(middle / (beta + T)))
-        passed = until
-    return np.asarray(staying / np.maximum(unlost, _SMALLEST))
+def _outlook_of_season(
+    model: SeasonalPareto,
+    horizon_days: int,
+    days: int,
+    features: Mapping[str, Array],
+    annual_rate: float,
+) -> LeavingOutlook:
+    if not len(features["frequency"]):
+        return LeavingOutlook(*(np.zeros(0) for _ in range(5)))
+    as_of = round(float(features["first_day"][0] + features["T_days"][0]), 6)
+    # all stand at one as_of, so that the first purchase is known from the age
+    history, position = distinct_histories(features)
+    parts = []
+    for start in range(0, len(history[0]), BLOCK):
+        x, t_x, T = (values[start : start + BLOCK] for values in history)
+        past = Histories.of(x, t_x, T, as_of, model.season)
+        alive, rate_if_left = model.alive_and_rate_if_left(past)
+        none = 1.0 - alive * (1.0 - model.none_if_alive(past, float(horizon_days)))
+        kept, if_alive = model.orders_ahead(past, float(days), annual_rate)
+        regained = rate_if_left * model.days_ahead(past, float(days), annual_rate)
+        parts.append((alive, log_odds(none), if_alive, kept, regained))
+    outlook = (np.concatenate(values)[position] for values in zip(*parts, strict=True))
+    return LeavingOutlook(*outlook)
 
 
 def weighted(values: Sequence[Array], weights: Sequence[float]) -> Array:

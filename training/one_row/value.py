@@ -253,7 +253,9 @@ class ValueOfOne:
         config, leaving = self.config, self.model.leaving
         horizon, days = config.horizon_days, config.value_horizon_days
         if leaving is not None and leaving.has_models:
-            rows = one_row(columns, HISTORY if leaving.season is None else (*HISTORY, "first_day"))
+            rows = one_row(
+                columns, HISTORY if leaving.seasonal is None else (*HISTORY, "first_day")
+            )
             outlook = leaving.outlook(horizon, days, rows, config.annual_discount)
             return _LeavingOfOne(*(float(getattr(outlook, f.name)[0]) for f in fields(outlook)))
         base_alive = said.columns["btyd_alive"]

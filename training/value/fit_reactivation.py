@@ -132,7 +132,7 @@ def _models(
     """Return the models of a date, and their weights in what is gone; None: those of who left."""
     if leaving is None:
         return base, None
-    if leaving.has_models and leaving.season is None:
+    if leaving.is_of_gaps:
         return CustomerBase(leaving.models, None, leaving.weights), leaving.gone_weights
     same = len(leaving.gone_weights) == len(base.models)
     return base, leaving.gone_weights if same else None

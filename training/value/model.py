@@ -107,7 +107,7 @@ class ValueModel:
     @property
     def knows_season(self) -> bool:
         """Whether the models of leaving are those of a season."""
-        return self.leaving is not None and self.leaving.season is not None
+        return self.leaving is not None and self.leaving.seasonal is not None
 
     @property
     def trees(self) -> dict[str, Boosted]:

@@ -21,6 +21,7 @@ from stagecast.serving.scoring.rehearsal import rehearse
 from stagecast.serving.scoring.scorer import ONE_BY_ONE, Scorer
 from stagecast.training.learners import boosted, single_row
 from stagecast.training.learners.btyd import Model
+from stagecast.training.learners.btyd.seasonal_pareto import SeasonalPareto
 from stagecast.training.learners.factor import Factor
 from stagecast.training.learners.leaving import Leaving
 from stagecast.training.learners.season_of_purchases import Season
@@ -123,9 +124,11 @@ def test_days_of_a_zone_have_the_same_bytes(scorer: Scorer, zone: str) -> None:
 def test_models_of_leaving_have_the_same_bytes(scorer: Scorer, season: Season | None) -> None:
     models = scorer.bundle.models
     assert models.base is not None
-    any_time = Model("pareto_nbd", (1.2, 40.0, 1.5, 600.0), 0.0, 100, 1 if season else 4)
-    at_purchase = Model("mbg_nbd", (1.2, 40.0, 0.6, 5.0), 0.0, 100, 1 if season else 4)
-    leaving = Leaving((0.4, 0.6), (at_purchase, any_time), (0.3, 0.7), season)
+    any_time = Model("pareto_nbd", (1.2, 40.0, 1.5, 600.0), 0.0, 100, 4)
+    at_purchase = Model("mbg_nbd", (1.2, 40.0, 0.6, 5.0), 0.0, 100, 4)
+    leaving = Leaving((0.4, 0.6), (at_purchase, any_time), (0.3, 0.7))
+    if season:
+        leaving = Leaving((0.4, 0.6), seasonal=SeasonalPareto((1.2, 40.0, 1.5, 600.0), season))
     models = replace(models, value=replace(models.value, leaving=leaving))
     counts = compared(Scorer(replace(scorer.bundle, models=models)), customers(20, seed=9))
     assert counts["left to arrays"] == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from stagecast.features.arrays import Array
 from stagecast.features.record import PurchaseDays
 from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.btyd.gaps import LogGaps
+from stagecast.training.learners.btyd.seasonal_pareto import SeasonalPareto
 from stagecast.training.learners.customer_base import CustomerBase, fit_customer_base
 from stagecast.training.learners.fit_leaving import fit_leaving
 from stagecast.training.learners.fit_season import season_of
@@ -95,25 +97,6 @@ def test_a_season_is_told_from_chance_and_time_runs_by_it() -> None:
     assert season_of(days, AS_OF, 500.0, PARETO).is_even  # one year tells no season
 
 
-def test_purchases_that_come_late_are_lost_the_more() -> None:
-    late = Season(tuple(np.r_[np.full(22, 0.7), np.full(4, 2.65)]), AS_OF)
-    features = {
-        "frequency": np.array([2.0, 2.0]),
-        "t_x_days": np.array([90.0, 90.0]),
-        "T_days": np.array([200.0, 200.0]),
-        # seen just after the peak, and just before it
-        "first_day": np.array([AS_OF - 200.0, AS_OF - 56.0 - 200.0]),
-    }
-    shares = Leaving((1.0,), (PARETO,), (1.0,), late).staying_share(365, features, 0.1)
-    even = Leaving((1.0,), (PARETO,), (1.0,), Season((1.0,) * BINS, AS_OF))
-    (by_even, _) = even.staying_share(365, features, 0.1)
-    assert shares[0] < by_even < shares[1]
-    alive = PARETO.p_alive(2.0, 90.0, 200.0)
-    closed = PARETO.expected_orders_discounted(365.0, 2.0, 90.0, 200.0, 0.1) / alive
-    kept = PARETO.orders_if_kept(365.0, 2.0, 90.0, 200.0, 0.1)
-    assert by_even == pytest.approx(float(closed / kept), rel=1e-3)
-
-
 def test_where_models_cannot_be_told_apart_what_is_gone_is_near_the_smaller_total() -> None:
     few = {
         "frequency": np.array([0.0, 0.0, 1.0]),
@@ -134,16 +117,46 @@ def test_where_models_cannot_be_told_apart_what_is_gone_is_near_the_smaller_tota
     assert min(gone) < ours.sum() < np.mean(gone)
 
 
+def _with_season(season: dict[str, Any], alpha: float = 40.0) -> dict[str, Any]:
+    seasonal = {"params": [1.0, alpha, 2.0, 800.0], "season": season}
+    return {"gone_weights": [1.0], "models": [], "weights": [], "seasonal": seasonal}
+
+
+def test_a_low_season_is_not_taken_for_leaving() -> None:
+    days, rate, until = drawn(1.0, 4.0, 2_000, 7)
+    features = features_of(days)
+    base = fit_customer_base(features)
+    leaving = fit_leaving(base, features, None, season_of(days, AS_OF, HISTORY_DAYS, PARETO))
+    assert leaving is not None
+    assert leaving.seasonal is not None
+    outlook = leaving.outlook(90, 365, features, 0.0)
+    stays = until > AS_OF
+    # two months of four times the pace are the last of each year
+    orders = rate * (305.0 / 4.0 + 60.0)
+    gone = ((1.0 - outlook.alive) * outlook.regained_orders).sum()
+    at_risk = (outlook.alive * (outlook.kept_orders - outlook.orders_if_alive)).sum()
+    ahead = np.clip(until - AS_OF, 0.0, 365.0)
+    missed = (305.0 - np.minimum(ahead, 305.0)) / 4.0 + 365.0 - np.maximum(ahead, 305.0)
+    assert outlook.alive.sum() == pytest.approx(stays.sum(), rel=0.05)
+    assert gone == pytest.approx(np.where(stays, 0.0, orders).sum(), rel=0.08)
+    assert at_risk == pytest.approx(np.where(stays, rate * missed, 0.0).sum(), rel=0.15)
+
+
 def test_leaving_survives_json_and_what_does_not_fit_is_refused() -> None:
     season = Season((0.5, *(1.0,) * (BINS - 2), 1.5), AS_OF)
     for leaving in (
         Leaving((0.3, 0.7)),
         Leaving((1.0,), (Model("pareto_nbd", PARETO.params, 0.0, 9, 3),), (1.0,)),
-        Leaving((0.3, 0.7), (PARETO,), (1.0,), season),
+        Leaving((0.3, 0.7), seasonal=SeasonalPareto((1.0, 40.0, 2.0, 800.0), season)),
     ):
         assert Leaving.from_json(json.loads(json.dumps(leaving.to_json()))) == leaving
     data = Leaving((1.0,), (PARETO,), (1.0,)).to_json()
     with pytest.raises(ValueError, match="differ in number"):
         Leaving.from_json({**data, "weights": []})
     with pytest.raises(ValueError, match="26 paces above 0"):
-        Leaving.from_json({**data, "season": {"pace": [1.0, 0.0], "day": 1.0}})
+        Leaving.from_json(_with_season({"pace": [1.0, 0.0], "day": 1.0}))
+    with pytest.raises(ValueError, match="are above 0"):
+        Leaving.from_json(_with_season(season.to_json(), alpha=0.0))
+    # a bundle of an earlier version, whose models of a season were those of the base
+    earlier = {"gone_weights": [0.3, 0.7], "models": [PARETO.to_json()], "weights": [1.0]}
+    assert Leaving.from_json({**earlier, "season": season.to_json()}) == Leaving((0.3, 0.7))
