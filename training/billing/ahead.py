@@ -194,7 +194,19 @@ class ContractsAhead:
         last = self.columns.get("spend_last")
         if not self.periods.has_fixed_prices or last is None:
             return per_order
+        last = self._whole(last)
         return np.where(self.contracts.ever_had & (np.nan_to_num(last) > 0), last, per_order)
+
+    def _whole(self, last: Array) -> Array:
+        """Return the last payments, whole where the first of a contract was a part of one."""
+        for k, period in enumerate(self.periods.periods):
+            if period.due is None or period.due.price is None:
+                continue
+            rows = np.flatnonzero((self.columns["orders"] <= 1.0) & (np.nan_to_num(last) > 0))
+            likely = self.periods.shares(self._of(rows)).argmax(axis=1) == k
+            last = last.copy()
+            last[rows[likely]] = period.due.price
+        return last
 
     def begun_again(self, span_days: float, price: Array) -> tuple[Integers, Array, Array]:
         """Return what customers without a contract would pay in a span if they began one again.

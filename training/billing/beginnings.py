@@ -332,7 +332,8 @@ def _of_rows(
         p_begun[:, np.searchsorted(edges, end)] for end in (spans.horizon, spans.value)
     )
     cheapest = np.where(likely, prices, np.inf).min(axis=1)
-    reached = p_begun >= 0.5
+    reached = p_begun[:, 1:] >= 0.5
+    middle = (edges[1:] + edges[:-1]) / 2.0  # it begins within the step that ends then
     return Begun(
         orders=orders[:, 0],
         p_none=1.0 - by_horizon,
@@ -346,5 +347,5 @@ def _of_rows(
         high=np.where(by_value > LIKELY, highest[1], 0.0),
         spend_low=np.where(by_horizon >= SURE, np.minimum(cheapest, spend[:, 0]), 0.0),
         spend_high=np.where(by_horizon > LIKELY, highest[0], 0.0),
-        next_days=np.where(reached.any(axis=1), edges[reached.argmax(axis=1)], np.nan),
+        next_days=np.where(reached.any(axis=1), middle[reached.argmax(axis=1)], np.nan),
     )

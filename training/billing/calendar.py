@@ -30,10 +30,14 @@ class DueDate:
         Days from the beginning of a year to the date, below :data:`YEAR`.
     covered
         Days before the date in which a first payment is taken to pay for the year that begins then.
+    price
+        What a later payment usually is, where first ones are only a part of it; None where they are
+        whole.
     """
 
     day: float
     covered: float
+    price: float | None = None
 
     def after(self, paid: Array, is_first: NDArray[np.bool_]) -> Array:
         """Return the day on which the payment after one is due, same shape.
@@ -54,9 +58,11 @@ class DueDate:
 
     def to_json(self) -> dict[str, float]:
         """Return it as plain data."""
-        return {"day": self.day, "covered": self.covered}
+        price = {} if self.price is None else {"price": self.price}
+        return {"day": self.day, "covered": self.covered, **price}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> DueDate:
         """Read what :meth:`to_json` returns."""
-        return cls(float(data["day"]), float(data["covered"]))
+        price = float(data["price"]) if "price" in data else None
+        return cls(float(data["day"]), float(data["covered"]), price)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from stagecast.features.arrays import Array
+from stagecast.features.arrays import Array, Integers
 from stagecast.training.billing.calendar import YEAR, DueDate
+from stagecast.training.billing.periods import SAME_PRICE
 
 if TYPE_CHECKING:
     from stagecast.training.billing.fit_periods import Payments
@@ -20,36 +22,87 @@ TIED: Final = 0.75
 """Share of these contracts whose second payment came on the date. Of contracts with dates of their
 own it is none, of dates drawn at random one in six."""
 YEARLY: Final = 0.8
-"""Share of the contracts with three payments whose last two lie a year apart."""
+"""Share of the contracts with three payments whose last two lie a year apart, above which those
+with fewer payments are taken to be yearly, too."""
+SAME: Final = 0.01
 COVERED: Final = np.arange(0.0, 181.0, 3.0)
 
 
 def due_date(payments: Payments) -> DueDate | None:
-    """Return the date of the year on which contracts are paid; None where they have their own."""
-    later = payments.number > 1
-    last = np.flatnonzero(payments.is_last & (payments.number > 2))
-    if len(last) < FEWEST:
+    """Return the date of the year on which contracts are paid; None where they have their own.
+
+    Contracts of other intervals may stand beside them.
+    """
+    yearly = _yearly(payments)
+    if len(np.unique(payments.contract[yearly])) < FEWEST:
         return None
-    yearly = np.abs(payments.gap_before[last] - YEAR) < 2.0 * NEAR
-    if yearly.mean() < YEARLY:
-        return None
-    angle = 2.0 * np.pi * payments.day[later] / YEAR
-    mean = np.arctan2(np.sin(angle).mean(), np.cos(angle).mean())
-    day = float(mean / (2.0 * np.pi) * YEAR) % YEAR
-    second = np.flatnonzero(payments.number == 2)
+    later = payments.day[yearly & (payments.number > 1)]
+    angle = 2.0 * np.pi * later / YEAR
+    mean = np.arctan2(np.sin(angle).mean(), np.cos(angle).mean()) / (2.0 * np.pi) * YEAR
+    # the mean is moved by who pays late, or each month
+    day = float(mean + np.median(_after_date(later, mean))) % YEAR
+    second = np.flatnonzero(yearly & (payments.number == 2))
     began, paid = payments.day[second - 1], payments.day[second]
-    away = _from_date(began, day) > AWAY
-    if away.sum() < FEWEST or (_from_date(paid[away], day) <= NEAR).mean() < TIED:
+    away = np.abs(_after_date(began, day)) > AWAY
+    if away.sum() < FEWEST or (np.abs(_after_date(paid[away], day)) <= NEAR).mean() < TIED:
         return None
     first = np.ones(len(second), dtype=np.bool_)
     fits = [
         float((np.abs(DueDate(day, covered).after(began, first) - paid) < AWAY).mean())
         for covered in COVERED
     ]
-    return DueDate(day, float(COVERED[int(np.argmax(fits))]))
+    covered = float(COVERED[int(np.argmax(fits))])
+    return DueDate(day, covered, _price(payments, second[away], yearly))
 
 
-def _from_date(days: Array, date: float) -> Array:
-    """Return how many days of the year lie between days and a date, same shape."""
-    away = np.mod(days - date, YEAR)
-    return np.asarray(np.minimum(away, YEAR - away))
+def tied(payments: Payments, due: DueDate) -> NDArray[np.bool_]:
+    """Return which payments are the first of contracts that are paid on a date, shape (n,).
+
+    A first payment that no other has followed is one where nearly all contracts are yearly.
+    """
+    first = payments.number == 1
+    yearly = _yearly(payments)
+    followed = np.r_[np.abs(_after_date(payments.day[1:], due.day)) <= NEAR, False]
+    # where others pay each month, a second payment of the yearly price is one of a year
+    later = payments.spend[yearly & (payments.number > 1) & (payments.spend > 0)]
+    usual = float(np.median(later)) if len(later) else np.nan
+    next_spend = np.r_[payments.spend[1:], np.nan]
+    followed &= yearly | (np.abs(next_spend - usual) <= SAME_PRICE * usual)
+    alone = payments.is_last & _are_mostly_yearly(payments)
+    return np.asarray(first & np.where(payments.is_last, alone, followed))
+
+
+def _yearly(payments: Payments) -> NDArray[np.bool_]:
+    """Return which payments are of yearly contracts, shape (n,).
+
+    With three payments the last gap tells; with two, whether most of the others are.
+    """
+    last = np.flatnonzero(payments.is_last)
+    of_contract = np.abs(payments.gap_before[last] - YEAR) < 2.0 * NEAR
+    if _are_mostly_yearly(payments):
+        of_contract |= payments.number[last] == 2
+    else:
+        of_contract &= payments.number[last] > 2
+    return np.asarray(of_contract[payments.contract])
+
+
+def _are_mostly_yearly(payments: Payments) -> bool:
+    rows = np.flatnonzero(payments.is_last & (payments.number > 2))
+    yearly = np.abs(payments.gap_before[rows] - YEAR) < 2.0 * NEAR
+    return bool(len(rows)) and float(yearly.mean()) >= YEARLY
+
+
+def _price(payments: Payments, second: Integers, yearly: NDArray[np.bool_]) -> float | None:
+    """Return what later payments usually are; None where the first are as high as the second."""
+    spend = payments.spend
+    second = second[(spend[second] > 0) & (spend[second - 1] > 0)]
+    if not len(second):
+        return None
+    same = np.abs(np.log(spend[second] / spend[second - 1])) < SAME
+    later = spend[yearly & (payments.number > 1) & (spend > 0)]
+    return None if same.mean() >= 0.5 else float(np.median(later))
+
+
+def _after_date(days: Array, date: float) -> Array:
+    """Return the days of the year from a date to days, the shorter way round, same shape."""
+    return np.asarray(np.mod(days - date + YEAR / 2.0, YEAR) - YEAR / 2.0)

@@ -20,7 +20,7 @@ from stagecast.features.clock import DAY_MICROSECONDS
 from stagecast.features.contracts import Spells
 from stagecast.features.record import PurchaseDays
 from stagecast.training.billing.calendar import YEAR
-from stagecast.training.billing.fit_calendar import due_date
+from stagecast.training.billing.fit_calendar import due_date, tied
 from stagecast.training.billing.fit_renewals import fit_renewals
 from stagecast.training.billing.periods import (
     NO_PERIODS,
@@ -145,12 +145,15 @@ def fit_periods(days: PurchaseDays, spells: Spells) -> BillingPeriods:
         return NO_PERIODS
     payments = Payments.of(days, spells)
     due = None if not len(payments.day) else due_date(payments)
+    first = payments.number == 1
     if due is not None:  # the first payment counts as if it were made a year before the next one
-        first = payments.number == 1
+        first = tied(payments, due)
         moved = due.after(payments.day, first) - YEAR
         payments = replace(payments, day=np.where(first, moved, payments.day))
     if not len(payments.day) or not _is_regular(payments):
         return NO_PERIODS
+    # the first payment of a year that has begun may be a part of the price
+    is_price = ~first if due is not None and due.price is not None else payments.spend > 0
     usual = usual_gaps(payments)
     medians = _medians(usual[payments.is_last & np.isfinite(usual)])
     if not medians:
@@ -163,9 +166,10 @@ def fit_periods(days: PurchaseDays, spells: Spells) -> BillingPeriods:
     of_payment[payments.is_last] = NONE
     first = BillingPeriods(
         tuple(
-            _period(k, median, payments, nearest, of_contract) for k, median in enumerate(medians)
+            _period(k, median, payments, nearest, of_contract, is_price)
+            for k, median in enumerate(medians)
         ),
-        _has_fixed_prices(payments),
+        _has_fixed_prices(payments, is_price),
     )
     last = np.flatnonzero(payments.is_last)
     shares = np.eye(len(medians) + 1)[of_payment][:, :-1]  # nothing where there is none
@@ -237,7 +241,12 @@ def _left_out(payments: Payments, nearest: Integers, of_contract: Integers) -> N
 
 
 def _period(
-    k: int, median: float, payments: Payments, nearest: Integers, of_contract: Integers
+    k: int,
+    median: float,
+    payments: Payments,
+    nearest: Integers,
+    of_contract: Integers,
+    is_price: NDArray[np.bool_],
 ) -> Period:
     """Return the period at a position, whose renewals are not known yet."""
     gap = payments.gap_after
@@ -254,7 +263,7 @@ def _period(
     paid = float(len(lasted) / np.maximum(np.round(lasted), 1.0).sum()) if len(lasted) else 1.0
     longer = tuple(float((lasted > part).mean()) if len(lasted) else 0.0 for part in SILENCES)
     contracts = len(np.unique(payments.contract[rows]))
-    low, high = _later_prices(payments, nearest, k, days)
+    low, high = _later_prices(payments, np.where(is_price, nearest, NONE), k, days)
     return Period(
         days,
         spread,
@@ -281,9 +290,9 @@ def _later_prices(
     return min(float(low), 1.0), max(float(high), 1.0)
 
 
-def _has_fixed_prices(payments: Payments) -> bool:
+def _has_fixed_prices(payments: Payments, is_price: NDArray[np.bool_]) -> bool:
     rows = np.flatnonzero((payments.number > 1) & (payments.spend > 0))
-    rows = rows[payments.spend[rows - 1] > 0]
+    rows = rows[(payments.spend[rows - 1] > 0) & is_price[rows - 1]]
     same = np.abs(np.log(payments.spend[rows] / payments.spend[rows - 1])) < FIXED
     return bool(len(same)) and float(same.mean()) >= 0.5
 

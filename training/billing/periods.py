@@ -85,14 +85,15 @@ class Period:
         """Return the days of the billing period that are over, shape (rows,).
 
         Those since the last payment; with a date of the year, those that leave as many days of the
-        period as there are to the next such date. Without :data:`AS_OF_DAY` the date is not used.
+        period as there are to the next such date: below 0 where a first payment pays for longer.
+        Without :data:`AS_OF_DAY` the date is not used.
         """
         if self.due is None or AS_OF_DAY not in columns:
             return columns["recency_days"]
         today = columns[AS_OF_DAY]
         paid = today - columns["recency_days"]
         left = self.due.after(paid, columns["orders"] <= 1.0) - today
-        return np.asarray(np.maximum(self.days - left, 0.0))
+        return np.asarray(self.days - left)
 
     def likelihood_of(self, price: Array) -> Array:
         """Return P(a payment for this period has this price), shape (rows,); 1 where unknown."""

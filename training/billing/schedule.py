@@ -31,6 +31,8 @@ SURE: Final = 0.93
 """A payment that comes with this probability counts in the lower end of a range, and nothing is
 beyond the upper one: a little more than a tail of a tenth asks for, because P(cancel) is an
 estimate itself."""
+LATE: Final = 0.5
+"""Days after which a payment that is overdue is taken to come, at the soonest."""
 EXPECTED: Final = ("orders", "p_none", "value", "kept", "value_p_none", "until")
 """Values that are means over the billing periods which a contract may have."""
 MAX_CELLS: Final = 4_000_000
@@ -160,10 +162,22 @@ def _of_period(
     """Return what contracts pay if they have this billing period, in parts of few rows."""
     payments = int(max(spans.horizon, spans.value, *spans.ends) / period.days) + 2
     since, so_far = where_it_stands(period, columns, age_days)
+    first = (1.0 - since) * period.days
+    if period.due is not None:  # the dates after it do not wait for a payment that is late
+        first = period.days - period.silence(columns)
     at_once = max(1, MAX_CELLS // payments)
     starts = range(0, max(len(p_cancel), 1), at_once)
     parts = [
-        _of_rows(period, payments, since[part], so_far[part], p_cancel[part], left[part], spans)
+        _of_rows(
+            period,
+            payments,
+            first[part],
+            since[part],
+            so_far[part],
+            p_cancel[part],
+            left[part],
+            spans,
+        )
         for part in (slice(start, start + at_once) for start in starts)
     ]
     if len(parts) == 1:
@@ -176,6 +190,7 @@ def _of_period(
 def _of_rows(
     period: Period,
     payments: int,
+    first: Array,
     since: Array,
     so_far: Array,
     p_cancel: Array,
@@ -183,7 +198,8 @@ def _of_rows(
     spans: Spans,
 ) -> Schedule:
     number = np.arange(1.0, payments + 1.0)
-    due = (number - since[:, None]) * period.days
+    due = first[:, None] + (number - 1.0) * period.days
+    due[:, 0] = np.maximum(due[:, 0], LATE)
     # hazard of the renewals from the as_of to each payment, and to the end of the horizon
     before = period.renewals.hazard(so_far, since)[:, None]
     usual = period.renewals.hazard(so_far[:, None], number[None, :]) - before

@@ -16,6 +16,7 @@ from stagecast.features.arrays import Array
 from stagecast.features.clock import DAY_MICROSECONDS, calendar, from_microseconds
 from stagecast.features.contracts import Contracts
 from stagecast.features.snapshots import Snapshot
+from stagecast.training.billing.beginnings import is_trial
 from stagecast.training.billing.periods import AS_OF_DAY, BillingPeriods
 from stagecast.training.billing.standing import RENEWAL_HAZARD, days_to_payment
 from stagecast.training.cancellation.columns import step_columns
@@ -173,6 +174,8 @@ def with_contract_columns(
     if not billing.is_none:
         today = np.full(len(due), contracts.as_of / DAY_MICROSECONDS)
         due = np.floor(days_to_payment(billing, {**features, AS_OF_DAY: today}))
+        # whether a trial will be paid is not known
+        due = np.where(is_trial(features, contracts), np.nan, due)
     month = calendar(contracts.as_of)["as_of_month"]
     return {
         **features,
