@@ -15,11 +15,13 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 import httpx
 import pyarrow as pa
 import pytest
+from sklearn.model_selection import GridSearchCV
 
 from stagecast.features.stages.scheme_files import load_scheme
 from stagecast.serving.cli import COMMANDS, cli
@@ -27,6 +29,7 @@ from stagecast.serving.scoring import score_schema
 from stagecast.serving.scoring.scorer import load_scorer
 from stagecast.serving.settings import PREFIX, Settings
 from stagecast.serving.store.store import Store
+from tests.training.made import unevaluated
 from tests.waiting import LIMIT_SECONDS, free_port, lives, stop, wait_for
 
 ROOT = Path(__file__).parents[1]
@@ -116,7 +119,17 @@ def test_the_python_blocks_of_a_page_are_one_session(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Each block runs in the namespace of those before it; a text block after one is its output."""
+    """Each block runs in the namespace of those before it; a text block after one is its output.
+
+    The trainings of a search are not evaluated, which would double them: nobody reads that.
+    """
+    fit = GridSearchCV.fit
+
+    def fit_unevaluated(*args: Any, **kwargs: Any) -> Any:
+        with unevaluated():
+            return fit(*args, **kwargs)
+
+    monkeypatch.setattr(GridSearchCV, "fit", fit_unevaluated)
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, object] = {}
     printed = ""

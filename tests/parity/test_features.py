@@ -30,7 +30,7 @@ from stagecast.features.requests import CustomerEvents, Event
 from stagecast.features.snapshots import take_snapshots
 from stagecast.features.stages.lifecycle import fit_lifecycle
 from stagecast.features.stages.scheme_files import load_scheme
-from tests.parity.evaluators import Evaluate, by_duckdb, by_each, by_memory, check
+from tests.parity.evaluators import Evaluate, by_duckdb, by_each, by_memory, check, remembered
 from tests.parity.logs import (
     DAY,
     KINDS,
@@ -111,7 +111,8 @@ def test_features_of_the_cdnow_log(evaluate: Evaluate) -> None:
         ).fetchall()
     customers, as_of, backs = by_customer(rows), utc("1998-07-01"), [0, 181, 300]
     catalog = standard(90).with_parameters(shop_gap_days=42.5)
-    check(evaluate(customers, as_of, backs, catalog), customers, as_of, 90, backs, 42.5)
+    found = evaluate(customers, as_of, backs, catalog)
+    check(found, customers, as_of, 90, backs, 42.5, features_by_oracle=remembered)
 
 
 @by_each
@@ -137,7 +138,8 @@ def test_features_of_invoices_with_cancellations(evaluate: Evaluate, as_of: date
     customers, backs = by_customer(rows), [0, 90, 400]
     assert sum(event.event == "refund" for events in customers.values() for event in events) > 500
     catalog = standard(30).with_parameters(shop_gap_days=51.25)
-    check(evaluate(customers, as_of, backs, catalog), customers, as_of, 30, backs, 51.25)
+    found = evaluate(customers, as_of, backs, catalog)
+    check(found, customers, as_of, 30, backs, 51.25, features_by_oracle=remembered)
 
 
 @by_each
@@ -150,7 +152,8 @@ def test_features_of_purchase_dates_without_amounts(evaluate: Evaluate) -> None:
     ).fetchall()
     customers, as_of, backs = by_customer(rows), utc("2008-01-01"), [0, 120]
     catalog = standard(365).with_parameters(shop_gap_days=30.5)
-    check(evaluate(customers, as_of, backs, catalog), customers, as_of, 365, backs, 30.5)
+    found = evaluate(customers, as_of, backs, catalog)
+    check(found, customers, as_of, 365, backs, 30.5, features_by_oracle=remembered)
 
 
 # --- time and precision ---------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,6 +16,7 @@ from stagecast.training.bundle import load_bundle, save_bundle
 from stagecast.training.config import TrainConfig
 from stagecast.training.models import predict
 from stagecast.training.train import Training, train
+from tests.training.made import unevaluated
 
 pytestmark = pytest.mark.slow
 AS_OF = parse_instant("1998-01-01")
@@ -25,8 +28,13 @@ AS_OF = parse_instant("1998-01-01")
     ids=lambda dates: f"{dates} past dates",
 )
 def training(request: pytest.FixtureRequest) -> Training:
-    """Train on all customers: on the newest past date alone, and on as many as users do."""
-    with cdnow_log() as log:
+    """Train on all customers: on the newest past date alone, and on as many as users do.
+
+    The evaluation fits all models once more, and does not change the scores: the former goes
+    without.
+    """
+    is_evaluated = request.param > 1
+    with cdnow_log() as log, nullcontext() if is_evaluated else unevaluated():
         return train(log.con, AS_OF, TrainConfig(max_dates=request.param))
 
 
@@ -93,7 +101,11 @@ def test_the_next_stage_is_foretold_better_than_by_a_markov_chain(training: Trai
     assert -np.log(ours).mean() < 0.9 * -np.log(chain).mean()
 
 
+@pytest.mark.parametrize(
+    "training", [pytest.param(TrainConfig.max_dates, marks=pytest.mark.long)], indirect=True
+)
 def test_the_card_shows_a_fair_comparison(training: Training) -> None:
+    """Of each training; `tests/training/test_train.py` asks it of a smaller shop."""
     assert training.evaluation is not None
     assert training.evaluation.as_of == "1997-10-03"
     assert training.evaluation.customers > 23_000

@@ -20,7 +20,7 @@ from stagecast.serving.scoring.scorer import load_scorer
 from tests.serving import web
 from tests.serving.calling import Stagecast, call, call_in
 from tests.serving.scoring.test_batch_parts import alike
-from tests.training.made import day
+from tests.training.made import day, unevaluated
 
 pytestmark = pytest.mark.slow
 DAYS, CUSTOMERS = 420, 700
@@ -91,7 +91,8 @@ TRAINED = ("--horizon", "110d", "--no-track")  # four past dates
 
 @pytest.fixture(scope="module")
 def finished(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    call_in(shop, "run", "shop.csv", *PEOPLE, *TRAINED, "--out", "out")
+    with unevaluated():
+        call_in(shop, "run", "shop.csv", *PEOPLE, *TRAINED, "--out", "out")
     return shop
 
 

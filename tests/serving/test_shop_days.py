@@ -39,6 +39,7 @@ from stagecast.serving.scoring.scorer import Scorer, load_scorer
 from stagecast.training.bundle import load_bundle
 from stagecast.training.config import TrainConfig
 from tests.serving import web
+from tests.training.made import unevaluated
 
 pytestmark = pytest.mark.slow
 
@@ -66,7 +67,7 @@ def zone(request: pytest.FixtureRequest) -> str:
 
 
 def run_in(zone: str, out: Path) -> Path:
-    with log_in(zone) as log:
+    with log_in(zone) as log, unevaluated():
         run(log, out, TrainConfig(max_dates=1), as_of=parse_shop_time(AS_OF))
     return out
 

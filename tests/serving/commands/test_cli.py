@@ -16,6 +16,7 @@ from stagecast.features.stages.scheme_files import load_scheme
 from stagecast.serving import pipeline
 from stagecast.training.config import TrainConfig
 from tests.serving.calling import Stagecast
+from tests.training.made import unevaluated
 
 
 def test_other_addresses_are_refused_without_keys(stagecast: Stagecast) -> None:
@@ -92,7 +93,8 @@ def test_a_horizon_shorter_than_the_usual_gap_is_said_first_as_check_says_it(
     note = json.loads(stagecast("check", *asked, "--json").out)["readiness"]["notes"][0]
     assert note.startswith("the usual gap between purchase days of a customer is 45 days")
     assert note.endswith("--horizon 91d would hold two")
-    result = stagecast("run", *asked, "--out", "out", "--no-track")
+    with unevaluated():
+        result = stagecast("run", *asked, "--out", "out", "--no-track")
     assert result.code == 0, result.err
     assert result.out.splitlines()[0] == f"warning: {note}"
     report = Path("out/report.html").read_text("utf-8")

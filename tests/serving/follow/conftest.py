@@ -48,7 +48,8 @@ def equal(tmp_path_factory: pytest.TempPathFactory) -> Path:
     def make(folder: Path) -> Trained:
         # with fewer dates the next stage has no trees
         rows = simulated_rows(600, DAYS, seed=2)
-        return trained(rows, folder / "model", day(DAYS), TrainConfig(max_dates=2))
+        config = TrainConfig(max_dates=2)
+        return trained(rows, folder / "model", day(DAYS), config, evaluated=False)
 
     return once(tmp_path_factory, "an equal shop", make).folder
 

@@ -21,7 +21,7 @@ AT = START + pd.Timedelta(days=DAYS - HORIZON)
 @pytest.fixture(scope="module")
 def service():
     """Events and truth of a young service, and a model that was trained on its first 400 days."""
-    events, truth = sc.datasets.make_subscriptions(1_200, days=DAYS, seed=3)
+    events, truth = sc.datasets.make_subscriptions(700, days=DAYS, seed=3)
     model = sc.Lifecycle(horizon=f"{HORIZON}d", churn="cancellation", max_dates=1)
     with sc.read_events(events, duplicates="keep") as log:
         model.fit(log, as_of=START + pd.Timedelta(days=TRAINED))

@@ -134,16 +134,16 @@ OF_MODELS: dict[str, Called] = {
     ),
     "member": Called(lambda w, **k: sc.member(**k), {"estimator": OBJECT}),
     "plot.alive_matrix": Called(
-        lambda w, **k: drawn(sc.plot.alive_matrix(**({"model": w.bought} | k))),
+        lambda w, **k: drawn(sc.plot.alive_matrix(**({"model": w.bought, "T": 21} | k))),
         {"model": MODEL, "T": LENGTH, "max_frequency": WHOLE},
-        lambda w: {"T": 100, "max_frequency": 4},
+        lambda w: {"T": 20, "max_frequency": 4},
     ),
     "plot.frequency_recency": Called(
-        lambda w, **k: sc.plot.frequency_recency(**({"model": w.bought} | k)).to_dict(
+        lambda w, **k: sc.plot.frequency_recency(**({"model": w.bought, "T": 21} | k)).to_dict(
             validate=False
         ),
         {"model": MODEL, "T": LENGTH, "max_frequency": WHOLE, "horizon": LENGTH},
-        lambda w: {"T": 100, "max_frequency": 4, "horizon": 30},
+        lambda w: {"T": 20, "max_frequency": 4, "horizon": 30},
     ),
     "plot.calibration": Called(
         lambda w, **k: sc.plot.calibration(**({"y_true": [0, 1] * 9, "p": [0.2, 0.7] * 9} | k)),
