@@ -63,7 +63,8 @@ def check_end(as_of: datetime, last: datetime, horizon_days: int) -> None:
             f"--as-of {iso(as_of)} stands {silent:.0f} days after the last event "
             f"({iso(last)}), longer than the "
             f"horizon of {horizon_days} days: newer events are missing, or --as-of should "
-            f"be near {iso(last)[:10]}"
+            f"be near {iso(last)[:10]}, or the shop was closed and --horizon should be "
+            f"{math.ceil(silent)}d or more"
         )
 
 

@@ -366,7 +366,7 @@ def _predict(models: Models, snapshot: Snapshot, threads: int) -> Predictions:
         if ahead is not None:
             days_to_order[buyers] = ahead.days_to_order(days_to_order[buyers])
         if models.base is not None:
-            p_alive[buyers] = columns["btyd_alive"]
+            p_alive[buyers] = models.value.p_alive(columns)
     if len(prospects) and models.has_purchases:
         categories = rows_of(snapshot.categories, prospects)
         p_convert[prospects] = models.conversion.probability(rows_of(facts, prospects), categories)

@@ -403,6 +403,14 @@ def same_season(frames: Sequence[Frame]) -> list[Frame]:
     return [frame for frame in frames if frame.back % YEAR_DAYS == 0]
 
 
+def days_known(frames: Sequence[Frame]) -> list[float]:
+    """Return the days that the customers of each date had been known, of all together.
+
+    A year of few customers who had come not long ago tells little of a season.
+    """
+    return [float(frame.columns["T_days"].sum()) + 1.0 for frame in frames]
+
+
 def outside_season(frames: Sequence[Frame], season: Frame, horizon_days: int) -> list[Frame]:
     """Return the frames whose horizon does not overlap that of ``season``.
 

@@ -20,7 +20,7 @@ _FIELD = re.compile(r"\\\{(\w+)\\\}")
 _FILLED = r"(?P<\1>(?:(?!\. [A-Z]).)+?)"
 _COUNTED = r"(?P<n>[\d.,]+)"
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-_DOUBTS = re.compile(r", (?=the (?:lift|AUC) )")  # a phrase of the list has commas itself
+_DOUBTS = re.compile(r", (?=the (?:lift|AUC|customers) )")  # a phrase of the list has commas itself
 _WEIGHT = re.compile(r"(?P<member>[a-z]+) (?P<share>[\d.,]+%)")
 _Patterns = tuple[tuple[re.Pattern[str], str], ...]
 

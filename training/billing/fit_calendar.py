@@ -25,7 +25,7 @@ YEARLY: Final = 0.8
 """Share of the contracts with three payments whose last two lie a year apart, above which those
 with fewer payments are taken to be yearly, too."""
 SAME: Final = 0.01
-COVERED: Final = np.arange(0.0, 181.0, 3.0)
+COVERED: Final = np.arange(1.5, 181.0, 3.0)
 
 
 def due_date(payments: Payments) -> DueDate | None:

@@ -20,7 +20,7 @@ from stagecast.training.inactivity.unseen import Unseen
 from stagecast.training.learners import blend
 from stagecast.training.learners.pool import CustomerBaseOdds, Member, Pool, pooled
 from stagecast.training.member_settings import MemberSettings
-from stagecast.training.panel import Frame, Panel, seasons_of
+from stagecast.training.panel import Frame, Panel, days_known, seasons_of
 
 FEWEST_CUSTOMERS, FEWEST_OF_EACH = 60, 10
 """Least number of buyers at a past date, and of those who stayed and who left, for a regression."""
@@ -140,13 +140,14 @@ def _at_last_level(panel: Panel, model: ChurnModel) -> ChurnModel:
         return model.at_level(level)
     shifts = [shift_of(frame) for frame in seasons]
     information = [blend.information_of(frame.inactive) for frame in seasons]
-    of_season = float(np.average(shifts, weights=information))
+    known = days_known(seasons)
+    of_season = float(np.average(shifts, weights=known))
     variance = 1.0 / sum(information) + 1.0 / blend.information_of(newest.inactive)
     belief = blend.beyond_chance(of_season - shift_of(newest), variance)
     shrunk = [
         blend.shrunk_level(shift, frame.inactive)
         for shift, frame in zip(shifts, seasons, strict=True)
     ]
-    share = blend.carried_share(blend.CARRIED, shrunk, panel.years)
-    carried = share * float(np.mean(shrunk))
+    share = blend.carried_share(blend.CARRIED, shrunk, panel.years, known)
+    carried = share * float(np.average(shrunk, weights=known))
     return model.at_level((1.0 - belief) * level + belief * carried)

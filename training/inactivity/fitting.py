@@ -39,6 +39,7 @@ from stagecast.training.member_settings import MemberSettings
 from stagecast.training.panel import (
     Frame,
     Panel,
+    days_known,
     outside_season,
     seasons_of,
     stack,
@@ -224,7 +225,8 @@ def fit_churn_and_unseen(
             reference_pool = Pool(members_of(other_dates), weights) if other_dates else pool
             shifts.append(shift_of(reference_pool, season) - by_calendar(season.as_of))
     occasions = by_calendar(panel.as_of)
-    level = blend.carried_level(shifts, panel.years) + towards_base + occasions
+    known = days_known(seasons) if seasons else None
+    level = blend.carried_level(shifts, panel.years, known) + towards_base + occasions
     used = {name: weight for name, weight in weights.items() if weight > 1e-4}
     if settings.own:
         members = _measured(members, dates)

@@ -81,8 +81,9 @@ def grade(
 
     A: at least 2 % below the best baseline's log loss, and the difference from each is beyond
     chance. B: below it beyond chance. C: no worse than half a per cent above it, or within chance.
-    D: worse. An AUC below that of a lottery allows no more than C; a lift below 1, or a calibration
-    error above .1 beyond chance, no more than B; the sentence names them.
+    D: worse. An AUC below that of a lottery, or none since all customers did the same, allows no
+    more than C; a lift below 1, or a calibration error above .1 beyond chance, no more than B; the
+    sentence names them.
 
     Parameters
     ----------
@@ -175,7 +176,10 @@ def _doubts(ours: Figures, customers: int) -> tuple[Letter, list[str]]:
     if ours.lift_10 is not None and ours.lift_10 < RANDOM_LIFT:
         allowed = "B"
         doubts.append(f"the lift at 10 % is {ours.lift_10:.2f}, below that of a lottery")
-    if ours.auc is not None and ours.auc < RANDOM_AUC:
+    if ours.auc is None:  # as in a window in which nobody could buy
+        allowed = "C"
+        doubts.append("the customers all did the same")
+    elif ours.auc < RANDOM_AUC:
         allowed = "C"
         doubts.append(f"the AUC is {ours.auc:.3f}, below that of a lottery")
     return allowed, doubts

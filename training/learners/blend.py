@@ -153,7 +153,12 @@ def level_shift(margin: Array, target: NDArray[np.bool_] | Array) -> float:
     return float(brentq(gap, -20.0, 20.0)) if gap(-20.0) < 0 < gap(20.0) else 0.0
 
 
-def carried_share(of_one: float, shifts: Sequence[float], years: Agreement = UNKNOWN) -> float:
+def carried_share(
+    of_one: float,
+    shifts: Sequence[float],
+    years: Agreement = UNKNOWN,
+    known: Sequence[float] | None = None,
+) -> float:
     """Return the share of the mean of the shifts of past years that is carried over.
 
     Parameters
@@ -164,6 +169,8 @@ def carried_share(of_one: float, shifts: Sequence[float], years: Agreement = UNK
         The shift of each known year, in logs or log odds; at least one.
     years
         How well the years agree at other times of the year, too.
+    known
+        Weight of each year, such as the days that its customers had been known; None: equal ones.
 
     Notes
     -----
@@ -180,44 +187,50 @@ def carried_share(of_one: float, shifts: Sequence[float], years: Agreement = UNK
     >>> round(carried_share(0.75, [0.5], Agreement(0.01, 6.0)), 2)  # they agree all the year
     0.92
     """
-    between = _between_years(of_one, shifts, years) / len(shifts)
-    beyond = beyond_chance(float(np.mean(shifts)), SEASON_SPREAD**2 * between)
+    between = _between_years(of_one, shifts, years, known) / len(shifts)
+    mean = float(np.average(shifts, weights=known))
+    beyond = beyond_chance(mean, SEASON_SPREAD**2 * between)
     return max(1.0 / (1.0 + between), beyond)
 
 
-def _between_years(of_one: float, shifts: Sequence[float], years: Agreement) -> float:
+def _between_years(
+    of_one: float, shifts: Sequence[float], years: Agreement, known: Sequence[float] | None
+) -> float:
     """Return the variance of a year around the season, over that of the season."""
-    around = float(np.sum((np.asarray(shifts) - np.mean(shifts)) ** 2)) / SEASON_SPREAD**2
+    squares = (np.asarray(shifts) - np.average(shifts, weights=known)) ** 2
+    around = len(shifts) * float(np.average(squares, weights=known)) / SEASON_SPREAD**2
     prior = 1.0 / of_one - 1.0
     seen = (PRIOR_YEARS * prior + around) / (PRIOR_YEARS + len(shifts) - 1)
     if not years.freedom:
         return seen
-    known = PRIOR_YEARS + len(shifts) - 1
-    share = years.freedom / (known + years.freedom)
+    shown = PRIOR_YEARS + len(shifts) - 1
+    share = years.freedom / (shown + years.freedom)
     # variances differ between logs by factors. A season that comes every year is believed; that
     # there is none at other times of the year tells nothing of one that is seen here
     both = seen ** (1.0 - share) * max(years.variance, LEAST_VARIANCE) ** share
     return float(min(seen, both))
 
 
-def carried_level(shifts: Sequence[float], years: Agreement = UNKNOWN) -> float:
+def carried_level(
+    shifts: Sequence[float], years: Agreement = UNKNOWN, known: Sequence[float] | None = None
+) -> float:
     """Return the part of past shifts that is carried over: a share of what exceeds the noise.
 
     Parameters
     ----------
     shifts
         The shift of each known year, in log odds; years that agree are noise less often.
-    years
+    years, known
         As in :func:`carried_share`.
 
     >>> carried_level([0.1]), round(carried_level([-0.65]), 2), round(carried_level([-0.65] * 3), 2)
     (0.0, -0.3, -0.53)
     """
-    mean = float(np.mean(shifts))
-    between = _between_years(CARRIED, shifts, years) / len(shifts)
+    mean = float(np.average(shifts, weights=known))
+    between = _between_years(CARRIED, shifts, years, known) / len(shifts)
     noise = NOISE * np.sqrt(between / (1.0 / CARRIED - 1.0))
     size = max(abs(mean) - noise, 0.0)
-    return float(carried_share(CARRIED, shifts, years) * np.sign(mean) * size)
+    return float(carried_share(CARRIED, shifts, years, known) * np.sign(mean) * size)
 
 
 def shrunk_level(shift: float, outcomes: NDArray[np.bool_]) -> float:

@@ -13,7 +13,7 @@ this is close to the smaller total: to be half too low is a smaller error than t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -125,7 +125,7 @@ class Leaving:
             Annual discount rate.
         """
         if self.seasonal is not None:
-            return _outlook_of_season(self.seasonal, horizon_days, days, features, annual_rate)
+            return self._outlook_of_season(horizon_days, days, features, annual_rate)
         base = CustomerBase(self.models, None, self.weights)
         history, position = distinct_histories(features)
         alive = base.p_alive_by_model(features)
@@ -140,6 +140,47 @@ class Leaving:
             kept_orders,
             self.regained_orders(base, days, features, annual_rate, alive),
         )
+
+    def _outlook_of_season(
+        self, horizon_days: int, days: int, features: Mapping[str, Array], annual_rate: float
+    ) -> LeavingOutlook:
+        model = self.seasonal
+        assert model is not None
+        parts = []
+        for past in self._pasts(features):
+            alive, rate_if_left = model.alive_and_rate_if_left(past)
+            none = 1.0 - alive * (1.0 - model.none_if_alive(past, float(horizon_days)))
+            kept, if_alive = model.orders_ahead(past, float(days), annual_rate)
+            regained = rate_if_left * model.days_ahead(past, float(days), annual_rate)
+            parts.append((alive, log_odds(none), if_alive, kept, regained))
+        if not parts:
+            return LeavingOutlook(*(np.zeros(0) for _ in range(5)))
+        _, position = distinct_histories(features)
+        outlook = (np.concatenate(values)[position] for values in zip(*parts, strict=True))
+        return LeavingOutlook(*outlook)
+
+    def _pasts(self, features: Mapping[str, Array]) -> Iterator[Histories]:
+        """Yield the distinct histories in the time of the season, in blocks."""
+        assert self.seasonal is not None
+        if not len(features["frequency"]):
+            return
+        # all stand at one as_of, so that the first purchase is known from the age
+        as_of = round(float(features["first_day"][0] + features["T_days"][0]), 6)
+        history, _ = distinct_histories(features)
+        for start in range(0, len(history[0]), BLOCK):
+            x, t_x, T = (values[start : start + BLOCK] for values in history)
+            yield Histories.of(x, t_x, T, as_of, self.seasonal.season)
+
+    def alive(self, features: Mapping[str, Array]) -> Array | None:
+        """Return P(still a customer) in a shop with a season, (rows,); None where there is none.
+
+        The parameters are those of :meth:`outlook`.
+        """
+        if self.seasonal is None:
+            return None
+        parts = [self.seasonal.alive_and_rate_if_left(past)[0] for past in self._pasts(features)]
+        _, position = distinct_histories(features)
+        return np.concatenate([*parts, np.zeros(0)])[position]
 
     def to_json(self) -> dict[str, Any]:
         """Return the models as plain data."""
@@ -168,31 +209,6 @@ class Leaving:
         if len(models) != len(weights) or (models and len(models) != len(gone_weights)):
             raise ValueError("models of leaving and their weights differ in number")
         return cls(gone_weights, models, weights, seasonal)
-
-
-def _outlook_of_season(
-    model: SeasonalPareto,
-    horizon_days: int,
-    days: int,
-    features: Mapping[str, Array],
-    annual_rate: float,
-) -> LeavingOutlook:
-    if not len(features["frequency"]):
-        return LeavingOutlook(*(np.zeros(0) for _ in range(5)))
-    as_of = round(float(features["first_day"][0] + features["T_days"][0]), 6)
-    # all stand at one as_of, so that the first purchase is known from the age
-    history, position = distinct_histories(features)
-    parts = []
-    for start in range(0, len(history[0]), BLOCK):
-        x, t_x, T = (values[start : start + BLOCK] for values in history)
-        past = Histories.of(x, t_x, T, as_of, model.season)
-        alive, rate_if_left = model.alive_and_rate_if_left(past)
-        none = 1.0 - alive * (1.0 - model.none_if_alive(past, float(horizon_days)))
-        kept, if_alive = model.orders_ahead(past, float(days), annual_rate)
-        regained = rate_if_left * model.days_ahead(past, float(days), annual_rate)
-        parts.append((alive, log_odds(none), if_alive, kept, regained))
-    outlook = (np.concatenate(values)[position] for values in zip(*parts, strict=True))
-    return LeavingOutlook(*outlook)
 
 
 def weighted(values: Sequence[Array], weights: Sequence[float]) -> Array:

@@ -248,6 +248,15 @@ class ValueOfOne:
         usual_orders = own.usual_rate * self.span
         return float(_reactivated_orders(as_before, usual_orders, own.level, own.power))
 
+    def p_alive(self, columns: Columns, said: BaseOutlook) -> float:
+        """Return P(still a customer), see :meth:`ValueModel.p_alive`."""
+        leaving = self.model.leaving
+        if leaving is None or leaving.seasonal is None:
+            return float(said.columns["btyd_alive"])
+        alive = leaving.alive(one_row(columns, (*HISTORY, "first_day")))
+        assert alive is not None
+        return float(alive[0])
+
     def _leaving(self, columns: Columns, said: BaseOutlook) -> _LeavingOfOne:
         """Return what leaving does to the orders, see :mod:`stagecast.training.value.money`."""
         config, leaving = self.config, self.model.leaving

@@ -104,6 +104,15 @@ class ValueModel:
     billing: BillingPeriods = NO_PERIODS
     beginnings: Beginnings = NO_BEGINNINGS
 
+    def p_alive(self, columns: Mapping[str, Array]) -> Array:
+        """Return P(still a customer) of buyers, shape (rows,): that of the customer base.
+
+        In a shop with a season it is that of the model of the season, as in the parts of the value:
+        the customer base takes the silence of a low season for leaving.
+        """
+        of_season = None if self.leaving is None else self.leaving.alive(columns)
+        return columns["btyd_alive"] if of_season is None else of_season
+
     @property
     def knows_season(self) -> bool:
         """Whether the models of leaving are those of a season."""

@@ -15,7 +15,7 @@ from stagecast.training.learners.blend import SEASON_SPREAD, carried_share
 from stagecast.training.learners.calendar_effects import learn_occasions
 from stagecast.training.learners.factor import Factor
 from stagecast.training.learners.fit_factor import LEVEL_SPREAD
-from stagecast.training.panel import Frame
+from stagecast.training.panel import Frame, days_known
 
 SEASON_CARRIED: Final = 0.75
 """Share of the level of the same season a year ago, in logs, that is carried over; of several years
@@ -68,8 +68,9 @@ class Times:
         )
         if self.seasons:
             logs = [log_level(f, SEASON_SPREAD) - by_calendar(f.as_of) for f in self.seasons]
-            share = carried_share(SEASON_CARRIED, logs, self.years)
-            carried = self.belief * share * float(np.mean(logs))
+            known = days_known(self.seasons)
+            share = carried_share(SEASON_CARRIED, logs, self.years, known)
+            carried = self.belief * share * float(np.average(logs, weights=known))
         else:
             newest = self.dates[0]
             carried = self.drift * (log_level(newest, LEVEL_SPREAD) - by_calendar(newest.as_of))

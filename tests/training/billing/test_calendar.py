@@ -70,3 +70,63 @@ def test_the_next_fee_is_due_on_the_date_or_after_a_year(
     assert len(young) > 50
     expected = 0.9 if left < 75 else 0.0
     assert young["expected_orders"].mean() == pytest.approx(expected, abs=0.12)
+
+
+def club(customers: int, seed: int, *, monthly: float) -> list[Row]:
+    """Return members who pay 180 on day 244 of each year, and a part of it when they join.
+
+    A share of ``monthly`` pays 16 a month instead. A tenth of the yearly members leaves each year.
+    """
+    random = np.random.default_rng(seed)
+    start = np.floor((pd.Timestamp(day(0)) - pd.Timestamp("1970-01-01", tz="UTC")).days)
+    rows: list[Row] = []
+    for k in range(customers):
+        name, at = (
+            f"{'m' if random.random() < monthly else 'y'}{k:03d}",
+            random.uniform(0, DAYS - 2),
+        )
+        rows.append((name, day(at), "subscribe", None))
+        if name[0] == "m":
+            rows += [(name, day(t + 0.001), "purchase", 16.0) for t in np.arange(at, DAYS, 30.4)]
+            continue
+        paid = 180.0
+        left = 365.2425 - (start + at - 244.0) % 365.2425
+        rows.append((name, day(at + 0.001), "purchase", round(paid * left / 365.2425, 2)))
+        at += left
+        while at < DAYS:
+            if random.random() < 0.1:
+                rows.append((name, day(at - float(random.uniform(1, left))), "cancel", None))
+                break
+            rows.append((name, day(at), "purchase", paid))
+            at += 365.2425
+    return sorted((row for row in rows if row[1] < day(DAYS)), key=lambda row: row[1])
+
+
+@pytest.mark.parametrize("monthly", [0.0, 0.4])
+def test_first_payments_are_parts_of_a_price_and_monthly_members_may_stand_beside(
+    tmp_path_factory: pytest.TempPathFactory, monthly: float
+) -> None:
+    folder = tmp_path_factory.mktemp("club") / "model"
+    done = trained(club(700, 5, monthly=monthly), folder, day(DAYS), CONFIG, evaluated=False)
+    billing = done.training.models.value.billing
+    assert BillingPeriods.from_json(billing.to_json()) == billing
+    assert billing.has_fixed_prices
+    assert [round(period.days / 10) for period in billing.periods] == ([3, 37] if monthly else [37])
+    due = billing.periods[-1].due
+    assert due is not None
+    assert due.price == pytest.approx(180.0)
+    assert due.day == pytest.approx(244.0, abs=1.0)
+    scores = done.scores().to_pandas().set_index("customer_id")
+    members = scores[scores["state"] == "active"]
+    yearly = members[members.index.str.startswith("y")]
+    # a year holds one payment, however little the first one was
+    assert yearly["clv"].max() < 181.0
+    left = (
+        244.0 - (pd.Timestamp(day(DAYS)) - pd.Timestamp("1970-01-01", tz="UTC")).days
+    ) % 365.2425
+    assert yearly["clv"].mean() == pytest.approx(0.9 * 180.0 * 1.1 ** (-left / 365.0), rel=0.1)
+    assert yearly["clv_high"].max() < 190.0
+    if monthly:
+        by_month = members[members.index.str.startswith("m")]
+        assert by_month["clv"].mean() == pytest.approx(12 * 16.0 * 0.96, rel=0.08)
+        assert by_month["expected_orders"].mean() == pytest.approx(3.0, rel=0.08)

@@ -194,7 +194,8 @@ def test_a_log_too_young_to_know_its_season_goes_half_the_way_to_the_customer_ba
     young = replace(panel, history_days=500.0, dates=tuple(f for f in panel.dates if f.back < 365))
     assert seasons_of(panel.dates, panel.history_days)
     monkeypatch.setattr(
-        "stagecast.training.inactivity.fitting.blend.carried_level", lambda shifts, years: 0.0
+        "stagecast.training.inactivity.fitting.blend.carried_level",
+        lambda shifts, years, known: 0.0,
     )
     model = fitted(young, rule)
     now = buyer_columns(panel.now.features, np.flatnonzero(panel.now.buyers), panel.base, 90)

@@ -60,6 +60,13 @@ def test_an_auc_below_a_lottery_allows_no_more_than_c() -> None:
     assert "the AUC is 0.471, below that of a lottery" in result.sentence
 
 
+def test_a_window_in_which_all_did_the_same_allows_no_more_than_c() -> None:
+    result = graded(replace(method(OURS, 0.1), auc=None))
+    assert result.letter == "C"
+    assert result.sentence.startswith("Better by the log loss alone")
+    assert "the customers all did the same" in result.sentence
+
+
 def test_a_lift_below_one_and_a_calibration_error_allow_no_more_than_b() -> None:
     low_lift = replace(method(OURS, 0.9), lift_10=0.8)
     assert graded(low_lift).letter == "B"
