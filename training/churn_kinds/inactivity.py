@@ -227,8 +227,8 @@ class Inactivity:
         if churn.method == "btyd":
             level = ", at the level of the last horizon" if churn.level else ""
             return [
-                "No past date has enough customers who stayed and who left to learn from: the "
-                f"customer-base models speak alone{level} (method: btyd)."
+                "The newest past date has too few customers who stayed, or who left, to learn "
+                f"from: the customer-base models speak alone{level} (method: btyd)."
             ]
         if churn.alone is not None:
             return [f"{SIMPLE[churn.alone]} (method: blend)."]
