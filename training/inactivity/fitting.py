@@ -89,6 +89,31 @@ def season_dates(panel: Panel, dates: Sequence[Frame]) -> list[Frame]:
     ]
 
 
+def teach_now(panel: Panel, dates: Sequence[Frame], horizon_days: int) -> bool:
+    """Return whether dates with enough rows of both outcomes teach the customers of today.
+
+    The newest date has to be among them, whose horizon has just ended. If all of its customers did
+    the same, as where the shop was closed since, the dates before teach, with the level of the
+    season in past years.
+
+    Parameters
+    ----------
+    panel
+        All past dates.
+    dates
+        Those with enough rows, newest first.
+    horizon_days
+        The horizon.
+    """
+    if not dates:
+        return False
+    newest = panel.dates[0]
+    if dates[0].back == horizon_days:
+        return True
+    was_closed = newest.back == horizon_days and len(newest) >= FEWEST_CUSTOMERS
+    return was_closed and bool(season_dates(panel, dates))
+
+
 def every_date(panel: Panel) -> list[Frame]:
     """Return all past dates, newest first, reduced to the columns that customers have now."""
     dates = list(panel.dates)
@@ -107,7 +132,7 @@ def taught_by(panel: Panel, horizon_days: int) -> list[Frame]:
     if panel.base is None:
         return []
     dates = training_dates(panel)
-    if dates and dates[0].back == horizon_days:
+    if teach_now(panel, dates, horizon_days):
         return dates
     return few_dates(panel, horizon_days)
 
@@ -164,7 +189,7 @@ def fit_churn_and_unseen(
     if panel.base is None:
         return rule_alone(rule, horizon_days), None
     dates = training_dates(panel)
-    if not dates or dates[0].back != horizon_days:
+    if not teach_now(panel, dates, horizon_days):
         return fit_few(panel, rule, horizon_days, seed, settings)
     newest = dates[0]
     earlier_dates = [frame for frame in dates if frame.back >= newest.back + horizon_days]

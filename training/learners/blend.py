@@ -185,7 +185,7 @@ def carried_share(
     >>> round(carried_share(0.75, [0.9, 0.1]), 2), round(carried_share(0.75, [2.0]), 2)
     (0.76, 0.92)
     >>> round(carried_share(0.75, [0.5], Agreement(0.01, 6.0)), 2)  # they agree all the year
-    0.92
+    0.98
     """
     between = _between_years(of_one, shifts, years, known) / len(shifts)
     mean = float(np.average(shifts, weights=known))

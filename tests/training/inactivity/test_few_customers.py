@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import cast
 
@@ -18,6 +19,7 @@ from stagecast.training.inactivity.few_customers import (
     fit_few,
     has_few_rows,
 )
+from stagecast.training.inactivity.fitting import teach_now
 from stagecast.training.inactivity.members import GapRule
 from stagecast.training.inactivity.model import ChurnModel
 from stagecast.training.inactivity.simple import better_alone
@@ -180,3 +182,21 @@ def test_a_season_within_chance_of_the_last_horizon_leaves_its_level() -> None:
     assert level_after(0.3, -0.2, customers=70) == pytest.approx(
         level_after(0.3, customers=70), abs=0.3
     )
+
+
+def test_where_the_shop_was_closed_the_dates_before_teach_if_the_season_is_known() -> None:
+    def date(back: int, rows: int, left: int) -> Frame:
+        columns = {"recency_days": np.arange(float(rows)), "T_days": np.full(rows, 400.0)}
+        orders = np.r_[np.zeros(left), np.ones(rows - left)]
+        return a_frame(columns, orders=orders.tolist(), back=back)  # type: ignore[arg-type]
+
+    closed, before, season = date(HORIZON, 300, 300), date(60, 300, 150), date(365, 300, 200)
+    assert teach_now(panel_of(closed, before, season), [before, season], HORIZON)
+    # without a season in past years nothing tells the level
+    assert not teach_now(panel_of(closed, before), [before], HORIZON)
+    # too few customers are no closed shop
+    assert not teach_now(
+        panel_of(date(HORIZON, 150, 150), before, season), [before, season], HORIZON
+    )
+    assert teach_now(panel_of(before), [replace(before, back=HORIZON)], HORIZON)
+    assert not teach_now(panel_of(closed), [], HORIZON)
