@@ -92,13 +92,8 @@ class ContractsAhead:
             return np.zeros(0, dtype=np.int64)
         known = np.isfinite(self.contracts.closed_days) & ~self.contracts.open
         if self.beginnings.trials is None and "spend_mean" in self.columns:
-            known &= ~(never_paid(self.columns) & self.has_prices)
+            known &= ~(never_paid(self.columns) & self.periods.has_prices)
         return np.flatnonzero(known)
-
-    @property
-    def has_prices(self) -> bool:
-        """Whether the payments of the log are known in money."""
-        return any(period.prices for period in self.periods.periods)
 
     @cached_property
     def beginning(self) -> tuple[tuple[Integers, Begun], ...]:

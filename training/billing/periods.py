@@ -175,6 +175,11 @@ class BillingPeriods:
         """Whether contracts are not paid at regular intervals."""
         return not self.periods
 
+    @property
+    def has_prices(self) -> bool:
+        """Whether the payments of the log are known in money."""
+        return any(period.prices for period in self.periods)
+
     def shares(self, columns: Mapping[str, Array]) -> Array:
         """Return P(billing period) of contracts, shape (rows, periods).
 
@@ -203,7 +208,7 @@ class BillingPeriods:
         weight = weight * np.column_stack([p.outlasts(p.silence(columns)) for p in self.periods])
         explained = weight.sum(axis=1, keepdims=True)
         known_part = np.minimum(explained / OVERDUE, 1.0)
-        if any(period.prices for period in self.periods):
+        if self.has_prices:
             # nothing was paid yet, as in a trial: what will be is not known
             known_part = np.where((price <= 0.0)[:, None], 0.0, known_part)
         return np.asarray(weight / np.maximum(explained, _SMALLEST) * known_part)

@@ -45,6 +45,8 @@ MOST_RAISING, MOST_LOWERING = 3, 2
 SMALLEST_EFFECT = 0.05
 # Share of the larger of two numbers by which they must differ to explain anything.
 SMALLEST_DIFFERENCE = 0.05
+# Features of buyers whose null is no 0.
+MAY_BE_UNKNOWN = ("gap_mean", "payment_days")
 _SURE = 1e-9
 
 
@@ -191,14 +193,15 @@ def explain(
 def _values(families: Sequence[Family], columns: Mapping[str, Array]) -> list[Array]:
     """Return the values to show; null in a catalogue feature of a buyer means none yet.
 
-    A customer of one order has no gap, which is no reason of its own. All orders of a customer who
+    A customer of one order has no gap, and of a trial it is not known whether a payment is due:
+    neither is a reason of its own. All orders of a customer who
     came within a window lie in it: their number in the window is that of all orders once more.
     """
     bought = columns["orders"] > 0
     values = []
     for family in families:
         shown_values = np.where(
-            bought & (not family.meaning) & (family.feature != "gap_mean"),
+            bought & (not family.meaning) & (family.feature not in MAY_BE_UNKNOWN),
             np.nan_to_num(columns[family.feature]),
             columns[family.feature],
         )

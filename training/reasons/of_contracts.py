@@ -174,8 +174,8 @@ def with_contract_columns(
     if not billing.is_none:
         today = np.full(len(due), contracts.as_of / DAY_MICROSECONDS)
         due = np.floor(days_to_payment(billing, {**features, AS_OF_DAY: today}))
-        # whether a trial will be paid is not known
-        due = np.where(is_trial(features, contracts), np.nan, due)
+        if billing.has_prices:  # whether a trial for nothing will be paid is not known
+            due = np.where(is_trial(features, contracts), np.nan, due)
     month = calendar(contracts.as_of)["as_of_month"]
     return {
         **features,

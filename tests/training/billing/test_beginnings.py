@@ -110,3 +110,20 @@ def test_former_members_come_back_as_others_did(scored: pd.DataFrame) -> None:
     np.testing.assert_allclose(
         former["clv"] + former["value_at_risk"] + former["value_gone"], former["value_if_kept"]
     )
+
+
+def test_no_payment_of_a_trial_is_said_to_be_due(scored: pd.DataFrame) -> None:
+    active = scored[scored["state"] == "active"]
+    due = active["reasons"].map(
+        lambda mine: any(reason["code"].startswith("payment_days") for reason in mine)
+    )
+    assert not due[active["spend"] == 0].any()
+    assert due[active["spend"] > 0].any()
+    # the day of the next order is that of the first payment: a fortnight after the trial began
+    trials = active[(active["spend"] == 0) & active["next_order_date"].notna()]
+    first = pd.to_datetime(trials["next_order_date"]) - pd.to_datetime(
+        trials["as_of"]
+    ).dt.tz_localize(None)
+    began = np.floor(trials["began"])
+    assert ((first.dt.days + np.floor(DAYS) - began - TRIAL).abs() <= 1).all()
+    assert len(trials) > 3
