@@ -178,7 +178,7 @@ class Leaving:
         """
         if self.seasonal is None:
             return None
-        parts = [self.seasonal.alive_and_rate_if_left(past)[0] for past in self._pasts(features)]
+        parts = [self.seasonal.alive(past) for past in self._pasts(features)]
         _, position = distinct_histories(features)
         return np.concatenate([*parts, np.zeros(0)])[position]
 

@@ -68,7 +68,7 @@ class SeasonalPareto:
     def log_likelihood(self, past: Histories) -> Array:
         """Return the log-likelihood of each history in the time of the season, shape (rows,)."""
         r, alpha, s, beta = self.params
-        staying, left = self._logs(past)
+        staying, left, _ = self._logs(past)
         constant = gammaln(r + past.x) - gammaln(r) + r * np.log(alpha) + s * np.log(beta)
         return np.asarray(constant + np.logaddexp(staying, left))
 
@@ -78,11 +78,15 @@ class SeasonalPareto:
         The rate is in orders per day of the mean pace.
         """
         r, alpha, _, _ = self.params
-        staying, left = self._logs(past)
-        alive = 1.0 / (1.0 + np.exp(np.minimum(left - staying, 700.0)))
-        of_each = self._left(past) - left[:, None]
+        staying, left, of_each = self._logs(past)
         per_day = (r + past.x[:, None]) / (alpha + past.passed)
-        return alive, np.asarray((np.exp(of_each) * per_day).sum(axis=1))
+        rate_if_left = (np.exp(of_each - left[:, None]) * per_day).sum(axis=1)
+        return _p_alive(staying, left), np.asarray(rate_if_left)
+
+    def alive(self, past: Histories) -> Array:
+        """Return P(still a customer), shape (rows,)."""
+        staying, left, _ = self._logs(past)
+        return _p_alive(staying, left)
 
     def none_if_alive(self, past: Histories, days: float) -> Array:
         """Return P(no purchase within ``days``) of one who is a customer, shape (rows,)."""
@@ -132,13 +136,17 @@ class SeasonalPareto:
         _, _, s, beta = self.params
         return np.exp(-s * np.log1p(days[:, None] / (beta + past.calendar_age)))
 
-    def _logs(self, past: Histories) -> tuple[Array, Array]:
+    def _logs(self, past: Histories) -> tuple[Array, Array, Array]:
+        """Return log-likelihoods of having stayed, of having left, and in each span of the silence.
+
+        Shape (rows,), (rows,) and (rows, NODES).
+        """
         r, alpha, s, beta = self.params
         staying = -(r + past.x) * np.log(alpha + past.age) - s * np.log(beta + past.calendar_age)
         of_each = self._left(past)
         most = of_each.max(axis=1)
         left = most + np.log(np.exp(of_each - most[:, None]).sum(axis=1))
-        return np.asarray(staying), np.asarray(left)
+        return np.asarray(staying), np.asarray(left), of_each
 
     def _left(self, past: Histories) -> Array:
         """Return the log-likelihood of having left in each span of the silence, (rows, NODES)."""
@@ -148,6 +156,10 @@ class SeasonalPareto:
             np.maximum(-np.expm1(-s * np.log(stop / start)), 1e-300)
         )
         return np.asarray(leaves - (r + past.x)[:, None] * np.log(alpha + past.passed))
+
+
+def _p_alive(staying: Array, left: Array) -> Array:
+    return np.asarray(1.0 / (1.0 + np.exp(np.minimum(left - staying, 700.0))))
 
 
 @dataclass(frozen=True)
