@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from stagecast.features.arrays import Array
 from stagecast.features.contracts import Contracts
 from stagecast.training.billing.periods import BillingPeriods, Period
-from stagecast.training.billing.schedule import SURE, Spans
+from stagecast.training.billing.schedule import SURE, Spans, in_parts
 from stagecast.training.billing.waits import Wait
 
 MAX_CELLS: Final = 2_000_000
@@ -121,8 +121,7 @@ NO_BEGINNINGS: Final = Beginnings()
 def is_trial(columns: Mapping[str, Array], contracts: Contracts) -> NDArray[np.bool_]:
     """Return which open contracts have had payments of 0 alone, shape (rows,)."""
     nothing = np.nan_to_num(columns["spend_last"]) <= 0
-    never = np.nan_to_num(columns["spend_mean"]) <= 0
-    return np.asarray(contracts.open & nothing & (never | (contracts.earlier > 0)))
+    return np.asarray(contracts.open & nothing & (never_paid(columns) | (contracts.earlier > 0)))
 
 
 def never_paid(columns: Mapping[str, Array]) -> NDArray[np.bool_]:
@@ -244,16 +243,11 @@ def begun(
     ends = (spans.horizon, spans.value, *spans.ends)
     edges = _edges(ends)
     tables = [_Table.of(period, edges, ends, spans.rate) for period in periods.periods]
-    at_once = max(1, MAX_CELLS // len(edges))
-    parts = [
-        _of_rows(tables, edges, wait, waited[p], level[p], plans.of(p), spans)
-        for p in (slice(k, k + at_once) for k in range(0, max(len(waited), 1), at_once))
-    ]
-    if len(parts) == 1:
-        return parts[0]
-    return Begun(
-        **{name: np.concatenate([getattr(p, name) for p in parts]) for name in vars(parts[0])}
-    )
+
+    def of_part(part: slice) -> Begun:
+        return _of_rows(tables, edges, wait, waited[part], level[part], plans.of(part), spans)
+
+    return in_parts(len(waited), max(1, MAX_CELLS // len(edges)), of_part)
 
 
 def _edges(ends: Sequence[int]) -> Array:

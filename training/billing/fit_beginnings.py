@@ -11,7 +11,7 @@ from stagecast.features.clock import DAY_MICROSECONDS
 from stagecast.features.contracts import Spells
 from stagecast.features.record import PurchaseDays
 from stagecast.training.billing.beginnings import NO_BEGINNINGS, Beginnings, Returns, Trials
-from stagecast.training.billing.fit_periods import Payments, usual_gaps
+from stagecast.training.billing.fit_periods import Payments, ended, shares_of, usual_gaps
 from stagecast.training.billing.periods import BillingPeriods
 from stagecast.training.billing.waits import Wait, by_day, by_hazard
 
@@ -51,16 +51,20 @@ def _trials(
     first[payments.spell[payments.number == 1]] = np.flatnonzero(payments.number == 1)
     paid = first[spell]
     has_paid = paid >= 0
-    has_paid[has_paid] = payments.day[paid[has_paid]] < _ended(spells, spell[has_paid]) + 1.0
+    has_paid[has_paid] = payments.day[paid[has_paid]] < ended(spells, spell[has_paid]) + 1.0
     is_over = ~has_paid & ~spells.open[spell]
     since = spells.start[spell] / DAY_MICROSECONDS
-    until = np.where(has_paid, payments.day[np.maximum(paid, 0)], _ended(spells, spell))
+    until = np.where(has_paid, payments.day[np.maximum(paid, 0)], ended(spells, spell))
     # payments are known by day, so a trial is as many days old as nights have passed
     wait = by_day(np.maximum(np.floor(until) - np.floor(since), 0.0), has_paid, is_over)
     turned = paid[has_paid]
     if len(turned) < FEWEST:
         return None
-    shares = _shares_after(payments, turned, periods, spells)
+    # their period is that of the gap which follows
+    since_last = ended(spells, payments.spell[turned]) - payments.day[turned]
+    silence = np.where(payments.is_last[turned], since_last, 0.0)
+    usual = usual_gaps(payments)
+    shares = shares_of(periods, payments, turned, payments.gap_after, usual, silence)
     weight = shares.sum(axis=0) + 1e-9
     spend = payments.spend[turned]
     mean = float(spend.mean())
@@ -77,30 +81,6 @@ def _trials(
     )
 
 
-def _ended(spells: Spells, spell: Integers) -> Array:
-    """Return the day on which contracts ended, at most the as_of, same shape."""
-    return np.asarray(np.minimum(spells.end[spell], spells.as_of) / DAY_MICROSECONDS)
-
-
-def _shares_after(
-    payments: Payments, rows: Integers, periods: BillingPeriods, spells: Spells
-) -> Array:
-    """Return P(billing period) after payments, shape (rows, periods): by the gap that follows."""
-    silence = np.where(
-        payments.is_last[rows],
-        _ended(spells, payments.spell[rows]) - payments.day[rows],
-        0.0,
-    )
-    return periods.shares(
-        {
-            "gap_last": payments.gap_after[rows],
-            "gap_mean": usual_gaps(payments)[rows],
-            "recency_days": np.maximum(silence, 0.0),
-            "spend_last": payments.spend[rows],
-        }
-    )
-
-
 def _quantile(values: Array, weights: Array, share: float) -> float:
     order = np.argsort(values)
     passed = np.cumsum(weights[order])
@@ -111,7 +91,7 @@ def _returns(spells: Spells, periods: BillingPeriods, payments: Payments) -> Ret
     over = np.flatnonzero(~spells.open)
     if len(over) < FEWEST:
         return None
-    end, as_of = _ended(spells, over), spells.as_of / DAY_MICROSECONDS
+    end, as_of = ended(spells, over), spells.as_of / DAY_MICROSECONDS
     customer = spells.customer[over]
     # the first payment of a later contract of the customer
     first = np.flatnonzero(payments.number == 1)
@@ -121,30 +101,32 @@ def _returns(spells: Spells, periods: BillingPeriods, payments: Payments) -> Ret
     order = np.argsort(key, kind="stable")
     place = np.searchsorted(key[order], customer * far + end, side="left")
     row = np.r_[first[order], -1][place]  # -1: nobody pays later
-    came = (row >= 0) & (payments.customer[row] == customer) if len(first) else row >= 0
-    until = np.where(came, payments.day[row], as_of) if len(first) else np.full(len(over), as_of)
+    returned = (row >= 0) & (payments.customer[row] == customer) if len(first) else row >= 0
+    until = (
+        np.where(returned, payments.day[row], as_of) if len(first) else np.full(len(over), as_of)
+    )
     # a trial or another contract in between, which is over, too: from then on one waits for that
     again = np.r_[customer[1:] == customer[:-1], False] & (np.r_[end[1:], np.inf] < until)
-    came &= ~again
+    returned &= ~again
     waited = np.maximum(np.where(again, np.r_[end[1:], as_of], until) - end, 0.0)
-    wait = by_hazard(waited, came)
+    wait = by_hazard(waited, returned)
     plans = _plans_before(payments, periods, spells, over)
     expected = -np.log1p(-np.minimum(wait.begins(np.zeros(len(over)), waited), 1.0 - 1e-9))
-    levels = (plans.T @ came + LEVEL_PRIOR) / (plans.T @ expected + LEVEL_PRIOR)
+    levels = (plans.T @ returned + LEVEL_PRIOR) / (plans.T @ expected + LEVEL_PRIOR)
     return Returns(wait, _bills(spells, payments, over), tuple(levels.tolist()))
 
 
 def _bills(spells: Spells, payments: Payments, over: Integers) -> Wait:
     """Return how long it takes until a last bill of a contract that is over is paid."""
-    ended = np.floor(_ended(spells, payments.spell))
-    late = np.flatnonzero(~spells.open[payments.spell] & (payments.day > ended))
+    end = np.floor(ended(spells, payments.spell))
+    late = np.flatnonzero(~spells.open[payments.spell] & (payments.day > end))
     of_spell = np.full(len(spells), -1, dtype=np.int64)
     of_spell[payments.spell[late][::-1]] = late[::-1]  # the first of each
     bill = of_spell[over]
     billed = bill >= 0
     until = np.full(len(over), spells.as_of / DAY_MICROSECONDS)
     until[billed] = payments.day[bill[billed]]
-    waited = np.maximum(np.floor(until) - np.floor(_ended(spells, over)), 0.0)
+    waited = np.maximum(np.floor(until) - np.floor(ended(spells, over)), 0.0)
     return by_day(waited, billed, np.zeros(len(over), dtype=np.bool_))
 
 
@@ -162,12 +144,6 @@ def _plans_before(
     shares = np.zeros((len(over), len(periods.periods) + 1))
     shares[~paid, -1] = 1.0
     rows = row[paid]
-    shares[paid, :-1] = periods.shares(
-        {
-            "gap_last": payments.gap_before[rows],
-            "gap_mean": usual_gaps(payments)[rows],
-            "recency_days": np.zeros(len(rows)),
-            "spend_last": payments.spend[rows],
-        }
-    )
+    usual = usual_gaps(payments)
+    shares[paid, :-1] = shares_of(periods, payments, rows, payments.gap_before, usual, 0.0)
     return shares

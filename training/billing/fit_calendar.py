@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array, Integers
 from stagecast.training.billing.calendar import YEAR, DueDate
-from stagecast.training.billing.periods import SAME_PRICE
+from stagecast.training.billing.periods import FIXED, SAME_PRICE
 
 if TYPE_CHECKING:
     from stagecast.training.billing.fit_periods import Payments
@@ -24,7 +24,6 @@ own it is none, of dates drawn at random one in six."""
 YEARLY: Final = 0.8
 """Share of the contracts with three payments whose last two lie a year apart, above which those
 with fewer payments are taken to be yearly, too."""
-SAME: Final = 0.01
 COVERED: Final = np.arange(1.5, 181.0, 3.0)
 
 
@@ -64,8 +63,7 @@ def tied(payments: Payments, due: DueDate) -> NDArray[np.bool_]:
     yearly = _yearly(payments)
     followed = np.r_[np.abs(_after_date(payments.day[1:], due.day)) <= NEAR, False]
     # where others pay each month, a second payment of the yearly price is one of a year
-    later = payments.spend[yearly & (payments.number > 1) & (payments.spend > 0)]
-    usual = float(np.median(later)) if len(later) else np.nan
+    usual = _later_price(payments, yearly)
     next_spend = np.r_[payments.spend[1:], np.nan]
     followed &= yearly | (np.abs(next_spend - usual) <= SAME_PRICE * usual)
     alone = payments.is_last & _are_mostly_yearly(payments)
@@ -98,9 +96,14 @@ def _price(payments: Payments, second: Integers, yearly: NDArray[np.bool_]) -> f
     second = second[(spend[second] > 0) & (spend[second - 1] > 0)]
     if not len(second):
         return None
-    same = np.abs(np.log(spend[second] / spend[second - 1])) < SAME
-    later = spend[yearly & (payments.number > 1) & (spend > 0)]
-    return None if same.mean() >= 0.5 else float(np.median(later))
+    same = np.abs(np.log(spend[second] / spend[second - 1])) < FIXED
+    return None if same.mean() >= 0.5 else _later_price(payments, yearly)
+
+
+def _later_price(payments: Payments, yearly: NDArray[np.bool_]) -> float:
+    """Return what yearly payments after the first usually are; NaN where none is known."""
+    later = payments.spend[yearly & (payments.number > 1) & (payments.spend > 0)]
+    return float(np.median(later)) if len(later) else np.nan
 
 
 def _after_date(days: Array, date: float) -> Array:

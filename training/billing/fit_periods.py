@@ -23,6 +23,7 @@ from stagecast.training.billing.calendar import YEAR
 from stagecast.training.billing.fit_calendar import due_date, tied
 from stagecast.training.billing.fit_renewals import fit_renewals
 from stagecast.training.billing.periods import (
+    FIXED,
     NO_PERIODS,
     SAME_PRICE,
     SILENCES,
@@ -47,7 +48,6 @@ FEWEST_OF_PERIOD, LEAST_SHARE = 5, 0.02
 """Contracts of a period, and their share of all with a gap."""
 LATE: Final = 1.25
 """A payment that has not come by so many periods is not coming."""
-FIXED: Final = 0.01
 MAX_PRICES: Final = 500
 HALF_A_YEAR: Final = 182.0
 FEWEST_PRICES: Final = 30
@@ -153,7 +153,7 @@ def fit_periods(days: PurchaseDays, spells: Spells) -> BillingPeriods:
     if not len(payments.day) or not _is_regular(payments):
         return NO_PERIODS
     # the first payment of a year that has begun may be a part of the price
-    is_price = ~first if due is not None and due.price is not None else payments.spend > 0
+    is_price = ~(first & (due is not None and due.price is not None))
     usual = usual_gaps(payments)
     medians = _medians(usual[payments.is_last & np.isfinite(usual)])
     if not medians:
@@ -164,7 +164,7 @@ def fit_periods(days: PurchaseDays, spells: Spells) -> BillingPeriods:
     # where no period explains the gap, as after a pause, that of the contract
     of_payment = np.where(nearest >= 0, nearest, of_contract)
     of_payment[payments.is_last] = NONE
-    first = BillingPeriods(
+    regular = BillingPeriods(
         tuple(
             _period(k, median, payments, nearest, of_contract, is_price)
             for k, median in enumerate(medians)
@@ -173,16 +173,17 @@ def fit_periods(days: PurchaseDays, spells: Spells) -> BillingPeriods:
     )
     last = np.flatnonzero(payments.is_last)
     shares = np.eye(len(medians) + 1)[of_payment][:, :-1]  # nothing where there is none
-    shares[last] = _shares_of_last(first, payments, usual, spells)
+    silence = ended(spells, payments.spell[last]) - payments.day[last]
+    shares[last] = shares_of(regular, payments, last, payments.gap_before, usual, silence)
     periods = tuple(
         _with_renewals(period, k, shares, payments, spells)
-        for k, period in enumerate(first.periods)
+        for k, period in enumerate(regular.periods)
     )
     if due is not None:
         of_year = int(np.argmin([abs(np.log(period.days / YEAR)) for period in periods]))
         yearly = replace(periods[of_year], due=due)
         periods = (*periods[:of_year], yearly, *periods[of_year + 1 :])
-    return BillingPeriods(periods, first.has_fixed_prices)
+    return BillingPeriods(periods, regular.has_fixed_prices)
 
 
 def _is_regular(payments: Payments) -> bool:
@@ -297,23 +298,42 @@ def _has_fixed_prices(payments: Payments, is_price: NDArray[np.bool_]) -> bool:
     return bool(len(same)) and float(same.mean()) >= 0.5
 
 
-def _ends(payments: Payments, spells: Spells, rows: Integers) -> Array:
-    """Return the day on which the contract of each payment ended, at most the as_of, (rows,)."""
-    end = np.minimum(spells.end[payments.spell[rows]], spells.as_of)
-    return np.asarray(end / DAY_MICROSECONDS)
+def ended(spells: Spells, spell: Integers) -> Array:
+    """Return the day on which contracts ended, at most the as_of, same shape."""
+    return np.asarray(np.minimum(spells.end[spell], spells.as_of) / DAY_MICROSECONDS)
 
 
-def _shares_of_last(
-    periods: BillingPeriods, payments: Payments, usual: Array, spells: Spells
+def shares_of(
+    periods: BillingPeriods,
+    payments: Payments,
+    rows: Integers,
+    gap: Array,
+    usual: Array,
+    silence_days: Array | float,
 ) -> Array:
-    """Return P(billing period) after the last payment of each contract, (contracts, periods)."""
-    last = np.flatnonzero(payments.is_last)
+    """Return P(billing period) of payments, shape (rows, periods).
+
+    Parameters
+    ----------
+    periods
+        The billing periods.
+    payments
+        All payments.
+    rows
+        Which of them, shape (rows,).
+    gap
+        The gap before or after each of all payments, whichever is to tell.
+    usual
+        What :func:`usual_gaps` returns of all payments.
+    silence_days
+        Days without a payment since, shape (rows,).
+    """
     return periods.shares(
         {
-            "gap_last": payments.gap_before[last],
-            "gap_mean": usual[last],
-            "recency_days": np.maximum(_ends(payments, spells, last) - payments.day[last], 0.0),
-            "spend_last": payments.spend[last],
+            "gap_last": gap[rows],
+            "gap_mean": usual[rows],
+            "recency_days": np.maximum(np.broadcast_to(silence_days, rows.shape), 0.0),
+            "spend_last": payments.spend[rows],
         }
     )
 
@@ -330,8 +350,8 @@ def _with_renewals(
     row = np.arange(len(hard))
     number = row - np.maximum.accumulate(np.where(begins, row, 0)) + 1.0
     rows = np.flatnonzero((as_of_day - payments.day >= LATE * period.days) & (share > 0))
-    ended = rows[payments.is_last[rows] & (share[rows] > 0.5)]
-    parts = (_ends(payments, spells, ended) - payments.day[ended]) / period.days
+    over = rows[payments.is_last[rows] & (share[rows] > 0.5)]
+    parts = (ended(spells, payments.spell[over]) - payments.day[over]) / period.days
     renewals = fit_renewals(
         np.asarray(number[rows]),
         (~payments.is_last[rows]).astype(np.float64),

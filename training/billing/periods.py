@@ -31,6 +31,8 @@ GAP_WIDTH: Final = 0.10
 """Least standard deviation of the log of a gap around its period."""
 SAME_PRICE: Final = 0.05
 """Payments whose logs differ by no more have one price."""
+FIXED: Final = 0.01
+"""Payments whose logs differ by less are as high as each other."""
 UNKNOWN: Final = 1.0
 """Customers of each period that are supposed to pay prices which nobody has paid yet."""
 ANY_PRICE: Final = 0.01

@@ -11,9 +11,9 @@ payments before it come, and none after it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
 
 import numpy as np
 from scipy.special import ndtr
@@ -36,6 +36,7 @@ LATE: Final = 0.5
 EXPECTED: Final = ("orders", "p_none", "value", "kept", "value_p_none", "until")
 """Values that are means over the billing periods which a contract may have."""
 MAX_CELLS: Final = 4_000_000
+P = TypeVar("P")
 _UNLIKELY: Final = 0.05
 _SMALLEST: Final = 1e-12
 
@@ -165,10 +166,9 @@ def _of_period(
     first = (1.0 - since) * period.days
     if period.due is not None:  # the dates after it do not wait for a payment that is late
         first = period.days - period.silence(columns)
-    at_once = max(1, MAX_CELLS // payments)
-    starts = range(0, max(len(p_cancel), 1), at_once)
-    parts = [
-        _of_rows(
+
+    def of_part(part: slice) -> Schedule:
+        return _of_rows(
             period,
             payments,
             first[part],
@@ -178,12 +178,28 @@ def _of_period(
             left[part],
             spans,
         )
-        for part in (slice(start, start + at_once) for start in starts)
-    ]
+
+    return in_parts(len(p_cancel), max(1, MAX_CELLS // payments), of_part)
+
+
+def in_parts(rows: int, at_once: int, of_part: Callable[[slice], P]) -> P:
+    """Return a dataclass of arrays of shape (rows, ...), worked out for few rows at once.
+
+    Parameters
+    ----------
+    rows
+        Number of rows; 0 is worked out, too.
+    at_once
+        Rows of a part, at least 1.
+    of_part
+        Returns the dataclass of these rows.
+    """
+    starts = range(0, max(rows, 1), at_once)
+    parts = [of_part(slice(start, start + at_once)) for start in starts]
     if len(parts) == 1:
         return parts[0]
-    return Schedule(
-        **{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Schedule)}
+    return type(parts[0])(
+        **{name: np.concatenate([getattr(p, name) for p in parts]) for name in vars(parts[0])}
     )
 
 
