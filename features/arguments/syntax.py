@@ -24,9 +24,9 @@ def syntax_fault(text: str, error: Exception) -> str:
     str
         Part of a sentence; characters of the text are counted from 1.
     """
-    found = _not_closed(text)
-    if found is not None:
-        return found
+    not_closed = _not_closed(text)
+    if not_closed is not None:
+        return not_closed
     for each in getattr(error, "errors", None) or ():
         token, line, column = each.get("highlight"), each.get("line"), each.get("col")
         if token and line and column:

@@ -200,15 +200,15 @@ def _between_years(
     squares = (np.asarray(shifts) - np.average(shifts, weights=known)) ** 2
     around = len(shifts) * float(np.average(squares, weights=known)) / SEASON_SPREAD**2
     prior = 1.0 / of_one - 1.0
-    seen = (PRIOR_YEARS * prior + around) / (PRIOR_YEARS + len(shifts) - 1)
+    freedom = PRIOR_YEARS + len(shifts) - 1
+    of_dates = (PRIOR_YEARS * prior + around) / freedom
     if not years.freedom:
-        return seen
-    shown = PRIOR_YEARS + len(shifts) - 1
-    share = years.freedom / (shown + years.freedom)
+        return of_dates
+    share = years.freedom / (freedom + years.freedom)
     # variances differ between logs by factors. A season that comes every year is believed; that
     # there is none at other times of the year tells nothing of one that is seen here
-    both = seen ** (1.0 - share) * max(years.variance, LEAST_VARIANCE) ** share
-    return float(min(seen, both))
+    both = of_dates ** (1.0 - share) * max(years.variance, LEAST_VARIANCE) ** share
+    return float(min(of_dates, both))
 
 
 def carried_level(
