@@ -47,6 +47,12 @@ class PurchaseDays:
     spend: NDArray[np.float64]
     first_purchase: Integers
 
+    def of(self, rows: Integers) -> PurchaseDays:
+        """Return these purchase days."""
+        return PurchaseDays(
+            self.customer[rows], self.day[rows], self.spend[rows], self.first_purchase[rows]
+        )
+
 
 @dataclass(frozen=True)
 class SignalEvents:

@@ -27,6 +27,9 @@ def buyer_columns(
 ) -> dict[str, Array]:
     """Return the features of these rows with the columns of the customer base, if there is one.
 
+    Where everybody pays on a date of the year, histories begin as the customer base has them, see
+    :meth:`CustomerBase.histories`.
+
     Parameters
     ----------
     features
@@ -40,4 +43,7 @@ def buyer_columns(
     """
     everybody = np.array_equal(rows, np.arange(len(next(iter(features.values())))))
     columns = dict(features) if everybody else rows_of(features, rows)
-    return columns if base is None else {**columns, **base.columns(columns, horizon_days)}
+    if base is None:
+        return columns
+    histories = base.histories(columns)
+    return {**histories, **base.columns(histories, horizon_days)}

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from stagecast.features.arrays import Array, Integers
+from stagecast.features.arrays import Array
 from stagecast.features.clock import day_number
 from stagecast.features.record import PurchaseDays
 from stagecast.features.stages.play_choice import learn_bounds
@@ -20,6 +20,7 @@ from stagecast.training.cancellation.panel import fit_contracts
 from stagecast.training.churn_kinds import kind_of
 from stagecast.training.columns import buyer_columns, rows_of
 from stagecast.training.config import TrainConfig
+from stagecast.training.fit_bases import gaps_of
 from stagecast.training.inactivity.fitting import (
     every_date,
     fit_churn_and_unseen,
@@ -29,7 +30,6 @@ from stagecast.training.inactivity.hazard.joining import with_hazard
 from stagecast.training.inactivity.members import GapRule
 from stagecast.training.leads.after import after_conversion
 from stagecast.training.leads.fitting import fit_leads, landmarks_of
-from stagecast.training.learners.btyd.gaps import LogGaps
 from stagecast.training.models import Models, Predictions, predict
 from stagecast.training.next_stage.fitting import fit_next_stage
 from stagecast.training.next_stage.rules import after_another_order
@@ -81,7 +81,8 @@ def fit_models(
         panel, current, rule, config.horizon_days, config.seed, config.calendar, config.members
     )
     are_counted = _are_counted(days, panel)
-    if are_counted:
+    due = None if panel.base is None else panel.base.due
+    if are_counted and due is None:  # the hazard reads the first payments as they are
         churn = with_hazard(
             churn, days, panel.catalog, panel.as_of, current, config.seed, config.members.hazard
         )
@@ -99,10 +100,10 @@ def fit_models(
             Purchases(days, day_number(panel.as_of)),
             has_amounts,
             panel.history_days,
-            rows_of(panel.now.features, np.flatnonzero(panel.now.buyers)),
+            _histories_now(panel),
             panel.as_of,
             seasons,
-            _gaps_of_buyers(days, panel) if are_counted else None,
+            gaps_of(days, panel.now.customer[panel.now.buyers], due) if are_counted else None,
             unseen,
             panel.years,
             (sample, churn.probability(sample)),
@@ -180,23 +181,18 @@ def _first_horizons(panel: Panel, mean_so_far: float) -> tuple[Array, Array]:
     return 1.0 + newest.orders[new_rows], spend
 
 
-def _gaps_of_buyers(days: PurchaseDays, panel: Panel) -> LogGaps:
-    """Return the sums over the gaps of the buyers of the snapshot."""
-    buyers, customers = _buyers_of(days, panel)
-    return LogGaps.of(days.customer, days.day, customers).of_rows(buyers)
+def _histories_now(panel: Panel) -> Mapping[str, Array]:
+    """Return the features of the buyers at the as_of, with the histories of the customer base."""
+    now = rows_of(panel.now.features, np.flatnonzero(panel.now.buyers))
+    return now if panel.base is None else panel.base.histories(now)
 
 
 def _are_counted(days: PurchaseDays, panel: Panel) -> bool:
     """Return whether the purchase days are those that the features of the snapshot count."""
-    buyers, customers = _buyers_of(days, panel)
+    buyers = panel.now.customer[panel.now.buyers]
+    customers = 1 + int(max(buyers.max(initial=-1), days.customer.max(initial=-1)))
     counts = np.bincount(days.customer, minlength=customers)
     return np.array_equal(counts[buyers], panel.now.features["orders"][panel.now.buyers])
-
-
-def _buyers_of(days: PurchaseDays, panel: Panel) -> tuple[Integers, int]:
-    """Return the numbers of the buyers of the snapshot, and how many numbers there are."""
-    buyers = panel.now.customer[panel.now.buyers]
-    return buyers, 1 + int(max(buyers.max(initial=-1), days.customer.max(initial=-1)))
 
 
 def _gap_rule(days: PurchaseDays, panel: Panel) -> GapRule:

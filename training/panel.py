@@ -18,7 +18,7 @@ from stagecast.features.arrays import Array
 from stagecast.features.catalog.catalog import Catalog
 from stagecast.features.catalog.of_customer import check_declared
 from stagecast.features.catalog.standard import standard
-from stagecast.features.clock import YEAR_DAYS, day_number, from_microseconds, iso, microseconds
+from stagecast.features.clock import YEAR_DAYS, day_number, from_microseconds, iso
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.intake.counted import counted
 from stagecast.features.snapshots import Outcome, Snapshot, observe_outcomes, take_snapshots
@@ -27,10 +27,10 @@ from stagecast.features.stages.scheme import Scheme
 from stagecast.training.cancellation.panel import ContractPanel, build_contracts
 from stagecast.training.columns import buyer_columns, rows_of
 from stagecast.training.config import TrainConfig
+from stagecast.training.fit_bases import fit_base
 from stagecast.training.learners.agreement import UNKNOWN, Agreement
 from stagecast.training.learners.btyd.fit import FitError
-from stagecast.training.learners.btyd.gaps import LogGaps
-from stagecast.training.learners.customer_base import CustomerBase, fit_customer_base
+from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.fit_season import agreement_of_years
 from stagecast.training.schemes import scheme_of
 
@@ -40,9 +40,6 @@ SEASON_HISTORY_DAYS = 180
 MAX_SEASON_YEARS = 3
 # Features that scores, notes and notebooks report, whether models learn from them or not.
 REPORTED_FEATURES = ("tenure_days", "refund_spend", "purchase_events", "orders_ahead_last_year")
-# About how many customers the customer-base models are fitted on, at a past date and at the as_of.
-# With the latter the standard error of their parameters is about half a per cent.
-PAST_CUSTOMERS, MAX_CUSTOMERS = 5_000, 200_000
 
 
 def not_for_trees(catalog: Catalog) -> frozenset[str]:
@@ -235,16 +232,12 @@ def build(
     fitted = {} if fitted is None else fitted
     bases: dict[int, CustomerBase] = {}
     start: CustomerBase | None = None
-    btyd = config.members.base
     # newest first, where there is most to fit on; each fit starts from the one of the date after it
     for back, snapshot in [(0, now), *zip(backs, past, strict=True)]:
         base = fitted.get(snapshot.as_of)
         if base is None:
-            max_customers = PAST_CUSTOMERS if back else MAX_CUSTOMERS
             try:
-                bought = rows_of(snapshot.features, np.flatnonzero(snapshot.buyers))
-                gaps = known_gaps(table, life, snapshot, back) if btyd.regular_gaps else None
-                base = fit_customer_base(bought, start, max_customers, gaps, btyd.models)
+                base = fit_base(table, life, snapshot, back, config, start)
             except FitError:
                 continue
             fitted[snapshot.as_of] = base
@@ -287,33 +280,6 @@ def _agreement(
     as_of_day = day_number(table.anchor)
     days, model = life.record.days, base.models[-1]
     return agreement_of_years(days, as_of_day, history_days, model, horizon_days)
-
-
-def known_gaps(table: DailyTable, life: Lifecycle, snapshot: Snapshot, back: int) -> LogGaps | None:
-    """Return the sums over the gaps of a snapshot's buyers, as known at its date.
-
-    None where the purchase days known then are not those that the features count.
-
-    Parameters
-    ----------
-    table
-        Daily table of the as_of.
-    life
-        The lifecycle at the as_of.
-    snapshot
-        Snapshot of a date.
-    back
-        Days from the date to the as_of.
-    """
-    changed = back and table.purchase_days_may_differ(back)
-    days = table.purchase_days(back) if changed else life.record.days
-    known = days.first_purchase < microseconds(snapshot.as_of)
-    customer, day = days.customer[known], days.day[known]
-    buyers = snapshot.customer[snapshot.buyers]
-    counts = np.bincount(customer, minlength=len(table.customers))
-    if not np.array_equal(counts[buyers], snapshot.features["orders"][snapshot.buyers]):
-        return None
-    return LogGaps.of(customer, day, len(table.customers)).of_rows(buyers)
 
 
 def _frame(

@@ -17,10 +17,10 @@ from stagecast.features.stages.lifecycle import fit_lifecycle
 from stagecast.features.stages.scheme_files import load_scheme
 from stagecast.training.columns import buyer_columns
 from stagecast.training.config import TrainConfig
+from stagecast.training.fit_bases import gaps_of, known_days
 from stagecast.training.panel import (
     Panel,
     build,
-    known_gaps,
     plan_dates,
     sampling_step,
     seasons_of,
@@ -148,8 +148,9 @@ def test_gaps_of_a_date_are_those_known_then() -> None:
             scheme = load_scheme(config.scheme)
             life = fit_lifecycle(table, scheme, 45, catalog=training_catalog(config, scheme))
             (snapshot,) = take_snapshots(table, life, [before])
-            gaps = known_gaps(table, life, snapshot, before)
-            assert gaps is not None
+            days = known_days(table, life, snapshot, before)
+            assert days is not None
+            gaps = gaps_of(days, snapshot.customer[snapshot.buyers])
             sums.append((gaps.log, gaps.digamma, snapshot.features["frequency"][snapshot.buyers]))
     assert bought < day(360 - back)  # type: ignore[operator]
     for later, earlier in zip(*sums, strict=True):

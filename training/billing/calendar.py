@@ -18,6 +18,10 @@ from stagecast.features.arrays import Array
 
 YEAR: Final = 365.2425
 """Mean days of a year; day 0 is 1970-01-01."""
+NEAR: Final = 30.0
+"""Days: a payment came on the date."""
+HISTORY: Final = ("first_day", "last_day", "t_x_days", "T_days", "frequency")
+"""Features of a history that begins with a first payment."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,44 @@ class DueDate:
         years = np.floor((paid + early - self.day) / YEAR) + 1.0
         return np.asarray(self.day + years * YEAR)
 
+    def with_first_payments(self, features: Mapping[str, Array]) -> dict[str, Array]:
+        """Return histories as if each first payment were made a year before the next date.
+
+        Then all gaps of who pays each year are years, also the first one, in which a customer paid
+        when joining and then on the date. Who last paid away from the date is left as it is.
+
+        Parameters
+        ----------
+        features
+            With those of :data:`HISTORY` of buyers, shape (rows,) each; only
+            ``first_day``, ``t_x_days`` and ``T_days`` change.
+
+        >>> history = (np.array([v]) for v in (200.0, 374.0, 174.0, 500.0, 1.0))
+        >>> moved = DueDate(9.0, 10.0).with_first_payments(dict(zip(HISTORY, history)))
+        >>> [float(moved[name][0]) for name in HISTORY[:4]]
+        [9.0, 374.0, 365.0, 691.0]
+        """
+        first, last, repeats = (features[n] for n in ("first_day", "last_day", "frequency"))
+        begins = np.round(self.after(first, np.ones(len(first), dtype=np.bool_)) - YEAR)
+        earlier = np.where((repeats == 0) | self.is_near(last), first - begins, 0.0)
+        # who pays ahead of the date has paid for a year that has not begun
+        least = np.where(repeats > 0, -0.5 * features["t_x_days"], -features["T_days"])
+        earlier = np.maximum(earlier, least)
+        return {
+            **features,
+            "first_day": first - earlier,
+            "t_x_days": np.where(repeats > 0, features["t_x_days"] + earlier, 0.0),
+            "T_days": features["T_days"] + earlier,
+        }
+
+    def is_near(self, days: Array) -> NDArray[np.bool_]:
+        """Return whether days, since 1970, are within :data:`NEAR` of the date, same shape."""
+        return np.abs(self.since_date(days)) <= NEAR
+
+    def since_date(self, days: Array) -> Array:
+        """Return the days of the year from the date to days, the shorter way round, same shape."""
+        return days_of_year_between(self.day, days)
+
     def to_json(self) -> dict[str, float]:
         """Return it as plain data."""
         price = {} if self.price is None else {"price": self.price}
@@ -66,3 +108,8 @@ class DueDate:
         """Read what :meth:`to_json` returns."""
         price = float(data["price"]) if "price" in data else None
         return cls(float(data["day"]), float(data["covered"]), price)
+
+
+def days_of_year_between(date: float, days: Array) -> Array:
+    """Return the days of the year from a date to days, the shorter way round, same shape."""
+    return np.asarray(np.mod(days - date + YEAR / 2.0, YEAR) - YEAR / 2.0)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from stagecast.features.arrays import Array, Integers
-from stagecast.training.billing.calendar import YEAR, DueDate
+from stagecast.features.arrays import Integers
+from stagecast.training.billing.calendar import NEAR, YEAR, DueDate, days_of_year_between
 from stagecast.training.billing.periods import FIXED, SAME_PRICE
 
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 FEWEST: Final = 10
 """Contracts that began away from the date and were paid again, of which it is known."""
-AWAY, NEAR = 45.0, 30.0
-"""Days: a contract began away from the date, a payment came on it."""
+AWAY: Final = 45.0
+"""Days: a contract began away from the date."""
 TIED: Final = 0.75
 """Share of these contracts whose second payment came on the date. Of contracts with dates of their
 own it is none, of dates drawn at random one in six."""
@@ -32,18 +32,22 @@ def due_date(payments: Payments) -> DueDate | None:
 
     Contracts of other intervals may stand beside them.
     """
-    yearly = _yearly(payments)
-    if len(np.unique(payments.contract[yearly])) < FEWEST:
+    return _due_date(payments, _yearly(payments))
+
+
+def _due_date(payments: Payments, yearly: NDArray[np.bool_]) -> DueDate | None:
+    """Return the date of payments of which it is known whether they are yearly."""
+    second = np.flatnonzero(yearly & (payments.number == 2))
+    if len(second) < FEWEST:
         return None
     later = payments.day[yearly & (payments.number > 1)]
     angle = 2.0 * np.pi * later / YEAR
     mean = np.arctan2(np.sin(angle).mean(), np.cos(angle).mean()) / (2.0 * np.pi) * YEAR
     # the mean is moved by who pays late, or each month
-    day = float(mean + np.median(_after_date(later, mean))) % YEAR
-    second = np.flatnonzero(yearly & (payments.number == 2))
+    day = float(mean + np.median(days_of_year_between(mean, later))) % YEAR
     began, paid = payments.day[second - 1], payments.day[second]
-    away = np.abs(_after_date(began, day)) > AWAY
-    if away.sum() < FEWEST or (np.abs(_after_date(paid[away], day)) <= NEAR).mean() < TIED:
+    away = np.abs(days_of_year_between(day, began)) > AWAY
+    if away.sum() < FEWEST or (np.abs(days_of_year_between(day, paid[away])) <= NEAR).mean() < TIED:
         return None
     first = np.ones(len(second), dtype=np.bool_)
     fits = [
@@ -54,6 +58,23 @@ def due_date(payments: Payments) -> DueDate | None:
     return DueDate(day, covered, _price(payments, second[away], yearly))
 
 
+def due_date_of_all(payments: Payments) -> DueDate | None:
+    """Return the date on which all customers pay once a year; None where they do not.
+
+    Where nobody has paid three times, as in the first two years, second payments alone tell.
+
+    Parameters
+    ----------
+    payments
+        All purchase days of the customers, where contracts are not known.
+    """
+    if not len(payments.day):
+        return None
+    if (payments.number > 2).any():
+        return due_date(payments) if _are_mostly_yearly(payments) else None
+    return _due_date(payments, np.ones(len(payments.day), dtype=np.bool_))
+
+
 def tied(payments: Payments, due: DueDate) -> NDArray[np.bool_]:
     """Return which payments are the first of contracts that are paid on a date, shape (n,).
 
@@ -61,7 +82,7 @@ def tied(payments: Payments, due: DueDate) -> NDArray[np.bool_]:
     """
     first = payments.number == 1
     yearly = _yearly(payments)
-    followed = np.r_[np.abs(_after_date(payments.day[1:], due.day)) <= NEAR, False]
+    followed = np.r_[due.is_near(payments.day[1:]), False]
     # where others pay each month, a second payment of the yearly price is one of a year
     usual = _later_price(payments, yearly)
     next_spend = np.r_[payments.spend[1:], np.nan]
@@ -104,8 +125,3 @@ def _later_price(payments: Payments, yearly: NDArray[np.bool_]) -> float:
     """Return what yearly payments after the first usually are; NaN where none is known."""
     later = payments.spend[yearly & (payments.number > 1) & (payments.spend > 0)]
     return float(np.median(later)) if len(later) else np.nan
-
-
-def _after_date(days: Array, date: float) -> Array:
-    """Return the days of the year from a date to days, the shorter way round, same shape."""
-    return np.asarray(np.mod(days - date + YEAR / 2.0, YEAR) - YEAR / 2.0)

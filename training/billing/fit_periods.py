@@ -92,10 +92,7 @@ class Payments:
         # a payment up to a day before its contract began belongs to it, too
         start = np.floor(spells.start[order] / DAY_MICROSECONDS) - 1.0
         if not with_nothing and (days.spend > 0).any():  # a trial for nothing is no payment
-            rows = np.flatnonzero(days.spend > 0)
-            days = PurchaseDays(
-                days.customer[rows], days.day[rows], days.spend[rows], days.first_purchase[rows]
-            )
+            days = days.of(np.flatnonzero(days.spend > 0))
         far = 10.0 * max(float(days.day.max(initial=1)), float(start.max(initial=1.0)))
         position = np.searchsorted(
             spells.customer[order] * far + start, days.customer * far + days.day, side="right"
@@ -114,6 +111,16 @@ class Payments:
             number,
             np.r_[first[1:], True],
         )
+
+    @classmethod
+    def of_customers(cls, days: PurchaseDays) -> Payments:
+        """Return the purchase days of a log without contracts, all of a customer as of one."""
+        first = np.r_[True, np.diff(days.customer) != 0]
+        rows = np.arange(len(first))
+        number = rows - np.maximum.accumulate(np.where(first, rows, 0)) + 1
+        customer = days.customer
+        day = days.day.astype(np.float64)
+        return cls(customer, customer, day, days.spend, number, np.r_[first[1:], True])
 
     @property
     def gap_before(self) -> Array:

@@ -22,7 +22,8 @@ from stagecast.training.estimators.inputs import (
 )
 from stagecast.training.estimators.pools import fit_binary, gains_of
 from stagecast.training.learners.btyd.fit import FitError
-from stagecast.training.learners.customer_base import CustomerBase, fit_customer_base
+from stagecast.training.learners.customer_base import CustomerBase
+from stagecast.training.learners.fit_customer_base import fit_customer_base
 
 HISTORY = ("frequency", "t_x_days", "T_days")
 # With a customer base whose AUC is below this, the labels are probably reversed.

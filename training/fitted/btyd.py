@@ -17,7 +17,7 @@ from stagecast.features.arrays import Array
 from stagecast.training.customer_base.uncertainty import covariance_of_logs
 from stagecast.training.learners.btyd.gammagamma import log_density
 from stagecast.training.learners.btyd.stored import Covariances
-from stagecast.training.learners.customer_base import without_outliers
+from stagecast.training.learners.fit_customer_base import without_outliers
 
 if TYPE_CHECKING:
     from stagecast.features.snapshots import Snapshot
@@ -124,7 +124,7 @@ def _rounded(matrix: Array) -> Array:
 
 def _histories(features: Mapping[str, Array]) -> tuple[Array, Array, Array, Array]:
     """Return frequency, recency, T (days) and mean spend of the customers of the fit."""
-    from stagecast.training.panel import MAX_CUSTOMERS
+    from stagecast.training.fit_bases import MAX_CUSTOMERS
 
     step = max(1, -(-len(features["frequency"]) // MAX_CUSTOMERS))
     x, t_x, T, monetary = (features[name][::step] for name in _HISTORY)

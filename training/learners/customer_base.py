@@ -1,34 +1,30 @@
-"""Customer-base models of one date: MBG/NBD, Pareto/NBD and Gamma-Gamma, and their predictions."""
+"""Customer-base models of one date: MBG/NBD, Pareto/NBD and Gamma-Gamma, and their predictions.
+
+They are fitted by :mod:`stagecast.training.learners.fit_customer_base`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, exprel, logit
 
 from stagecast.features.arrays import Array
+from stagecast.training.billing.calendar import DueDate
 from stagecast.training.learners.btyd import GammaGamma, Model
 from stagecast.training.learners.btyd.closed_forms import DAYS_PER_YEAR
 from stagecast.training.learners.btyd.distinct import packed
-
-if TYPE_CHECKING:
-    from stagecast.training.learners.btyd.gaps import LogGaps
 
 MODELS = ("mbg_nbd", "pareto_nbd")
 _SMALLEST = 1e-6
 # Probability below which it does not tell the models apart.
 _LEAST_CHANCE = 1e-300
-# Least weight of the model of random gaps beside one of regular gaps: some customers of any log buy
-# at random. With a tenth, the log loss was lower than with none on yearly donors and on a grocer.
-RANDOM_SHARE = 0.1
 # With at least this many rows, each distinct history is evaluated once.
 DEDUPLICATION_ROWS = 2_000
-# Where amounts count as outliers, in robust standard deviations of their logs, and the least one.
-OUTLIER, LEAST_LOG_SPREAD = 4.0, 0.25
 
 
 def log_odds(probability: Array) -> Array:
@@ -48,11 +44,15 @@ class CustomerBase:
         The model of spend; None without amounts or with too few repeat buyers.
     weights
         Weight of each of ``models``, see :func:`vuong_weights`; equal by default.
+    due
+        The date of the year on which everybody pays; None where customers have dates of their own.
+        The histories that the models are asked of are those of :meth:`histories`.
     """
 
     models: tuple[Model, ...]
     spend: GammaGamma | None
     weights: tuple[float, ...] = ()
+    due: DueDate | None = None
 
     def __post_init__(self) -> None:
         if not self.weights and self.models:
@@ -61,6 +61,10 @@ class CustomerBase:
     def with_spend_of(self, other: CustomerBase | None) -> CustomerBase:
         """Return the models of purchases with the model of spend of another date, or none."""
         return replace(self, spend=None if other is None else other.spend)
+
+    def histories(self, features: Mapping[str, Array]) -> Mapping[str, Array]:
+        """Return the features of buyers with the histories that the models were fitted on."""
+        return features if self.due is None else self.due.with_first_payments(features)
 
     def columns(self, features: Mapping[str, Array], horizon_days: int) -> dict[str, Array]:
         """Return the predictions of the models for buyers, shape (n_buyers,) each.
@@ -252,6 +256,7 @@ class CustomerBase:
             "models": [m.to_json() for m in self.models],
             "spend": None if self.spend is None else self.spend.to_json(),
             "weights": list(self.weights),
+            **({} if self.due is None else {"due": self.due.to_json()}),
         }
 
     @classmethod
@@ -261,6 +266,7 @@ class CustomerBase:
             tuple(Model.from_json(m) for m in data["models"]),
             None if spend is None else GammaGamma.from_json(spend),
             tuple(float(w) for w in data["weights"]),
+            DueDate.from_json(data["due"]) if data.get("due") else None,
         )
 
 
@@ -274,144 +280,3 @@ def distinct_histories(
         return (x, t_x, T), slice(None)
     _, first, position = np.unique(key, return_index=True, return_inverse=True)
     return (x[first], t_x[first], T[first]), position
-
-
-def vuong_weights(
-    models: Sequence[Model], x: Array, t_x: Array, T: Array, gaps: LogGaps | None = None
-) -> tuple[float, ...]:
-    """Return the weights of the models, from their log-likelihoods of these histories.
-
-    For two models that are not nested, let ``d`` be the differences between the log-likelihoods of
-    each customer. Vuong's statistic ``z = sum(d) / (sqrt(n) sd(d))`` shows which model is closer to
-    the truth, and is about standard normal where both are equally close (Vuong 1989, eq. 5.6). The
-    odds of the weights are ``exp(z)``: the weights are about equal where the log cannot
-    discriminate between the models, and one of them is about 1 where it can.
-
-    Parameters
-    ----------
-    models
-        The fitted models; other than two get equal weights.
-    x, t_x, T
-        Repeat purchase days, days of the last purchase and of the as_of since the first, shape
-        (n_customers,).
-    gaps
-        Sums over the gaps, without which a model of regular gaps has no density to compare.
-    """
-    if len(models) != 2:
-        return (1.0 / len(models),) * len(models)
-    log_gaps = None if gaps is None else gaps.digamma
-    first_model = models[0]
-    first, second = (model.log_likelihood_of(x, t_x, T, log_gaps) for model in models)
-    differences = second - first
-    spread = float(differences.std()) * np.sqrt(len(differences))
-    share = float(expit(differences.sum() / spread)) if spread > 0 else 0.5
-    if first_model.regularity > 1:
-        share = max(share, RANDOM_SHARE)
-    return (1.0 - share, share)
-
-
-def usual_range(money: Array) -> tuple[float, float]:
-    """Return the least and the largest of positive amounts that are no outliers.
-
-    Outliers are further than ``OUTLIER`` robust standard deviations from the median, in logs: one
-    wholesaler, or one mistyped order, must not set what is expected of everybody else. Where there
-    are no amounts, nothing is an outlier.
-    """
-    if not len(money):
-        return 0.0, np.inf
-    logs = np.log(money)
-    middle = float(np.median(logs))
-    spread = max(1.4826 * float(np.median(np.abs(logs - middle))), LEAST_LOG_SPREAD)
-    least, largest = np.exp([middle - OUTLIER * spread, middle + OUTLIER * spread])
-    return float(least), float(largest)
-
-
-def without_outliers(money: Array) -> Array:
-    """Return positive amounts with the outliers at the border of :func:`usual_range`."""
-    return np.clip(money, *usual_range(money))
-
-
-def fit_customer_base(
-    features: Mapping[str, Array],
-    start: CustomerBase | None = None,
-    max_customers: int | None = None,
-    gaps: LogGaps | None = None,
-    names: Sequence[str] = MODELS,
-) -> CustomerBase:
-    """Fit the models on the buyers of one date.
-
-    Parameters
-    ----------
-    features
-        Features of buyers, shape (n_buyers,) each: ``frequency``, ``t_x_days``, ``T_days`` and
-        ``monetary``.
-    start
-        The fit of another date, whose parameters the optimisation starts from.
-    max_customers
-        Fit on every k-th customer, so that about this many remain. The parameters of a past date
-        are only inputs of other models, and a few thousand customers determine them well enough.
-    gaps
-        Sums over the gaps of each buyer, by which MBG/NBD may become MBG/CNBD-k; None keeps gaps
-        random.
-    names
-        Those of :data:`MODELS` that are fitted, in order.
-
-    Raises
-    ------
-    stagecast.training.learners.btyd.fit.FitError
-        Too few customers or repeat buyers for any of the models.
-    """
-    from stagecast.training.learners.btyd.fit import FitError
-    from stagecast.training.learners.btyd.repeated import fit, fit_gamma_gamma
-
-    sample = slice(
-        None,
-        None,
-        1 if max_customers is None else max(1, -(-len(features["frequency"]) // max_customers)),
-    )
-    x, t_x, T = (
-        features["frequency"][sample],
-        features["t_x_days"][sample],
-        features["T_days"][sample],
-    )
-    sampled_gaps = None if gaps is None else gaps.of_rows(sample)
-    start_models = {m.name: m for m in start.models} if start is not None else {}
-    fitted = []
-    for name in names:
-        try:
-            model = fit(name, x, t_x, T, start=start_models.get(name))
-            if name == "mbg_nbd" and sampled_gaps is not None:
-                model = _with_regularity(model, x, t_x, T, sampled_gaps, start_models.get(name))
-            fitted.append(model)
-        except FitError:
-            # one model without an optimum leaves the other; with neither, the caller uses a rule
-            if name == names[-1] and not fitted:
-                raise
-    monetary = np.nan_to_num(features["monetary"][sample], nan=0.0)
-    repeaters = (x > 0) & (monetary > 0)
-    try:
-        spend = fit_gamma_gamma(x[repeaters], without_outliers(monetary[repeaters]))
-    except FitError:
-        spend = None
-    return CustomerBase(tuple(fitted), spend, vuong_weights(fitted, x, t_x, T, sampled_gaps))
-
-
-def _with_regularity(
-    random: Model, x: Array, t_x: Array, T: Array, gaps: LogGaps, start: Model | None
-) -> Model:
-    """Return the model with regular gaps where they are beyond chance, else the model itself.
-
-    Where the fit on all customers has no optimum, that on the customers by which the regularity was
-    chosen takes its place: a model of random gaps would expect other orders by factors.
-    """
-    from stagecast.training.learners.btyd.fit import FitError
-    from stagecast.training.learners.btyd.repeated import fit
-    from stagecast.training.learners.btyd.rhythm import choose_regularity
-
-    chosen = choose_regularity(random, x, t_x, T, gaps, start)
-    if chosen.regularity == 1:
-        return random
-    try:
-        return fit(random.name, x, t_x, T, start=chosen, regularity=chosen.regularity)
-    except FitError:
-        return chosen

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from stagecast.features.arrays import Array
 from stagecast.features.attributes import Texts
 from stagecast.features.one_customer.stages import StandingOfOne
+from stagecast.training.billing.calendar import HISTORY as HISTORY_OF_DATE
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.models import Models
 from stagecast.training.one_row.churn import ChurnOfOne
@@ -51,11 +54,16 @@ class ModelsOfOne:
         self.reasons = ReasonsOfOne(models, self.churn)
         self._designs = DesignsOfOne([*self.churn.designs, self.next_stage.design])
         self._silence = models.next_stage.without_purchase
+        self._due = base.due
         self._days_to_order = next_order_of_one(base.models[0], models.config.horizon_days)
         ensembles = [churn.trees, models.next_stage.trees, *models.value.trees.values()]
         of_trees = (trees.columns for trees in ensembles if trees is not None)
         self.columns = frozenset(self._designs.columns).union(
-            READ, self.prospects.columns, self.reasons.columns, *of_trees
+            READ,
+            () if self._due is None else HISTORY_OF_DATE,
+            self.prospects.columns,
+            self.reasons.columns,
+            *of_trees,
         )
 
     def predict(self, features: Columns, standing: StandingOfOne) -> PredictionsOfOne:
@@ -73,8 +81,9 @@ class ModelsOfOne:
         ArithmeticError
             A formula divides by zero or overflows where arrays go on with infinity.
         """
-        said = self.value.base.of(features)
-        columns = {**features, **said.columns}
+        histories = self._histories(features)
+        said = self.value.base.of(histories)
+        columns = {**histories, **said.columns}
         *rows, last_row = self._designs.rows(columns)
         p_inactive = self.churn.probability(columns, rows)
         money = self.value.money(columns, said, p_inactive)
@@ -96,6 +105,14 @@ class ModelsOfOne:
     ) -> PredictionsOfOne:
         """Return the predictions for a customer without a purchase; see :class:`ProspectsOfOne`."""
         return self.prospects.predict(facts, standing, categories)
+
+    def _histories(self, features: Columns) -> Columns:
+        """Return the features with the history of the customer base."""
+        if self._due is None:
+            return features
+        rows = {name: np.array([features[name]]) for name in HISTORY_OF_DATE}
+        moved = self._due.with_first_payments(rows)
+        return {**features, **{name: float(values[0]) for name, values in moved.items()}}
 
     def _stages(self, p_inactive: float, given_purchase: Array, silent: int) -> list[float]:
         p_purchase = 1.0 - p_inactive

@@ -40,13 +40,17 @@ class ReasonsOfOne:
         stages = models.scheme.stages
         self._stages = [(np.array([s.id]), np.array([s.title["en"]])) for s in stages]
 
-    def explanation(self, predicted: PredictionsOfOne, stage: int) -> Explanation | None:
+    def explanation(
+        self, predicted: PredictionsOfOne, features: Mapping[str, float], stage: int
+    ) -> Explanation | None:
         """Return the reasons of a buyer's risk; None where there are none.
 
         Parameters
         ----------
         predicted
             What is predicted of the buyer.
+        features
+            Features of the buyer, which are shown.
         stage
             Position of the stage.
         """
@@ -55,7 +59,7 @@ class ReasonsOfOne:
         group, title = self._stages[stage]
         rows = Explained(
             np.array([self._effects(predicted)]),
-            self._shown(predicted.columns),
+            self._shown({**predicted.columns, **features}),
             group,
             title,
             np.array([predicted.p_silent]),

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
 from stagecast.features.snapshots import Snapshot
+from stagecast.training.billing.calendar import HISTORY
 from stagecast.training.columns import rows_of
 from stagecast.training.models import Models, Predictions
 from stagecast.training.reasons.explanation import Explained, Explanation, explain
@@ -82,7 +83,7 @@ def buyer_explanations(
     buyers = predicted.buyers[positions]
     explained = Explained(
         total_effects(models, columns, threads),
-        columns,
+        _facts(models, snapshot, columns, buyers),
         stage_of(models, snapshot, buyers),
         title_of(models, snapshot, buyers),
         predicted.p_silent[buyers],
@@ -112,9 +113,10 @@ def usual_of_buyers(
     if not len(buyers):
         return NOTHING_USUAL
     columns = {name: values[sample] for name, values in predicted.columns.items()}
+    facts = _facts(models, snapshot, columns, buyers)
     names = (*COMPARED, *(family.feature for family in own_families(models.config.own)))
     usual = learn_usual(
-        columns,
+        facts,
         names,
         total_effects(models, columns),
         stage_of(models, snapshot, buyers),
@@ -129,7 +131,17 @@ def usual_of_buyers(
     stage, is_active = stage_of(models, snapshot, everybody), active[everybody]
     masks = {name: np.asarray(stage == name) for name in usual.medians if name != AVERAGE}
     masks[AVERAGE] = is_active if is_active.any() else np.ones(len(everybody), dtype=bool)
-    return replace(usual, medians=medians_of(predicted.columns, names, masks))
+    facts = _facts(models, snapshot, predicted.columns, everybody)
+    return replace(usual, medians=medians_of(facts, names, masks))
+
+
+def _facts(
+    models: Models, snapshot: Snapshot, columns: Mapping[str, Array], rows: NDArray[np.int64]
+) -> Mapping[str, Array]:
+    """Return the columns to show: histories begin with the first purchase, whatever models read."""
+    if models.base is None or models.base.due is None:
+        return columns
+    return {**columns, **{name: snapshot.features[name][rows] for name in HISTORY}}
 
 
 def stage_of(models: Models, snapshot: Snapshot, rows: NDArray[np.int64]) -> NDArray[np.str_]:

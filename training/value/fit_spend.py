@@ -12,8 +12,9 @@ import numpy as np
 from stagecast.features.arrays import Array
 from stagecast.training.config import TrainConfig
 from stagecast.training.learners.blend import beyond_chance
-from stagecast.training.learners.customer_base import CustomerBase, usual_range
+from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.factor import Factor
+from stagecast.training.learners.fit_customer_base import usual_range
 from stagecast.training.learners.fit_factor import (
     LEVEL_SPREAD,
     Rows,

@@ -156,7 +156,7 @@ class OneRow:
             **self._rhythm(features),
         }
         if with_reasons and is_buyer:
-            explanation = self._models.reasons.explanation(predicted, standing.stage)
+            explanation = self._models.reasons.explanation(predicted, features, standing.stage)
             columns.update(self._reasons.columns(explanation, has_amounts=has_amounts))
         if not has_amounts:
             columns.update(dict.fromkeys(MONEY_COLUMNS, _NULL), clv_by_year=(_NULL,))

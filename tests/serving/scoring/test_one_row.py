@@ -19,6 +19,7 @@ from stagecast.features.shop.clock import ShopClock
 from stagecast.serving.scoring.one_row.plan import OneRow
 from stagecast.serving.scoring.rehearsal import rehearse
 from stagecast.serving.scoring.scorer import ONE_BY_ONE, Scorer
+from stagecast.training.billing.calendar import DueDate
 from stagecast.training.learners import boosted, single_row
 from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.btyd.seasonal_pareto import SeasonalPareto
@@ -281,7 +282,7 @@ def test_sums_that_are_no_64_bit_integers_are_left_to_arrays(scorer: Scorer) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["regular gaps", "Pareto/NBD first"])
+@pytest.mark.parametrize("kind", ["regular gaps", "Pareto/NBD first", "on a date of the year"])
 def test_other_customer_bases_have_the_same_bytes(scorer: Scorer, kind: str) -> None:
     models = scorer.bundle.models
     assert models.base is not None
@@ -290,8 +291,10 @@ def test_other_customer_bases_have_the_same_bytes(scorer: Scorer, kind: str) -> 
     chosen = {
         "regular gaps": (replace(mbg, regularity=3), pareto),
         "Pareto/NBD first": (pareto, mbg),
+        "on a date of the year": (mbg, pareto),
     }[kind]
-    base = replace(models.base, models=chosen, weights=(0.7, 0.3))
+    due = DueDate(40.0, 10.5) if kind == "on a date of the year" else None
+    base = replace(models.base, models=chosen, weights=(0.7, 0.3), due=due)
     other = Scorer(replace(scorer.bundle, models=replace(models, base=base)))
     counts = compared(other, [*customers(25, seed=17), *odd_customers()[:6]])
     assert counts["left to arrays"] == 0

@@ -24,7 +24,7 @@ from stagecast.training.inactivity.fitting import fit_churn, training_dates
 from stagecast.training.inactivity.own_members import EstimatorOdds, fit_estimator
 from stagecast.training.learners.boosted import Boosted
 from stagecast.training.learners.boosting import COMMON
-from stagecast.training.learners.customer_base import fit_customer_base
+from stagecast.training.learners.fit_customer_base import fit_customer_base
 from stagecast.training.learners.linear import LogisticModel
 from stagecast.training.member_settings import (
     Btyd,

@@ -15,12 +15,12 @@ import pytest
 from stagecast.features.errors import NotEnoughDataError, UsageError
 from stagecast.features.events import from_frame
 from stagecast.training.config import TrainConfig
+from stagecast.training.fit_bases import PAST_CUSTOMERS
 from stagecast.training.inactivity.few_customers import FEWEST_CUSTOMERS, FEWEST_OF_EACH
 from stagecast.training.judging.readiness import readiness
 from stagecast.training.judging.readiness.answer import Readiness
 from stagecast.training.judging.readiness.short_horizon import short_horizon_notes
 from stagecast.training.learners.btyd.fit import MIN_CUSTOMERS, MIN_REPEATERS
-from stagecast.training.panel import PAST_CUSTOMERS
 from stagecast.training.train import train
 from tests.training.made import Row, day, frame_of, log_of, simulated_rows, unevaluated
 

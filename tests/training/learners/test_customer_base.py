@@ -13,12 +13,8 @@ from numpy.typing import NDArray
 from stagecast.training.learners.btyd import GammaGamma, Model
 from stagecast.training.learners.btyd.fit import FitError
 from stagecast.training.learners.btyd.gaps import LogGaps
-from stagecast.training.learners.customer_base import (
-    CustomerBase,
-    fit_customer_base,
-    log_odds,
-    vuong_weights,
-)
+from stagecast.training.learners.customer_base import CustomerBase, log_odds
+from stagecast.training.learners.fit_customer_base import fit_customer_base, vuong_weights
 from tests.training.made import Trained
 
 MBG = Model("mbg_nbd", (0.6, 40.0, 0.8, 2.5), 0.0, 1)

@@ -13,7 +13,8 @@ from stagecast.features.record import PurchaseDays
 from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.btyd.gaps import LogGaps
 from stagecast.training.learners.btyd.seasonal_pareto import SeasonalPareto
-from stagecast.training.learners.customer_base import CustomerBase, fit_customer_base
+from stagecast.training.learners.customer_base import CustomerBase
+from stagecast.training.learners.fit_customer_base import fit_customer_base
 from stagecast.training.learners.fit_leaving import fit_leaving
 from stagecast.training.learners.fit_season import season_of
 from stagecast.training.learners.leaving import Leaving

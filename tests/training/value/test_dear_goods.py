@@ -16,7 +16,7 @@ from stagecast.features.clock import DAY
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.training.config import TrainConfig
 from stagecast.training.fitting import fit_models
-from stagecast.training.learners.customer_base import usual_range
+from stagecast.training.learners.fit_customer_base import usual_range
 from stagecast.training.models import Models, predict
 from stagecast.training.panel import build
 from stagecast.training.value.ahead import OrdersAhead

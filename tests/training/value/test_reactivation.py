@@ -13,7 +13,7 @@ from stagecast.features.arrays import Array
 from stagecast.features.record import PurchaseDays
 from stagecast.training.config import TrainConfig
 from stagecast.training.learners.btyd import Model
-from stagecast.training.learners.customer_base import fit_customer_base
+from stagecast.training.learners.fit_customer_base import fit_customer_base
 from stagecast.training.learners.leaving import Leaving
 from stagecast.training.panel import Frame
 from stagecast.training.value.fit_reactivation import chance_of_having_left, fit_reactivation

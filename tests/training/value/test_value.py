@@ -12,7 +12,8 @@ from stagecast.features.record import PurchaseDays
 from stagecast.training.config import TrainConfig
 from stagecast.training.fitting import fit_models
 from stagecast.training.learners.blend import carried_share
-from stagecast.training.learners.customer_base import CustomerBase, without_outliers
+from stagecast.training.learners.customer_base import CustomerBase
+from stagecast.training.learners.fit_customer_base import without_outliers
 from stagecast.training.models import predict
 from stagecast.training.panel import Frame
 from stagecast.training.value.fitting import Teaching, fit_value

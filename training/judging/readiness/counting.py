@@ -19,7 +19,7 @@ from stagecast.features.engines import duckdb as engine
 from stagecast.features.engines import sql
 from stagecast.features.intake.counted import counted
 from stagecast.features.shop.events import KNOWN, clock_of, events_of
-from stagecast.training.panel import PAST_CUSTOMERS
+from stagecast.training.fit_bases import PAST_CUSTOMERS
 
 # An evaluation trains one horizon back, with one horizon of history before that.
 EVALUATION_HORIZONS = 2

@@ -23,7 +23,7 @@ from stagecast.features.arrays import Array
 
 Params = tuple[float, float, float, float]
 
-LARGEST_K = 100
+LARGEST_K = 400
 
 
 def log_few_phases(R: Array, k: int, elapsed: Array, before: Array) -> Array:

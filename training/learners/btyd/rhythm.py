@@ -8,7 +8,7 @@ speak against random gaps, see :mod:`stagecast.training.learners.btyd.gaps`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Final
 
@@ -21,7 +21,10 @@ from stagecast.training.learners.btyd.fit import FitError
 from stagecast.training.learners.btyd.gaps import LogGaps
 from stagecast.training.learners.btyd.repeated import fit
 
-GRID: Final = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48)
+GRID: Final = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 96, 192, 384)
+# The largest that is chosen, as a rule: a fit takes as many terms. Where all pay on one date, gaps
+# are as regular as that date, and distinct histories few.
+LARGEST, LARGEST_ON_DATE = 96, GRID[-1]
 # Log-likelihood, and Vuong's statistic, that a regular model must have above random gaps.
 LEAST_GAIN, LEAST_Z = 10.0, 2.0
 # A weaker regularity is no reason to leave random gaps: on an online grocer with k = 2 the orders
@@ -49,6 +52,7 @@ def choose_regularity(
     gaps: LogGaps,
     start: Model | None = None,
     least: int = LEAST_REGULARITY,
+    largest: int = LARGEST,
 ) -> Model:
     """Return the start of a fit of MBG/NBD with the regularity that explains the gaps best.
 
@@ -66,17 +70,19 @@ def choose_regularity(
         Sums over the gaps.
     start
         A fit of another date, from which the optimisation starts.
-    least
-        Least regularity, in phases.
+    least, largest
+        Least and largest regularity, in phases.
     """
     rows = slice(None, None, max(1, len(x) // SAMPLE_CUSTOMERS))
     history, sample = (x[rows], t_x[rows], T[rows]), gaps.of_rows(rows)
     near = start if start is not None and start.regularity > 1 else random
 
+    grid = tuple(k for k in GRID if k <= largest)
+
     @cache
     def model(i: int) -> Model | None:
         try:
-            return fit("mbg_nbd", *history, start=near, regularity=GRID[i])
+            return fit("mbg_nbd", *history, start=near, regularity=grid[i])
         except FitError:
             return None
 
@@ -96,14 +102,15 @@ def choose_regularity(
 
     if model(1) is not None and not beyond_chance(1):
         return random
-    best = _highest(likelihood, max(1, _by_moments(history[0], history[1], sample.log)))
+    near_best = max(1, _by_moments(grid, history[0], history[1], sample.log))
+    best = _highest(likelihood, near_best, len(grid))
     while best > 1 and not beyond_chance(best):
         best -= 1
-    chosen = model(best) if GRID[best] >= least else None
+    chosen = model(best) if grid[best] >= least else None
     return random if chosen is None else chosen
 
 
-def _highest(value: Callable[[int], float], start: int) -> int:
+def _highest(value: Callable[[int], float], start: int, size: int) -> int:
     """Return the position on the grid of the maximum next to ``start``, above 0.
 
     Where ``value`` is minus infinity at ``start``, the nearest position with a value takes its
@@ -113,10 +120,10 @@ def _highest(value: Callable[[int], float], start: int) -> int:
 
     def at(i: int) -> float:
         if i not in values:
-            values[i] = value(i) if 1 <= i < len(GRID) else -np.inf
+            values[i] = value(i) if 1 <= i < size else -np.inf
         return values[i]
 
-    nearest = sorted(range(1, len(GRID)), key=lambda i: abs(i - start))
+    nearest = sorted(range(1, size), key=lambda i: abs(i - start))
     best = next((i for i in nearest if at(i) > -np.inf), start)
     for step in (1, -1):
         while at(best + step) > at(best):
@@ -124,7 +131,7 @@ def _highest(value: Callable[[int], float], start: int) -> int:
     return best
 
 
-def _by_moments(x: Array, t_x: Array, log_gaps: Array) -> int:
+def _by_moments(grid: Sequence[int], x: Array, t_x: Array, log_gaps: Array) -> int:
     """Return the position on the grid at which the gaps vary as much within customers as here.
 
     The mean of ``x log(t_x / x) - sum(log gap)`` depends on k alone, whatever the rates.
@@ -132,5 +139,5 @@ def _by_moments(x: Array, t_x: Array, log_gaps: Array) -> int:
     repeaters = x > 1
     x, spread = x[repeaters], x[repeaters] * np.log(t_x[repeaters] / x[repeaters])
     excess = float((spread - log_gaps[repeaters]).sum())
-    expected = [float((x * (digamma(k * x) - np.log(x) - digamma(float(k)))).sum()) for k in GRID]
+    expected = [float((x * (digamma(k * x) - np.log(x) - digamma(float(k)))).sum()) for k in grid]
     return int(np.argmin(np.abs(np.log(np.array(expected) + 1e-9) - np.log(max(excess, 1e-9)))))

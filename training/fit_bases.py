@@ -1,0 +1,127 @@
+"""Fitting of the customer-base models of the dates of a panel, each on what was known at it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from stagecast.features.arrays import Integers
+from stagecast.features.clock import microseconds
+from stagecast.features.engines.duckdb import DailyTable
+from stagecast.features.record import PurchaseDays
+from stagecast.features.snapshots import Snapshot
+from stagecast.features.stages.lifecycle import Lifecycle
+from stagecast.training.billing.calendar import DueDate
+from stagecast.training.billing.fit_calendar import due_date_of_all
+from stagecast.training.billing.fit_periods import Payments
+from stagecast.training.columns import rows_of
+from stagecast.training.config import TrainConfig
+from stagecast.training.learners.btyd.gaps import LogGaps
+from stagecast.training.learners.customer_base import CustomerBase
+from stagecast.training.learners.fit_customer_base import fit_customer_base
+
+PAST_CUSTOMERS: Final = 5_000
+"""About how many customers the models of a past date are fitted on."""
+MAX_CUSTOMERS: Final = 200_000
+"""Those of the as_of: the standard error of their parameters is about half a per cent."""
+
+
+def fit_base(
+    table: DailyTable,
+    life: Lifecycle,
+    snapshot: Snapshot,
+    back: int,
+    config: TrainConfig,
+    start: CustomerBase | None = None,
+) -> CustomerBase:
+    """Return the customer-base models of a date.
+
+    Parameters
+    ----------
+    table
+        Daily table of the as_of.
+    life
+        The lifecycle at the as_of.
+    snapshot
+        Snapshot of the date.
+    back
+        Days from the date to the as_of.
+    config
+        Settings of the training.
+    start
+        The models of another date, whose parameters the optimisation starts from.
+
+    Raises
+    ------
+    stagecast.training.learners.btyd.fit.FitError
+        Too few customers or repeat buyers for any of the models.
+    """
+    own = config.members.base
+    rows = np.flatnonzero(snapshot.buyers)
+    bought = rows_of(snapshot.features, rows)
+    days = known_days(table, life, snapshot, back)
+    due = None
+    if days is not None and config.churn == "inactivity":  # else contracts tell
+        due = due_date_of_all(Payments.of_customers(days))
+    if due is not None:
+        bought = due.with_first_payments(bought)
+    customers = snapshot.customer[rows]
+    gaps = None if days is None or not own.regular_gaps else gaps_of(days, customers, due)
+    most = PAST_CUSTOMERS if back else MAX_CUSTOMERS
+    return fit_customer_base(bought, start, most, gaps, own.models, due)
+
+
+def known_days(
+    table: DailyTable, life: Lifecycle, snapshot: Snapshot, back: int
+) -> PurchaseDays | None:
+    """Return the purchase days of a snapshot's buyers, as known at its date.
+
+    None where these are not the days that the features count. The parameters are those of
+    :func:`fit_base`.
+    """
+    changed = back and table.purchase_days_may_differ(back)
+    days = table.purchase_days(back) if changed else life.record.days
+    days = days.of(np.flatnonzero(days.first_purchase < microseconds(snapshot.as_of)))
+    buyers = snapshot.customer[snapshot.buyers]
+    counts = np.bincount(days.customer, minlength=len(table.customers))
+    if not np.array_equal(counts[buyers], snapshot.features["orders"][snapshot.buyers]):
+        return None
+    return days
+
+
+def gaps_of(days: PurchaseDays, buyers: Integers, due: DueDate | None = None) -> LogGaps:
+    """Return the sums over the gaps of buyers.
+
+    Parameters
+    ----------
+    days
+        All purchase days.
+    buyers
+        Numbers of the customers in ``days``, shape (n_buyers,).
+    due
+        The date of the year on which everybody pays, a year before which histories begin.
+    """
+    customers = 1 + int(max(buyers.max(initial=-1), days.customer.max(initial=-1)))
+    day = days.day if due is None else _with_first_payments(days, due)
+    return LogGaps.of(days.customer, day, customers).of_rows(buyers)
+
+
+def _with_first_payments(days: PurchaseDays, due: DueDate) -> Integers:
+    """Return the days, the first ones as in the histories; see DueDate.with_first_payments."""
+    first = np.flatnonzero(np.diff(days.customer, prepend=-1))
+    last = np.r_[first[1:] - 1, len(days.day) - 1]
+    began, ended = days.day[first].astype(np.float64), days.day[last].astype(np.float64)
+    histories = {
+        "first_day": began,
+        "last_day": ended,
+        "t_x_days": ended - began,
+        "T_days": ended - began,
+        "frequency": (last - first).astype(np.float64),
+    }
+    moved = days.day.copy()
+    moved[first] = np.ceil(due.with_first_payments(histories)["first_day"])
+    repeated = last > first
+    # a gap is a day at least
+    moved[first[repeated]] = np.minimum(moved[first[repeated]], days.day[first[repeated] + 1] - 1)
+    return moved
