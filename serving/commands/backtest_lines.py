@@ -90,7 +90,10 @@ def _methods(verdict: Verdict) -> list[str]:
 
 def _segments(verdict: Verdict) -> list[str]:
     """Return ours beside the best other method by segment; * is a difference beyond chance."""
-    head = ["who leaves, by", "", "predictions", "ours", "best other", "which", "ours is"]
+    from stagecast.training.churn_kinds import kind_of  # slow to import
+
+    said = kind_of(verdict.churn).wording.probability
+    head = [f"{said}, by", "", "predictions", "ours", "best other", "which", "ours is"]
     rows = [
         [
             row.segment,

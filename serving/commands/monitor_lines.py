@@ -12,6 +12,7 @@ from stagecast.serving.runs.files import MONITORING, MONITORING_METRICS, MONITOR
 
 if TYPE_CHECKING:
     from stagecast.serving.monitor.result import Monitoring
+    from stagecast.training.churn_kinds.kind import Wording
     from stagecast.training.monitoring.movement import Movement
 
 MOST_FEATURES = 8
@@ -50,10 +51,17 @@ def monitor_lines(result: Monitoring, out: Path | None) -> list[str]:
     return lines
 
 
+def _words(result: Monitoring) -> Wording:
+    from stagecast.training.churn_kinds import kind_of  # slow to import
+
+    return kind_of(result.churn).wording
+
+
 def _settled(result: Monitoring) -> list[str]:
     if not result.settled:
         return []
-    rows = [["said against what came", "", "customers", "said", "by chance", "left", "", "money"]]
+    came = _words(result).left
+    rows = [["said against what came", "", "customers", "said", "by chance", came, "", "money"]]
     for line in result.settled[:MOST_GROUPS]:
         group, ratio = line.compared, line.compared.money_ratio
         rows.append(
@@ -73,7 +81,8 @@ def _settled(result: Monitoring) -> list[str]:
 
 
 def _quality(result: Monitoring) -> list[str]:
-    rows = [["quality, of the active", "as of", "leave", "AUC", "log loss", "Brier"]]
+    event = _words(result).event.lower()
+    rows = [["quality, of the active", "as of", event, "AUC", "log loss", "Brier"]]
     if (tested := result.tested) is not None:
         rows.append(
             [

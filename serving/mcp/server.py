@@ -19,9 +19,9 @@ from stagecast.serving.mcp.tools import AS_DATA, TOOLS
 from stagecast.serving.quoting import quote
 
 INSTRUCTIONS = (
-    "Scores of a shop's customers: who may leave, how surely, why, and what it is worth. All tools "
-    "only read. Probabilities are of the horizon that a score names, in days; money is in the "
-    f"shop's currency. {AS_DATA}"
+    "Scores of a shop's customers: who may order nothing (or cancel), how surely, why, and what it "
+    "is worth. All tools only read. Probabilities are of the horizon that a score names, in days; "
+    f"money is in the shop's currency. {AS_DATA}"
 )
 Context = Any
 

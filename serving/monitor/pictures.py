@@ -28,7 +28,7 @@ AGES = ("T_days", "t_x_days", "tenure_days")
 """Features that grow by a day a day, or less, for whoever stays."""
 
 SCORES = (
-    Label("churn_probability", "probability", "P(leaving within the horizon) of the active"),
+    Label("churn_probability", "probability", "P(no purchase, or cancellation) of the active"),
     Label("expected_orders", "days", "purchase days expected of the active in the horizon"),
     Label("expected_spend", "money", "spend expected of the active in the horizon"),
 )

@@ -66,7 +66,7 @@ def prometheus_text(result: Monitoring) -> str:
         families += [
             (
                 "leaving_share",
-                "Share of the active who leave, expected and observed, where outcomes are known.",
+                "Share of the active who order nothing, or cancel, expected and observed.",
                 [({**version, "of": of}, share) for of, share in shares if share is not None],
             ),
             (

@@ -8,6 +8,7 @@ from typing import Any
 from stagecast.features.plain_json import to_json
 from stagecast.serving.monitor.truth import SettledLine
 from stagecast.serving.monitor.windows import EventRow
+from stagecast.training.config import Churn
 from stagecast.training.monitoring.advice import Advice, Checked
 from stagecast.training.monitoring.estimated import EstimatedQuality
 from stagecast.training.monitoring.movement import Movement
@@ -84,6 +85,8 @@ class Monitoring:
         What has moved, by columns.
     notes
         What could not be looked at, a sentence each.
+    churn
+        What the probabilities are of: ``leaving`` and ``left`` count that.
     """
 
     as_of: str
@@ -109,6 +112,7 @@ class Monitoring:
     features: tuple[Movement, ...]
     scores: tuple[Movement, ...]
     notes: tuple[str, ...]
+    churn: Churn = "inactivity"
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data."""

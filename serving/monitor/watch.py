@@ -177,6 +177,7 @@ def monitor(
         advice=advice(
             *(faults, sentences, checked, age_days, config.horizon_days, features, scores),
             max_age_days,
+            config.churn,
         ),
         faults=tuple(_fault_lines(faults, sentences, days)),
         settled=(*published, *lines),
@@ -201,6 +202,7 @@ def monitor(
         features=features,
         scores=scores,
         notes=tuple(notes),
+        churn=config.churn,
     )
 
 

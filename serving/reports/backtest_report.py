@@ -14,6 +14,7 @@ from stagecast.serving.reports.comparison import Method, Metric, comparison, mea
 from stagecast.serving.reports.lifecycle_report import inks
 from stagecast.serving.reports.quality import money_methods
 from stagecast.serving.reports.rendering import environment
+from stagecast.training.churn_kinds import kind_of
 from stagecast.training.judging.evaluation_result import OURS, ValueEvaluation
 from stagecast.training.judging.verdict_result import ChurnEstimates, Verdict
 
@@ -83,6 +84,7 @@ def render_backtest(
     spend = [
         method_of(method, **_means_over_dates(verdict, method.name)) for method in verdict.spend
     ]
+    words = kind_of(verdict.churn).wording
     page = environment().get_template("backtest.html")
     return page.render(
         run={"title": "Backtest", "as_of": as_of},
@@ -102,7 +104,7 @@ def render_backtest(
         segments=[
             (title, [row for row in verdict.segments if row.measured == measured], form)
             for measured, title, form in (
-                ("churn", "Who leaves: log loss", "%.4f"),
+                ("churn", f"{words.probability}: log loss", "%.4f"),
                 ("spend", "Spend: mean error per customer", "%.2f"),
             )
             if any(row.measured == measured for row in verdict.segments)
@@ -113,8 +115,8 @@ def render_backtest(
         )
         if len(labels) > 1
         else None,
-        calibration=charts.calibration_plot(verdict.calibration),
-        gains_chart=charts.gains_curve([(0.0, 0.0), *gains]) if gains else None,
+        calibration=charts.calibration_plot(verdict.calibration, words.left),
+        gains_chart=charts.gains_curve([(0.0, 0.0), *gains], words.left) if gains else None,
         spend_deciles=backtest_charts.spend_deciles(verdict.spend_deciles, currency)
         if verdict.spend_deciles
         else None,

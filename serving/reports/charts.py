@@ -103,12 +103,15 @@ def curve_with_spot(
     return chart.properties(width=HALF_WIDTH, height=HEIGHT)
 
 
-def gains_curve(points: Sequence[tuple[float, float]]) -> Markup:
-    """Return the share of those who left by the share of customers contacted, by risk."""
+def gains_curve(points: Sequence[tuple[float, float]], left: str) -> Markup:
+    """Return the share of those whose risk came true by the share of customers contacted, by risk.
+
+    ``left`` says what these did, such as ``bought nothing``.
+    """
     x = alt.X(
         "x:Q", title="share contacted, highest risk first", scale=UNIT, axis=shares(grid=False)
     )
-    y = alt.Y("y:Q", title="share of those who left", scale=UNIT, axis=shares())
+    y = alt.Y("y:Q", title=f"share of those who {left}", scale=UNIT, axis=shares())
     chart = alt.layer(*over_diagonal(points, x, y))
     return to_svg(
         chart.properties(width=HALF_WIDTH, height=HEIGHT),
@@ -117,16 +120,19 @@ def gains_curve(points: Sequence[tuple[float, float]]) -> Markup:
     )
 
 
-def calibration_plot(groups: Sequence[CalibrationGroup]) -> Markup:
-    """Return observed against predicted shares of customers who left, a dot per group."""
+def calibration_plot(groups: Sequence[CalibrationGroup], left: str) -> Markup:
+    """Return observed against predicted shares of customers whose risk came true, a dot per group.
+
+    ``left`` says what these did, such as ``bought nothing``.
+    """
     points: Rows = [{"x": group.predicted, "y": group.observed} for group in groups]
-    x = alt.X("x:Q", title="predicted share that leaves", scale=UNIT, axis=shares())
-    y = alt.Y("y:Q", title="share that left", scale=UNIT, axis=shares())
+    x = alt.X("x:Q", title="predicted share", scale=UNIT, axis=shares())
+    y = alt.Y("y:Q", title=f"share that {left}", scale=UNIT, axis=shares())
     base = alt.Chart(inline(points)).encode(x=x, y=y)
     line = base.mark_line(color=INK["accent"], strokeWidth=1.5, opacity=0.5)
     dots = base.mark_point(filled=True, size=80, opacity=1, color=INK["accent"])
     chart = alt.layer(_diagonal(x, y), line, dots).properties(width=HALF_WIDTH, height=HEIGHT)
-    return to_svg(chart, "calibration", "Predicted against observed share of customers who left")
+    return to_svg(chart, "calibration", f"Predicted against observed share of customers who {left}")
 
 
 def over_diagonal(points: Sequence[tuple[float, float]], x: alt.X, y: alt.Y) -> list[alt.Chart]:

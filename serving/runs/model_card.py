@@ -56,13 +56,15 @@ def figures(card: Mapping[str, Any]) -> dict[str, str]:
     if not evaluation:
         return {}
     from stagecast.serving.reports.charts import calibration_plot, gains_curve
+    from stagecast.training.churn_kinds import kind_of
 
+    left = kind_of(card.get("churn") or "inactivity").wording.left
     groups = [CalibrationGroup(**group) for group in evaluation["calibration"]]
-    drawn = {"figures/calibration.svg": str(calibration_plot(groups))}
+    drawn = {"figures/calibration.svg": str(calibration_plot(groups, left))}
     gains = [
         (float(point["share_contacted"]), float(point["share_of_churners"]))
         for point in evaluation["gains"]
     ]
     if gains:
-        drawn["figures/gains.svg"] = str(gains_curve([(0.0, 0.0), *gains]))
+        drawn["figures/gains.svg"] = str(gains_curve([(0.0, 0.0), *gains], left))
     return drawn

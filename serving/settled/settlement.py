@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from stagecast.features import plain_json
 from stagecast.features.arrays import Array
 from stagecast.serving.targeting.trial.spread import SpendSpread, measure_spread
+from stagecast.training.config import Churn
 
 Texts = NDArray[np.object_]
 
@@ -75,6 +76,8 @@ class Settlement:
     spread
         How widely a buyer's spend varied, from which the power of later plans is worked out; None
         where there are no amounts.
+    churn
+        What the probabilities were of; None in rows of before.
     """
 
     as_of: str
@@ -89,6 +92,7 @@ class Settlement:
     brier: float | None
     in_time: bool = True
     spread: SpendSpread | None = None
+    churn: Churn | None = field(default=None, metadata=plain_json.IF_KNOWN)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -184,4 +188,5 @@ def settlement(
         spread=None
         if spend is None or kept is not None
         else measure_spread(spend, 1 - said.p_inactive, said.expected_spend),
+        churn="inactivity" if kept is None else "cancellation",
     )

@@ -80,7 +80,7 @@ class BacktestReport:
         Returns
         -------
         pandas.DataFrame
-            Index ``as_of`` (UTC) and ``method``; ``customers``, ``left`` (share), ``log_loss``,
+            Index ``as_of`` (UTC) and ``method``; ``customers``, ``left`` (share that ordered nothing, or cancelled), ``log_loss``,
             ``auc``, ``calibration_error``, ``mae``, ``rank_correlation``, ``total`` (expected over
             actual money) and ``next_stage_log_loss``; NaN where a method does not have a figure.
         """

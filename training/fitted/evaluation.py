@@ -10,6 +10,8 @@ from typing import Any
 import pandas as pd
 
 from stagecast.features.intake.counted import counted
+from stagecast.training.churn_kinds import kind_of
+from stagecast.training.config import Churn
 
 PARTS = ("churn", "churn of the active", "next stage", "spend", "value")
 
@@ -27,15 +29,22 @@ class EvaluationReport:
         the log was too young for one.
     notes
         What the training could not do, a sentence each.
+    churn
+        What the probabilities are of.
     """
 
     evaluation: Mapping[str, Any] | None
     notes: tuple[str, ...] = ()
+    churn: Churn = "inactivity"
 
     @classmethod
     def of_card(cls, card: Mapping[str, Any]) -> EvaluationReport:
         """Return the report of a model card."""
-        return cls(card.get("evaluation"), tuple(card.get("notes") or ()))
+        return cls(
+            card.get("evaluation"),
+            tuple(card.get("notes") or ()),
+            card.get("churn") or "inactivity",
+        )
 
     @property
     def grade(self) -> str | None:
@@ -84,7 +93,9 @@ class EvaluationReport:
 
     @property
     def gains(self) -> pd.DataFrame:
-        """Share of those who left among the customers with the highest probabilities."""
+        """Share of those who ordered nothing, or cancelled, among the customers with the highest
+        probabilities.
+        """
         return self._table("gains")
 
     @property
@@ -116,7 +127,7 @@ class EvaluationReport:
         auc = "" if ours["auc"] is None else f", AUC {ours['auc']:.3f}"
         return (
             f"EvaluationReport(grade {e['grade']}, {e['as_of'][:10]} to {e['until'][:10]}, "
-            f"{counted(asked['customers'], whom)}, {asked['base_rate']:.1%} left; "
+            f"{counted(asked['customers'], whom)}, {asked['base_rate']:.1%} {self._left}; "
             f"log loss {ours['log_loss']:.4f}{auc})"
         )
 
@@ -127,11 +138,15 @@ class EvaluationReport:
         head = (
             f"<p><b>Grade {escape(e['grade'])}.</b> {escape(e['grade_sentence'])}<br>"
             f"{escape(e['as_of'][:10])} to {escape(e['until'][:10])}, "
-            f"{counted(e['customers'], 'customer')}, {e['base_rate']:.1%} left.</p>"
+            f"{counted(e['customers'], 'customer')}, {e['base_rate']:.1%} {self._left}.</p>"
         )
         table = self.summary.to_html(float_format="{:,.4g}".format, na_rep="")
         notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
         return head + table + (f"<ul>{notes}</ul>" if notes else "")
+
+    @property
+    def _left(self) -> str:
+        return kind_of(self.churn).wording.left
 
     def _methods(self) -> list[tuple[str, Sequence[Mapping[str, Any]]]]:
         if self.evaluation is None:

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from stagecast.training.churn_kinds import kind_of
+from stagecast.training.churn_kinds.kind import Wording
+from stagecast.training.config import Churn
 from stagecast.training.monitoring.calibration import Compared
 from stagecast.training.monitoring.estimated import EstimatedQuality, Expected
 from stagecast.training.monitoring.faults import Fault
@@ -123,6 +126,7 @@ def advice(
     features: Sequence[Movement],
     scores: Sequence[Movement],
     max_age_days: int | None = None,
+    churn: Churn = "inactivity",
 ) -> Advice:
     """Return what to do.
 
@@ -145,11 +149,13 @@ def advice(
         What has moved.
     max_age_days
         Age from which to retrain; None: :data:`HORIZONS` horizons.
+    churn
+        What the probabilities of the model are of.
     """
     reasons = [
         Reason("fault", "repair", sentence) for _, sentence in zip(faults, sentences, strict=True)
     ]
-    reasons += _quality(checked, horizon_days, age_days)
+    reasons += _quality(checked, horizon_days, age_days, kind_of(churn).wording)
     limit = HORIZONS * horizon_days if max_age_days is None else max_age_days
     reasons.append(_calendar(age_days, horizon_days, limit))
     reasons.append(_drift(features, scores, age_days, horizon_days))
@@ -174,7 +180,9 @@ def _sentence(action: Action, because: Sequence[Reason]) -> str:
 _CAUSES = {"quality": "its scores", "calendar": "its age", "drift": "drift", "fault": "faults"}
 
 
-def _quality(checked: Checked | None, horizon_days: int, age_days: float) -> list[Reason]:
+def _quality(
+    checked: Checked | None, horizon_days: int, age_days: float, words: Wording
+) -> list[Reason]:
     if checked is None:
         left = horizon_days - age_days
         sentence = (
@@ -189,7 +197,7 @@ def _quality(checked: Checked | None, horizon_days: int, age_days: float) -> lis
     if checked.off:
         reasons.append(
             f"of {group.customers:,} active customers as of {date}, {group.said:,.0f} were "
-            f"expected to leave ({group.low:,.0f} to {group.high:,.0f} by chance), and "
+            f"expected to {words.verb} ({group.low:,.0f} to {group.high:,.0f} by chance), and "
             f"{group.left:,} did ({group.left / group.customers:.0%}{_year_before(checked)})."
         )
     if checked.ranks_worse and checked.expected is not None and checked.expected.auc is not None:
@@ -204,7 +212,7 @@ def _quality(checked: Checked | None, horizon_days: int, age_days: float) -> lis
     if reasons:
         return [Reason("quality", "retrain", text) for text in reasons]
     if (group.off or group.money_off) and checked.season is not None:
-        return [Reason("quality", "keep", _of_season(checked, checked.season))]
+        return [Reason("quality", "keep", _of_season(checked, checked.season, words))]
     if group.customers == 0:
         return [Reason("quality", "keep", f"no customer was active as of {date}.")]
     return [
@@ -213,18 +221,18 @@ def _quality(checked: Checked | None, horizon_days: int, age_days: float) -> lis
             "keep",
             f"its scores as of {date} held to {abs(group.left - group.said) / group.customers:.1%} "
             f"of the customers: of {group.customers:,} active ones {group.said:,.0f} were expected "
-            f"to leave, and {group.left:,} did.",
+            f"to {words.verb}, and {group.left:,} did.",
         )
     ]
 
 
-def _of_season(checked: Checked, season: Season) -> str:
+def _of_season(checked: Checked, season: Season, words: Wording) -> str:
     """Return that a miss is what the same season brought a year before."""
     group, then, parts = checked.compared, season.compared, []
     if group.off:
         parts.append(
             f"of {group.customers:,} active customers as of {checked.as_of} {group.said:,.0f} were "
-            f"expected to leave, and {group.left:,} did ({group.left / group.customers:.0%}"
+            f"expected to {words.verb}, and {group.left:,} did ({group.left / group.customers:.0%}"
             f"{_year_before(checked)})"
         )
     if group.money_off and group.money_ratio is not None and then.money_ratio is not None:

@@ -29,7 +29,7 @@ from stagecast.serving.store.published_runs import Run
 from stagecast.serving.store.queries import Filters
 from stagecast.serving.store.store import Store
 from stagecast.serving.targeting.plan.book import PlanBook
-from stagecast.serving.targeting.plan.sources import RUNNING
+from stagecast.serving.targeting.plan.sources import RUNNING, is_contract
 from stagecast.training.schemes import BY_CONTRACT
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -54,6 +54,8 @@ def home_page(request: Request, store: StoreDep, state: StateDep) -> HTMLRespons
     plays = _plays(run, overview["plays"], language)
     stages = _stages(store, run, titles_of(run.scheme, language))
     problem, settled = None, []
+    with store.engine.connect() as connection:
+        of_contracts = is_contract(connection, run.id)
     try:
         with store.engine.connect() as connection:
             settled = entries(connection, NEWEST)
@@ -62,6 +64,7 @@ def home_page(request: Request, store: StoreDep, state: StateDep) -> HTMLRespons
     return render(
         "home.html",
         **shop_of(run, request),
+        kind="cancellation" if of_contracts else "inactivity",
         totals=overview["totals"],
         has_money=store.has_money(run),
         has_stake=has_stake(store, run),

@@ -44,9 +44,13 @@ def test_where_all_who_could_leave_are_active_or_none_is_they_are_not_told_apart
 
 def test_the_report_of_python_says_one_line_of_the_same_customers() -> None:
     said = repr(EvaluationReport(plain_json.to_json(evaluated())))
-    assert "481 active customers, 20.4% left; log loss 0.5771, AUC 0.354" in said
+    assert "481 active customers, 20.4% bought nothing; log loss 0.5771, AUC 0.354" in said
     said = repr(EvaluationReport(plain_json.to_json(made_evaluation())))
-    assert "23,570 customers, 86.0% left; log loss 0.2962" in said
+    assert "23,570 customers, 86.0% bought nothing; log loss 0.2962" in said
+    of_contracts = EvaluationReport.of_card(
+        {"evaluation": plain_json.to_json(evaluated()), "churn": "cancellation"}
+    )
+    assert "481 active customers, 20.4% cancelled; log loss" in repr(of_contracts)
 
 
 def test_the_card_has_the_figures_of_the_same_customers(monkeypatch: Any) -> None:

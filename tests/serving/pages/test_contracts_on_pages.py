@@ -157,3 +157,11 @@ def test_other_languages_say_it_too(
     assert on_page in page
     assert named in page
     assert on_home in text(web, f"/?lang={language}")
+
+
+def test_home_says_that_contracts_are_expected_to_be_cancelled(
+    web: Client, store: Store, made: list[dict[str, Any]]
+) -> None:
+    page = text(web)
+    assert "8 of them are expected to cancel in the next 90 days" in page
+    assert "place no order" not in page

@@ -67,7 +67,8 @@ def test_the_last_watch_is_told_in_words(web: Client, store: Store) -> None:
     assert f"with events up to {as_of:%Y-%m-%d}; the model was 61 days old" in page
     assert "That was the model 9c1f7, and the present scores are of another one." in page
     assert "2 things in the log look broken. 7% of the events are of a kind" in page
-    assert "Of the active 20% were expected to leave, and 35% did. They spent 80% of" in page
+    came = "Of the active 20% were expected to order nothing, and 35% ordered nothing."
+    assert f"{came} They spent 80% of" in page
     assert "2 of the 3 facts of the customers that the model looks at moved" in page
     assert "the gaps between their orders ( gap_mean ): moved far" in page
     assert "another fact ( own_thing ): moved clearly" in page

@@ -57,7 +57,7 @@ def test_the_totals_are_those_of_the_scores(web: Client, store: Store) -> None:
     may_return = sum(row["value_gone"] * row["p_return"] for row in lapsed)
     gone = sum(row["value_gone"] for row in lapsed)
     assert f"{len(active):,} active customers" in page
-    assert f"{round(leavers):,} of them are expected to leave" in page
+    assert f"{round(leavers):,} of them are expected to place no order in the next 90 days" in page
     assert f"{at_risk:,.0f} is expected to be lost as active customers leave" in page
     assert f"{may_return:,.0f} may return from those who left, of {gone:,.0f} gone" in page
     assert "There is no earlier run to compare with" in page

@@ -169,7 +169,8 @@ def test_figures_of_the_report_are_those_of_scores_and_events(
     assert lapsed.value_at_risk.sum() > 1
     leavers = active.churn_probability.sum()
     for tile in (
-        f"{len(active)} active customers {leavers:,.0f} of them are expected to leave "
+        f"{len(active)} active customers {leavers:,.0f} of them are expected to place no order "
+        f"in the next {HORIZON_DAYS} days "
         f"{active.value_at_risk.sum():,.0f} is expected to be lost as active customers leave",
         f"{(lapsed.value_gone * lapsed.p_return).sum():,.0f} may return",
         f"of {lapsed.value_gone.sum():,.0f} gone",

@@ -523,7 +523,8 @@ def test_the_headline_adds_up_and_the_few_who_hold_most_are_counted():
     # 600 + 250 of 1,000 are the first 80 %
     assert "2 of the active (40%) hold 80% of the value at risk" in text
     for tile in (
-        "5 customers 5 active customers 3 of them are expected to leave",
+        "5 customers 5 active customers 3 of them are expected to place no order in the next 90"
+        " days",
         "1,000 is expected to be lost as active customers leave",
         "1,500 spend expected in the next 90 days",
         "20 orders expected in the next 90 days",
@@ -665,7 +666,7 @@ def test_where_nobody_leaves_the_list_is_ranked_by_risk_times_value(scores, shar
 
 def test_with_nobody_active_no_churn_is_shown():
     page = read(made_scores(40, stages=("sleeping", "lost")))
-    assert "Nobody is active on 1998-07-01, so nobody can leave" in page.text
+    assert "Nobody is active on 1998-07-01, so there is no churn risk" in page.text
     assert "so there is no churn risk to show" in page.text
     assert_no_leftovers(page)
 

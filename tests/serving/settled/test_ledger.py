@@ -35,7 +35,7 @@ def said(**columns):
     return Said(**{name: np.array(values) for name, values in (usual | columns).items()})
 
 
-def settled_by_hand():
+def settled_by_hand(kept=None):
     return settlement(
         said(
             state=np.array(["active", "active", "lapsed", "prospect"], dtype=object),
@@ -47,7 +47,14 @@ def settled_by_hand():
         horizon_days=90,
         model_version="m",
         customers=5,
+        kept=kept,
     )
+
+
+def test_a_row_says_what_its_probabilities_are_of():
+    assert settled_by_hand().churn == "inactivity"
+    kept = np.array([True, False, True, True])
+    assert settled_by_hand(kept).to_json()["churn"] == "cancellation"
 
 
 def test_what_was_said_and_what_came_by_hand():

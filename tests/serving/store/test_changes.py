@@ -45,7 +45,7 @@ def test_a_silence_that_grew_moves_stage_risk_and_value() -> None:
     )
     assert actual == [
         "moved from Repeat to At risk",
-        "the chance to leave rose from 30% to 62%: no order for 95 days (20 before)",
+        "the churn risk rose from 30% to 62%: no order for 95 days (20 before)",
         "the value in a year fell from 100 to 70",
         "the value at risk rose from 30 to 43",
     ]
@@ -55,9 +55,7 @@ def test_a_silence_that_moved_no_probability_is_no_news() -> None:
     assert told(recency_days=27.0) == []
     assert told(recency_days=27.0, churn_probability=0.31) == []
     # the risk fell although the silence grew: the silence is not why
-    assert told(recency_days=27.0, churn_probability=0.2) == [
-        "the chance to leave fell from 30% to 20%"
-    ]
+    assert told(recency_days=27.0, churn_probability=0.2) == ["the churn risk fell from 30% to 20%"]
 
 
 def a_reason(feature: str, value: float, effect: float) -> dict[str, Any]:
@@ -76,11 +74,11 @@ def test_what_moved_the_probability_is_told_and_nothing_else() -> None:
         "reasons": [a_reason("orders_90d", 1.0, 0.4), a_reason("spend_mean", 44.0, 0.15)],
     }
     assert [change["sentence"] for change in changes(now, before)] == [
-        "the chance to leave rose from 30% to 50%: 1 order in the last 90 days (5 before)"
+        "the churn risk rose from 30% to 50%: 1 order in the last 90 days (5 before)"
     ]
     fell = {**now, "churn_probability": 0.1}
     (change,) = changes(fell, {**before, "churn_probability": 0.3})
-    assert change["sentence"] == "the chance to leave fell from 30% to 10%"
+    assert change["sentence"] == "the churn risk fell from 30% to 10%"
 
 
 def test_a_chance_to_return_falls_as_the_risk_rises() -> None:

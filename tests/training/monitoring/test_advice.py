@@ -40,7 +40,7 @@ def causes(result, action):
 def test_a_model_whose_scores_hold_is_kept():
     result = ask(check=checked())
     assert result.action == "keep"
-    assert "500 were expected to leave, and 500 did" in result.sentence
+    assert "500 were expected to order nothing, and 500 did" in result.sentence
     assert ask(age=10.0).sentence.endswith("is over in 80 days.")
     # such as that of contracts, whose scores are not held against what came
     assert "is over, but its scores are not held against what came" in ask(age=95.0).sentence
@@ -141,3 +141,11 @@ def test_customers_of_the_same_age_tell_growth_from_drift():
     # at the training nobody was as old as most are now: nothing can be said
     old = Dates(then / 30, now / 30, ages=(then, now + 400))
     assert same_age_index(old, (then, now + 400)) is None
+
+
+def test_of_contracts_the_advice_speaks_of_cancelling():
+    said = advice([], [], checked(), 100.0, 90, [], [], churn="cancellation").sentence
+    assert "500.0 were" not in said
+    assert "500 were expected to cancel, and 500 did" in said
+    off = advice([], [], checked(600), 100.0, 90, [], [], churn="cancellation").sentence
+    assert "were expected to cancel (" in off
