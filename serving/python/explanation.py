@@ -29,7 +29,8 @@ class CustomerExplanation:
     customer_id, stage, stage_rule, state
         Of the score.
     risk
-        P(no purchase, or a cancellation, in the horizon); NaN for a customer who has not bought yet.
+        P(no purchase, or a cancellation, within the horizon); NaN for a customer who has not
+        bought yet.
     reasons
         A row for each reason, what raises the risk first: ``sentence``, ``feature``, ``value``,
         ``usual`` (what it is compared with), ``direction``, ``effect`` (on the log odds), ``code``.

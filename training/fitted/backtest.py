@@ -80,9 +80,10 @@ class BacktestReport:
         Returns
         -------
         pandas.DataFrame
-            Index ``as_of`` (UTC) and ``method``; ``customers``, ``left`` (share that ordered nothing, or cancelled), ``log_loss``,
-            ``auc``, ``calibration_error``, ``mae``, ``rank_correlation``, ``total`` (expected over
-            actual money) and ``next_stage_log_loss``; NaN where a method does not have a figure.
+            Index ``as_of`` (UTC) and ``method``; ``customers``, ``left`` (share that bought
+            nothing, or cancelled), ``log_loss``, ``auc``, ``calibration_error``, ``mae``,
+            ``rank_correlation``, ``total`` (expected over actual money) and
+            ``next_stage_log_loss``; NaN where a method does not have a figure.
         """
         rows: list[dict[str, Any]] = []
         instants = self.predictions.index.get_level_values("as_of").unique()

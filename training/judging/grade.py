@@ -130,6 +130,13 @@ def _against(difference: float, label: str, draw: str = "the same as") -> str:
     return f"{distance} that of {label}, the best of the others"
 
 
+def _off(predicted: float, actual: float) -> float:
+    """Return by which share of what came a total is off; infinite where nothing came."""
+    if actual > 0:
+        return predicted / actual - 1.0
+    return 0.0 if predicted == actual else math.inf
+
+
 def _of_total(off: float) -> str:
     share = f"{abs(off):.0%}"
     return (
@@ -157,10 +164,17 @@ def _by_log_loss(
             f"Not better than the best baseline beyond chance: {distance}, which chance among "
             "customers could bring about."
         )
-    if gain >= -SLIGHT_GAIN or ours.log_loss - best.log_loss <= DRAW:
+    if "the same as" in distance:
         return "C", f"As good as the best baseline, and no better: {distance}."
+    if gain >= -SLIGHT_GAIN:
+        return "C", f"Half a per cent apart or less, which counts as a draw: {distance}."
+    if ours.log_loss - best.log_loss <= DRAW:
+        return "C", f"{DRAW} nats apart or less, which counts as a draw: {distance}."
     if not worse_beyond_chance:
-        return "C", f"No better than the best baseline, and within chance no worse: {distance}."
+        return "C", (
+            f"Worse than the best baseline, but not beyond chance: {distance}, which chance among "
+            "customers could bring about."
+        )
     return "D", f"No better than a simple method on {period}: {distance}. Use that method."
 
 
@@ -213,11 +227,14 @@ def grade_value(figures: Sequence[SpendFigures]) -> Grade:
     ours, baselines = figures[0], figures[1:]
     best = min(baselines, key=lambda row: row.mae)
     error = ours.mae / best.mae - 1.0 if best.mae > 0 else 0.0
-    off = ours.predicted_total / ours.actual_total - 1.0 if ours.actual_total > 0 else 0.0
+    off = _off(ours.predicted_total, ours.actual_total)
     better, near = error <= 0, abs(off) <= VALUE_TOTAL
-    sentence = (
-        f"The total was {_of_total(off)}; the mean absolute error is {_against(error, best.label)}."
+    total = (
+        f"The total was {_of_total(off)}"
+        if math.isfinite(off)
+        else f"No money came, net of refunds, and {ours.predicted_total:,.2f} was expected"
     )
+    sentence = f"{total}; the mean absolute error is {_against(error, best.label)}."
     if better and near:
         return Grade("A", sentence)
     if better or near:

@@ -40,9 +40,10 @@ def graded(ours: ChurnFigures, low: float = -0.04, high: float = -0.02) -> Grade
             "B",
             "0.2% below that of rule, the best of the others, beyond chance",
         ),
-        (0.998, -0.01, 0.01, "C", "As good as"),
+        (0.998, -0.01, 0.01, "C", "which counts as a draw: the log loss is 0.2% below"),
+        (1.0, -0.01, 0.01, "C", "As good as the best baseline"),
         (1.004, 0.001, 0.01, "C", "0.4% above"),
-        (1.02, -0.01, 0.05, "C", "within chance no worse: the log loss is 2.0% above"),
+        (1.02, -0.01, 0.05, "C", "Worse than the best baseline, but not beyond chance"),
         (1.02, 0.01, 0.03, "D", "No better than a simple method on these dates"),
     ],
 )
@@ -107,6 +108,7 @@ def test_a_tiny_log_loss_that_is_surely_larger_than_a_tinier_one_is_a_draw() -> 
     methods = [method(OURS, 2e-4), method("rule", 1e-5)]
     result = grade(methods, [against("rule", 1e-4, 3e-4)], 1_000, "these dates")
     assert result.letter == "C"
+    assert result.sentence.startswith("0.001 nats apart or less, which counts as a draw: ")
 
 
 def test_no_baseline_gets_a_grade_without_a_comparison() -> None:
