@@ -28,6 +28,7 @@ from stagecast.serving.runs.folders import new_folder
 from stagecast.serving.runs.tracking import Tracker
 from stagecast.training.config import TrainConfig
 from stagecast.training.judging.backtest import replay
+from stagecast.training.judging.compared import comparison_notes
 from stagecast.training.judging.evaluation_result import ValueEvaluation
 from stagecast.training.judging.rivals import Rivals
 from stagecast.training.judging.value_evaluation import evaluate_value
@@ -144,7 +145,10 @@ def replay_log(
         verdict=verdict(replays, config.horizon_days, config.seed, plan.costs, config.margin),
         log=log.report.to_json(),
         value=value,
-        notes=replay_notes(plan, config.horizon_days, len(replays)),
+        notes=(
+            *replay_notes(plan, config.horizon_days, len(replays)),
+            *comparison_notes(replays),
+        ),
     )
     # a method that could not be fitted at a date is null there
     predictions = pa.concat_tables(

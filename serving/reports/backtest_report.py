@@ -139,7 +139,13 @@ def _ranges(method: ChurnEstimates) -> _Ranges:
 
 def _means_over_dates(verdict: Verdict, name: str) -> dict[str, float]:
     """Return the means over the dates of those figures of a method's spend that are not drawn."""
-    of_dates = [date.money.spend[name] for date in verdict.dates if date.money is not None]
+    methods = [method.name for method in verdict.spend]
+    # the dates that the methods are compared on are those that have all of them
+    of_dates = [
+        date.money.spend[name]
+        for date in verdict.dates
+        if date.money is not None and all(method in date.money.spend for method in methods)
+    ]
     means = {}
     for figure in ("rank_correlation", "gini"):
         values = [getattr(figures, figure) for figures in of_dates]
@@ -162,4 +168,5 @@ def _next_stage_methods(verdict: Verdict) -> list[Method]:
             },
         )
         for name, method in dates[0].items()
+        if all(name in date for date in dates)
     ]

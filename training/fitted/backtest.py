@@ -207,10 +207,14 @@ class BacktestReport:
 
 
 def _means(verdict: Verdict) -> dict[str, dict[str, float | None]]:
-    """Return the mean rank correlation of the spend of each method over the dates that have it."""
+    """Return the mean rank correlation of the spend of each method over the dates compared on."""
     known: dict[str, list[float]] = {}
+    methods = [method.name for method in verdict.spend]
     for date in verdict.dates:
-        for name, figures in (date.money.spend if date.money is not None else {}).items():
+        of_date = date.money.spend if date.money is not None else {}
+        if not all(name in of_date for name in methods):
+            continue
+        for name, figures in of_date.items():
             if figures.rank_correlation is not None:
                 known.setdefault(name, []).append(figures.rank_correlation)
     return {name: {"rank_correlation": sum(v) / len(v)} for name, v in known.items()}

@@ -18,11 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
-from stagecast.features.clock import DAY, iso
 from stagecast.training.baselines import buyers as baselines
 from stagecast.training.churn_kinds import kind_of
 from stagecast.training.judging.backtest import Replay
 from stagecast.training.judging.campaign import Campaign, CampaignCosts, campaign_of
+from stagecast.training.judging.compared import compared
+from stagecast.training.judging.date_verdict import date_verdict
 from stagecast.training.judging.draws import (
     Draws,
     draw,
@@ -37,9 +38,6 @@ from stagecast.training.judging.grade import grade
 from stagecast.training.judging.segments import segment_figures
 from stagecast.training.judging.verdict_result import (
     ChurnEstimates,
-    DateSpend,
-    DateSpendFigures,
-    DateVerdict,
     SpendCoverage,
     SpendDecile,
     SpendEstimates,
@@ -99,30 +97,34 @@ def verdict(
     margin
         Share of the spend that is earned.
     """
-    draws = draw(replays, seed)
+    chosen = compared([replay.p_inactive for replay in replays])
+    alike = [replays[k] for k in chosen.dates]
+    draws = draw(alike, seed)
     own = replays[0].labels
     labels = {**own, **kind_of(replays[0].churn).baseline_labels}
     churn = _drawn_figures(
-        replays, draws, labels, _churn_measure, [replay.p_inactive for replay in replays]
+        alike, draws, labels, _churn_measure, [replay.p_inactive for replay in alike]
     )
+    of_money = compared([replay.expected_spend for replay in replays]).dates
+    with_money = [replays[k] for k in of_money]
     spend = _drawn_figures(
-        replays,
-        draws,
+        with_money,
+        draws if of_money == chosen.dates else draw(with_money, seed),
         {**own, **baselines.SPEND_LABELS},
         _spend_measure,
-        [replay.expected_spend for replay in replays],
+        [replay.expected_spend for replay in with_money],
     )
     against = _differences(churn, "log_loss")
-    campaign = campaign_of(replays, costs, margin)
-    models = tuple(_churn_estimates(replays, method, campaign) for method in churn)
-    customers = sum(len(replay.customers) for replay in replays) // len(replays)
+    campaign = campaign_of(alike, costs, margin)
+    models = tuple(_churn_estimates(alike, method, campaign) for method in churn)
+    customers = sum(len(replay.customers) for replay in alike) // len(alike)
     graded = grade(models, against, customers, "these dates")
     inactive, p = _stacked(replays)
     next_stage, next_stage_against = _next_stage(replays, seed)
     return Verdict(
         churn=replays[0].churn,
         horizon_days=horizon_days,
-        dates=tuple(_date_verdict(replay, horizon_days) for replay in replays),
+        dates=tuple(date_verdict(replay, horizon_days) for replay in replays),
         customers=len(set().union(*(replay.customers for replay in replays))),
         rows=sum(len(replay.customers) for replay in replays),
         grade=graded.letter,
@@ -139,7 +141,7 @@ def verdict(
         spend_against=_differences(spend, "mae"),
         spend_deciles=_spend_deciles(replays),
         coverage=_coverage(replays),
-        segments=segment_figures(replays, draws, {**baselines.SPEND_LABELS, **labels}),
+        segments=segment_figures(alike, draws, {**baselines.SPEND_LABELS, **labels}),
         next_stage=next_stage,
         next_stage_against=next_stage_against,
         campaign=campaign,
@@ -153,7 +155,7 @@ def _drawn_figures(
     measure_of: Callable[[Replay, Array], Measure],
     predictions: Sequence[Mapping[str, Array]],
 ) -> list[_Drawn]:
-    """Return the figures of each method that every date has.
+    """Return the figures of each method that every of these dates has.
 
     Parameters
     ----------
@@ -306,42 +308,6 @@ def _differences(methods: Sequence[_Drawn], figure: str) -> tuple[Difference, ..
             )
         )
     return tuple(differences)
-
-
-def _date_verdict(replay: Replay, horizon_days: int) -> DateVerdict:
-    inactive, predictions = replay.inactive, replay.p_inactive
-    return DateVerdict(
-        as_of=iso(replay.as_of),
-        until=iso(replay.as_of + horizon_days * DAY),
-        customers=len(replay.customers),
-        base_rate=float(inactive.mean()),
-        learned_from=replay.learned_from,
-        log_loss={name: metrics.log_loss(inactive, p) for name, p in predictions.items()},
-        auc={name: metrics.finite(metrics.auc(inactive, p)) for name, p in predictions.items()},
-        calibration_error={
-            name: metrics.calibration_error(inactive, p) for name, p in predictions.items()
-        },
-        next_stage=replay.next_stage,
-        conversion=replay.conversion,
-        money=_date_spend(replay) if replay.expected_spend else None,
-    )
-
-
-def _date_spend(replay: Replay) -> DateSpend:
-    observed = replay.observed_spend
-    return DateSpend(
-        spend={
-            name: DateSpendFigures(
-                mae=float(np.abs(observed - expected).mean()),
-                rank_correlation=metrics.finite(metrics.rank_correlation(observed, expected)),
-                gini=metrics.finite(metrics.normalised_gini(np.maximum(observed, 0.0), expected)),
-                predicted_total=float(expected.sum()),
-            )
-            for name, expected in replay.expected_spend.items()
-        },
-        actual_total=float(observed.sum()),
-        coverage=replay.coverage,
-    )
 
 
 def _stacked(replays: Sequence[Replay]) -> tuple[NDArray[np.bool_], Array]:

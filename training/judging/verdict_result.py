@@ -240,7 +240,9 @@ class Verdict:
     grade, grade_sentence
         See :func:`stagecast.training.judging.grade.grade`.
     models
-        The model first, then the baselines that every date has.
+        The model first, then the baselines, on the dates and with the methods of
+        :func:`stagecast.training.judging.compared.compared`; so are ``against``, ``spend``,
+        ``spend_against`` and ``segments``.
     against
         Log loss of the model less that of each baseline.
     deciles, calibration
