@@ -31,6 +31,7 @@ from stagecast.training.judging.backtest import replay
 from stagecast.training.judging.compared import comparison_notes
 from stagecast.training.judging.evaluation_result import ValueEvaluation
 from stagecast.training.judging.rivals import Rivals
+from stagecast.training.judging.season_ahead import season_note
 from stagecast.training.judging.value_evaluation import evaluate_value
 from stagecast.training.judging.verdict import verdict
 from stagecast.training.judging.verdict_result import Verdict
@@ -139,6 +140,8 @@ def replay_log(
     with single_threaded_blas():
         value = evaluate_value(log.con, table, config, table.has_amounts(), {}, say)
     say("figures and their intervals")
+    windows = [date.as_of for date in replays]
+    season = season_note(replays[-1].season, table.anchor, windows, config.horizon_days)
     backtest = Backtest(
         as_of=iso(as_of),
         scheme=config.scheme,
@@ -148,6 +151,7 @@ def replay_log(
         notes=(
             *replay_notes(plan, config.horizon_days, len(replays)),
             *comparison_notes(replays),
+            *(() if season is None else (season,)),
         ),
     )
     # a method that could not be fitted at a date is null there

@@ -46,8 +46,9 @@ class Backtest(BacktestReport):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was asked for and the log did not have, such as fewer dates, and windows that
-        overlap; empty where there is nothing to say.
+        """What was asked for and the log did not have, such as fewer dates, windows that overlap,
+        methods that a date lacks, and a season ahead that no window has; empty where there is
+        nothing to say.
         """
         return tuple(in_python_words(note) for note in self.replayed.backtest.notes)
 

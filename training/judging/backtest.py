@@ -46,8 +46,10 @@ from stagecast.training.judging.evaluation_result import (
 )
 from stagecast.training.judging.past_value import spend_intervals
 from stagecast.training.judging.rivals import Rivals, predict_rivals
+from stagecast.training.judging.season_ahead import season_at
 from stagecast.training.judging.segments import Labels, first_channels, segments_of
 from stagecast.training.learners.customer_base import CustomerBase
+from stagecast.training.learners.season_of_purchases import Season
 from stagecast.training.panel import Panel, build
 from stagecast.training.reproducible import single_threaded_blas
 from stagecast.training.value.intervals import Intervals
@@ -93,6 +95,8 @@ class Replay:
         was known at the as_of.
     stage_losses
         Log losses of the next stage of all customers, prospects among them.
+    season
+        Of the purchases up to the end of the outcomes, at the newest date; None at the others.
     """
 
     as_of: datetime
@@ -112,6 +116,7 @@ class Replay:
     labels: Mapping[str, str] = field(default_factory=dict)
     segments: Mapping[str, Labels] = field(default_factory=dict)
     stage_losses: StageLosses | None = None
+    season: Season | None = None
 
     def table(self, clock: ShopClock = UTC_CLOCK) -> pa.Table:
         """Return one row per customer: id, outcomes, and a column for each method's prediction.
@@ -240,6 +245,9 @@ def replay(
             replayed = _replay_date(past, after, panel, config, intervals, channels)
             if replayed is not None and rivals is not None:
                 replayed = _with_rivals(replayed, rivals, panel, past, after, fitted)
+        if replayed is not None and back == backs[-1] and config.churn == "inactivity":
+            season = season_at(end.purchase_days(), as_of, history, panel)
+            replayed = replace(replayed, season=season)
         if replayed is not None and replayed.next_intervals is not None:
             learned.append((date + timedelta(days=horizon), replayed.next_intervals))
         for older in [b for b in tables if b > back]:
