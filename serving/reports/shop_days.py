@@ -8,8 +8,9 @@ from stagecast.features.clock import parse_instant, to_utc
 from stagecast.features.shop.clock import ShopClock
 from stagecast.features.shop.money import NOTHING
 
-DAYS_TO_ORDER = 365
-"""An order that is expected later than that is none that anybody plans with."""
+DAYS_TO_ORDER = 366
+"""An order that is expected later than that, a year with a leap day, is none that anybody plans with:
+the yearly payment of a member is."""
 
 
 def day(value: str | date | None) -> str:
@@ -62,6 +63,8 @@ def order_day(value: str | date | None, as_of: str) -> str | None:
 
     >>> order_day("1998-02-01", "1998-01-01"), order_day("2001-02-01", "1998-01-01")
     ('1998-02-01', None)
+    >>> order_day("2025-01-01", "2024-01-01")  # of a yearly member, in a leap year
+    '2025-01-01'
     """
     if value is None:
         return None
