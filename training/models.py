@@ -325,12 +325,7 @@ def _predict(models: Models, snapshot: Snapshot, threads: int) -> Predictions:
     buyers = np.flatnonzero(snapshot.buyers)
     prospects = np.flatnonzero(~snapshot.buyers)
     null = np.full(rows, np.nan)
-    p_inactive, p_convert, p_alive, days_to_order = (
-        null.copy(),
-        null.copy(),
-        null.copy(),
-        null.copy(),
-    )
+    p_inactive, p_convert, days_to_order = null.copy(), null.copy(), null.copy()
     money = Money.nothing(rows)
     given_purchase = models.next_stage.after_purchase[stage]
     facts = {**features, **{name: standing.facts[name] for name in models.scheme.signals}}
@@ -365,8 +360,6 @@ def _predict(models: Models, snapshot: Snapshot, threads: int) -> Predictions:
         )
         if ahead is not None:
             days_to_order[buyers] = ahead.days_to_order(days_to_order[buyers])
-        if models.base is not None:
-            p_alive[buyers] = models.value.p_alive(columns)
     if len(prospects) and models.has_purchases:
         categories = rows_of(snapshot.categories, prospects)
         p_convert[prospects] = models.conversion.probability(rows_of(facts, prospects), categories)
@@ -401,7 +394,6 @@ def _predict(models: Models, snapshot: Snapshot, threads: int) -> Predictions:
         p_inactive=p_inactive,
         p_convert=p_convert,
         p_cancel=p_cancel,
-        p_alive=p_alive,
         p_stage=p_stage,
         days_to_order=days_to_order,
         **{f.name: getattr(money, f.name) for f in fields(Money)},

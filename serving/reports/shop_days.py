@@ -9,8 +9,8 @@ from stagecast.features.shop.clock import ShopClock
 from stagecast.features.shop.money import NOTHING
 
 DAYS_TO_ORDER = 366
-"""An order that is expected later than that, a year with a leap day, is none that anybody plans with:
-the yearly payment of a member is."""
+"""An order that is expected later than that, a year with a leap day, is none that anybody plans
+with; the next payment of a yearly member is one."""
 
 
 def day(value: str | date | None) -> str:

@@ -148,6 +148,5 @@ def _at_last_level(panel: Panel, model: ChurnModel) -> ChurnModel:
         blend.shrunk_level(shift, frame.inactive)
         for shift, frame in zip(shifts, seasons, strict=True)
     ]
-    share = blend.carried_share(blend.CARRIED, shrunk, panel.years, known)
-    carried = share * float(np.average(shrunk, weights=known))
+    carried = blend.carried_mean(blend.CARRIED, shrunk, panel.years, known)
     return model.at_level((1.0 - belief) * level + belief * carried)

@@ -193,6 +193,22 @@ def carried_share(
     return max(1.0 / (1.0 + between), beyond)
 
 
+def carried_mean(
+    of_one: float,
+    shifts: Sequence[float],
+    years: Agreement = UNKNOWN,
+    known: Sequence[float] | None = None,
+) -> float:
+    """Return the mean of the shifts of past years as far as it is carried over.
+
+    The parameters are those of :func:`carried_share`.
+
+    >>> round(carried_mean(0.75, [0.5]), 3)
+    0.375
+    """
+    return carried_share(of_one, shifts, years, known) * float(np.average(shifts, weights=known))
+
+
 def _between_years(
     of_one: float, shifts: Sequence[float], years: Agreement, known: Sequence[float] | None
 ) -> float:

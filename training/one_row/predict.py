@@ -91,7 +91,7 @@ class ModelsOfOne:
         return PredictionsOfOne(
             p_silent=p_inactive,
             p_purchase=1.0 - p_inactive,
-            p_alive=self.value.p_alive(columns, said),
+            p_alive=money.p_alive,
             p_stage=self._stages(p_inactive, given_purchase, standing.stage_if_silent),
             days_to_order=self._days_to_order(said, p_inactive),
             money=money,

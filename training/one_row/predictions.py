@@ -26,6 +26,7 @@ class MoneyOfOne(NamedTuple):
     clv_residual: float = _NULL
     value_at_risk: float = _NULL
     value_gone: float = _NULL
+    p_alive: float = _NULL
 
 
 @dataclass(frozen=True)

@@ -199,7 +199,8 @@ class ValueOfOne:
         if_any = min(if_any, float(horizon))
         expected_orders = float((1.0 - p_inactive) * if_any)
         if self.model.mean_spend is None:
-            return MoneyOfOne(expected_orders, float(if_any))
+            alive = self._alive(columns, said)
+            return MoneyOfOne(expected_orders, float(if_any), p_alive=alive)
         per_order = self._spend_so_far(columns) * self.spend(columns)
         until, priced = self._until(columns, said, expected_orders)
         orders = until[days]
@@ -236,6 +237,7 @@ class ValueOfOne:
             residual,
             parts.at_risk,
             parts.gone,
+            outlook.alive if self.model.knows_season else self._alive(columns, said),
         )
 
     def _reactivated(self, as_before: float) -> float:
@@ -248,7 +250,7 @@ class ValueOfOne:
         usual_orders = own.usual_rate * self.span
         return float(_reactivated_orders(as_before, usual_orders, own.level, own.power))
 
-    def p_alive(self, columns: Columns, said: BaseOutlook) -> float:
+    def _alive(self, columns: Columns, said: BaseOutlook) -> float:
         """Return P(still a customer), see :meth:`ValueModel.p_alive`."""
         leaving = self.model.leaving
         if leaving is None or leaving.seasonal is None:

@@ -39,6 +39,7 @@ class Money:
     contract_high: Array
     contract_spend_low: Array
     contract_spend_high: Array
+    p_alive: Array
 
     @classmethod
     def nothing(cls, rows: int) -> Money:

@@ -72,6 +72,8 @@ def money_of_buyers(
     money = Money.nothing(rows)
     money.expected_orders[:], money.orders_if_any[:] = expected_orders, if_any
     if per_order is None:
+        if base is not None:
+            money.p_alive[:] = model.p_alive(columns)
         if contracts is None:
             return money
         return with_payments(money, contracts, 1.0 - p_inactive, None, config.margin)
@@ -88,6 +90,8 @@ def money_of_buyers(
     p_none = p_inactive * np.exp(-np.maximum(orders - near, 0.0) / np.maximum(if_any, 1.0))
     if base is not None:
         outlook = _outlook_of_leaving(model, base, config, columns, ahead)
+        # what ``ValueModel.p_alive`` would work out once more
+        money.p_alive[:] = outlook.alive if model.knows_season else model.p_alive(columns)
         span = float(discounted_days(np.array([float(days)]), config.annual_discount)[0])
         regained = model.reactivation.orders(outlook.regained_orders, span)
         # models in the time of a season expect its level themselves

@@ -11,7 +11,7 @@ import numpy as np
 
 from stagecast.training.config import TrainConfig
 from stagecast.training.learners.agreement import UNKNOWN, Agreement
-from stagecast.training.learners.blend import SEASON_SPREAD, carried_share
+from stagecast.training.learners.blend import SEASON_SPREAD, carried_mean
 from stagecast.training.learners.calendar_effects import learn_occasions
 from stagecast.training.learners.factor import Factor
 from stagecast.training.learners.fit_factor import LEVEL_SPREAD
@@ -69,8 +69,7 @@ class Times:
         if self.seasons:
             logs = [log_level(f, SEASON_SPREAD) - by_calendar(f.as_of) for f in self.seasons]
             known = days_known(self.seasons)
-            share = carried_share(SEASON_CARRIED, logs, self.years, known)
-            carried = self.belief * share * float(np.average(logs, weights=known))
+            carried = self.belief * carried_mean(SEASON_CARRIED, logs, self.years, known)
         else:
             newest = self.dates[0]
             carried = self.drift * (log_level(newest, LEVEL_SPREAD) - by_calendar(newest.as_of))

@@ -9,7 +9,10 @@ from scipy.special import expit, logit
 from stagecast.training.config import TrainConfig
 from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.btyd.fit import fit
+from stagecast.training.learners.btyd.seasonal_pareto import SeasonalPareto
 from stagecast.training.learners.customer_base import CustomerBase, log_odds
+from stagecast.training.learners.leaving import Leaving
+from stagecast.training.learners.season_of_purchases import BINS, Season
 from stagecast.training.value.kept import (
     parts_of_buyers,
     parts_of_contracts,
@@ -156,3 +159,30 @@ def test_a_burst_long_ago_is_not_at_risk_any_more() -> None:
     # the chance of an order times what such orders bring, and not the pace of the burst
     assert money.value_at_risk[0] < 5 * money.clv[0]
     assert money.value_at_risk[0] < 0.02 * money.value_gone[0]
+
+
+def test_the_money_carries_who_is_still_a_customer_and_works_it_out_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    T = np.array([300.0, 700.0])
+    history = {
+        "frequency": np.array([0.0, 3.0]),
+        "t_x_days": np.array([0.0, 400.0]),
+        "T_days": T,
+        "first_day": 19_000.0 - T,
+        "orders": np.array([1.0, 4.0]),
+        "spend_mean": np.array([30.0, 20.0]),
+    }
+    params = {"mbg_nbd": (0.52, 60.2, 0.89, 1.6), "pareto_nbd": (1.0, 40.0, 2.0, 800.0)}
+    base = CustomerBase(tuple(Model(name, p, 0.0, 1) for name, p in params.items()), None)
+    columns = history | base.columns(history, 90)
+    season = Season((0.5, *(1.0,) * (BINS - 2), 1.5), 19_000.0)
+    leaving = Leaving((0.5, 0.5), seasonal=SeasonalPareto(params["pareto_nbd"], season))
+    config, none = TrainConfig(horizon_days=90), np.array([0.8, 0.6])
+    for model in (ValueModel(30.0, leaving=leaving), ValueModel(30.0), ValueModel(None)):
+        said = money_of_buyers(model, base, config, columns, none, 0.0).p_alive
+        assert said.tobytes() == np.asarray(model.p_alive(columns)).tobytes()
+    of_season = ValueModel(30.0, leaving=leaving)
+    assert (of_season.p_alive(columns) != columns["btyd_alive"]).all()
+    monkeypatch.delattr(SeasonalPareto, "alive")
+    assert np.isfinite(money_of_buyers(of_season, base, config, columns, none, 0.0).p_alive).all()

@@ -139,7 +139,8 @@ def test_a_growth_of_the_past_lifts_nobody_above_the_rate_of_the_horizon() -> No
 def test_nobody_buys_on_more_days_than_the_horizon_has() -> None:
     # who bought on each of 730 days, of whom the customer base expects a little more
     daily = columns_of(np.array([729.0]), np.array([729.0]), np.array([730.0]))
-    columns = {**daily, "btyd_none": np.array([-30.0]), "btyd_orders": np.array([93.0])}
+    of_base = {"btyd_none": -30.0, "btyd_orders": 93.0, "btyd_alive": 1.0}
+    columns = {**daily, **{name: np.array([value]) for name, value in of_base.items()}}
     none = np.array([1e-9])
     money = money_of_buyers(ValueModel(None), BASE, CONFIG, columns, none, 0.0)
     assert money.orders_if_any[0] == CONFIG.horizon_days
