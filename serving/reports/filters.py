@@ -33,6 +33,12 @@ def money(context: Context, value: float | None) -> str:
 
 
 @pass_context
+def money_in(context: Context, value: float | None, currency: str | None) -> str:
+    """Return an amount in a currency of its own; None: not known."""
+    return _display(context).money(value, currency)
+
+
+@pass_context
 def because_but(
     context: Context, reasons: Sequence[Mapping[str, Any]], band: str | None = None
 ) -> str:
@@ -235,6 +241,7 @@ BY_NAME: Mapping[str, Callable[..., Any]] = {
             said,
             phrase,
             segment_words,
+            money_in,
             expected_count,
             figures,
             label,

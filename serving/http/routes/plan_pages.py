@@ -160,11 +160,18 @@ def results_page(request: Request, store: StoreDep) -> HTMLResponse:
         **shop_of(run, request),
         plays={} if run is None else plays_of(run.scheme, display_of(request).language),
         read=read,
+        currencies={plan.name: _currency(store, plan, run) for plan, _ in read},
         counted_as=list(dict.fromkeys(counts_of(plan.proposal) for plan, _ in read)),
         together=None if together is None else together.to_json(),
         settled=ledger[::-1],
         comparisons=stored_comparisons(store.engine),
     )
+
+
+def _currency(store: Store, plan: Plan, run: Run | None) -> str | None:
+    """Return the currency of the scores of a plan; that of a run where they are deleted."""
+    of_plan = store.run(plan.run_id) or run
+    return None if of_plan is None else of_plan.currency
 
 
 def _results(store: Store, plans: list[Plan]) -> list[tuple[Plan, dict[str, Any] | None]]:

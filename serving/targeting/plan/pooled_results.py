@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from stagecast.features import plain_json
 from stagecast.features.intake.counted import counted
 from stagecast.serving.store.plan_tables import plans, readouts
+from stagecast.serving.store.tables import runs
 from stagecast.serving.targeting.plan.counts import Counts, counts_of, counts_together
 from stagecast.serving.targeting.trial.intervals import LEVEL, Interval, critical_value
 from stagecast.serving.targeting.trial.intervals import error_of as error_of_interval
@@ -94,7 +95,8 @@ def pooled_results(engine: sa.Engine, level: float = LEVEL) -> PooledResults | N
 
     The totals are of these very plans: the sums of their estimates, with the root of the sum of
     their squared errors on each side. The means are of plans like these, whose true effects differ.
-    Plans in which nobody, or everybody, bought have nothing to compare and are left out.
+    Plans in which nobody, or everybody, bought have nothing to compare and are left out, and so
+    are those of another kind of churn, or another currency, than the newest.
 
     Parameters
     ----------
@@ -109,8 +111,12 @@ def pooled_results(engine: sa.Engine, level: float = LEVEL) -> PooledResults | N
         .group_by(readouts.c.plan_id)
     )
     query = (
-        sa.select(plans.c.name, plans.c.request, plans.c.proposal, readouts.c.result)
+        sa.select(
+            *(plans.c.name, plans.c.request, plans.c.proposal, readouts.c.result),
+            runs.c.currency,
+        )
         .join(plans, plans.c.id == readouts.c.plan_id)
+        .outerjoin(runs, runs.c.id == plans.c.run_id)
         .where(readouts.c.id.in_(newest))
         .order_by(plans.c.id)
     )
@@ -123,6 +129,8 @@ def pooled_results(engine: sa.Engine, level: float = LEVEL) -> PooledResults | N
         and _error(_adjusted(row.result, "buyers")) is not None
         # what a contact does to contracts says nothing of orders
         and row.proposal.get("churn") == rows[-1].proposal.get("churn")
+        # nor can sums of several currencies be added
+        and (None in (row.currency, rows[-1].currency) or row.currency == rows[-1].currency)
     ]
     if not usable:
         return None
@@ -250,6 +258,6 @@ def _notes(rows: Sequence[Any], left_out: int) -> tuple[str, ...]:
     if left_out:
         notes.append(
             f"{counted(left_out, 'closed plan')} left out: nothing to compare in "
-            "them, or another kind of churn."
+            "them, or another kind of churn or currency."
         )
     return tuple(notes)

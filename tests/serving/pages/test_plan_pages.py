@@ -8,9 +8,11 @@ from html import unescape
 
 import pyarrow as pa
 import pytest
+import sqlalchemy as sa
 
 from stagecast.serving.scoring import score_schema
 from stagecast.serving.store.plan_tables import plans
+from stagecast.serving.store.tables import runs
 from tests.serving import published
 from tests.serving.web import Client
 
@@ -280,3 +282,46 @@ def test_a_plan_of_contracts_speaks_of_contracts(web: Client, store) -> None:
     assert "An offer is also paid to customers who would have stayed anyway." in form
     stored(web)
     assert "contracts count from 1998-01-01" in text(web.get("/plans/autumn").text)
+
+
+def test_results_of_other_currencies_and_kinds_say_which_they_are_and_are_not_added(
+    web, store
+) -> None:
+    def close(name: str) -> None:
+        stored(web, name, contacts=40, holdout=0.5)
+        web.post_text(f"/v1/plans/{name}/freeze", "{}")
+        rows = web.get(f"/v1/plans/{name}/customers").json()["customers"]
+        outcomes = [
+            {"customer_id": row["customer_id"], "orders": k % 3, "spend": 1_000.0 * (k % 3)}
+            for k, row in enumerate(rows)
+        ]
+        answer = web.post_text(f"/v1/plans/{name}/outcomes", json.dumps({"outcomes": outcomes}))
+        assert answer.status_code == 200, answer.text
+
+    published.put(store, published.scores(300))
+    for name, code in (("pounds", "GBP"), ("euros", "EUR")):
+        with store.engine.begin() as connection:
+            connection.execute(runs.update().where(runs.c.id > 0).values(currency=code))
+        close(name)
+        with store.engine.begin() as connection:
+            known = connection.execute(sa.select(plans.c.id).order_by(plans.c.id.desc())).scalar()
+            if code == "GBP":
+                # of scores that were published in pounds, when those of today are in euros
+                old = dict(connection.execute(sa.select(runs)).mappings().first())
+                connection.execute(runs.insert().values(old | {"id": 0}))
+                connection.execute(plans.update().where(plans.c.id == known).values(run_id=0))
+            else:
+                proposal = connection.scalar(sa.select(plans.c.proposal).where(plans.c.id == known))
+                connection.execute(
+                    plans.update()
+                    .where(plans.c.id == known)
+                    .values(proposal=proposal | {"churn": "cancellation"})
+                )
+    page = text(web.get("/results").text)
+    assert "Extra buyers / Customers kept or back" in page or (
+        "Customers kept or back / Extra buyers" in page
+    )
+    pounds, euros = page[page.index("pounds") :], page[page.index("euros") :]
+    assert "£" in pounds[:250]
+    assert "€" in euros[:250]
+    assert "1 closed plan left out: nothing to compare in them, or another kind of churn or" in page
