@@ -55,3 +55,15 @@ def test_home_and_trust_say_what_was_foretold_of_those_called_high(
             append(connection, run_id, settlement)
         assert f"Of those called high on 1998-01-01, {came}" in text(web)
         assert came in text(web, "/trust")
+
+
+def test_home_says_that_scores_of_after_the_horizon_foresaw_nothing(
+    web: Client, store: Store
+) -> None:
+    published.put(store, table(rows(1)))
+    with store.engine.begin() as connection:
+        append(connection, 1, NO_ORDER)
+    assert "they foresaw nothing" not in text(web)
+    with store.engine.begin() as connection:
+        append(connection, 2, replace(NO_ORDER, in_time=False))
+    assert "These scores were made after their horizon was over: they foresaw nothing." in text(web)
