@@ -200,8 +200,8 @@ def test_a_plan_for_everybody_is_compared_with_no_other_choice(
         some = text(web.get(f"{asked}&contacts=20").text)
         assert nothing not in some
         if language == "en":
-            assert "the likeliest to leave first" in some
-            assert "the likeliest to leave first" not in everybody
+            assert "the highest risk first" in some
+            assert "the highest risk first" not in everybody
 
 
 def test_the_curve_of_a_plan_has_numbers_on_both_axes(web, store) -> None:
