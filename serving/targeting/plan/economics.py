@@ -9,7 +9,8 @@ window without a contact, c the cost of a contact and d that of the offer:
     gain   =  gross - cost
 
 where e is the effect of keeping for customers who are active, and that of winning back for the
-lapsed. A log without amounts has no value; a kept customer is then worth what the terms say, w:
+lapsed. A contact makes at most as many of the lapsed come back as do by themselves: their effect is
+no more than P(return), so that nobody is contacted who surely does not return. A log without amounts has no value; a kept customer is then worth what the terms say, w:
 gross = e (1 - p_horizon) w.
 
 Where churn is the end of a contract, an order is to be a customer still: p is the probability of
@@ -38,7 +39,8 @@ class Economics:
     Parameters
     ----------
     effect
-        Share of those who would not order that a contact makes order.
+        Share of those who would not order that a contact makes order; of the lapsed at most
+        P(return in the horizon).
     p_leave
         P(no order in the horizon) without a contact.
     p_order
@@ -113,6 +115,8 @@ def economics(
     lapsed = customers.lapsed
     keep = _by_play(customers, plays, "effect", terms.effects.keep, KEEP_EFFECT, ~lapsed)
     win_back = _by_play(customers, plays, "effect", terms.effects.win_back, WIN_BACK_EFFECT, lapsed)
+    # of whom nobody knows whether they return, as without payments, the effect is what it is
+    win_back = np.where(lapsed, np.fmin(win_back, 1.0 - customers.p_inactive), win_back)
     effect = np.where(lapsed, win_back, keep)
     p_leave = np.where(np.isfinite(customers.p_inactive), customers.p_inactive, 1.0)
     part = window / horizon_days

@@ -36,6 +36,18 @@ def test_the_lapsed_are_won_back_and_not_kept():
     assert money.gross[0] == pytest.approx(5.0)
 
 
+def test_nobody_is_contacted_who_surely_does_not_return():
+    # a contact makes at most as many come back as do by themselves: of 200 gone .08 at most
+    rows = [
+        customer(name, state="lapsed", value_at_risk=None, value_gone=200.0, p_inactive=p)
+        for name, p in (("gone", 0.9996), ("may return", 0.99), ("unknown", None))
+    ]
+    terms = Terms(costs=Costs(contact=1.0), effects=Effects(0.05, 0.02))
+    money = economics(columns_of(rows), [], terms, horizon_days=90, contracts=True)
+    assert money.gross.tolist() == pytest.approx([0.08, 2.0, 4.0])
+    assert (money.gain > 0).tolist() == [False, True, True]
+
+
 def test_half_a_window_has_the_square_root_of_the_chance_of_no_order():
     terms = Terms(window_days=45)
     money = economics(columns_of([customer("a", p_inactive=0.25)]), [], terms, horizon_days=90)
