@@ -32,9 +32,9 @@ from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.next_stage.model import NextStageModel, stages_at_end
 from stagecast.training.reference.reference import Reference
 from stagecast.training.value.after_contract import is_over
-from stagecast.training.value.contract_money import after_contract
+from stagecast.training.value.contract_money import after_contract, of_unpaid
 from stagecast.training.value.intervals import Intervals, Outlook
-from stagecast.training.value.model import ValueModel
+from stagecast.training.value.model import ValueModel, discounted_days
 from stagecast.training.value.money import YEARS, Money, money_of_prospects
 from stagecast.training.value.money_of_buyers import money_of_buyers
 from stagecast.training.waiting.next_order import LATEST_ORDER_DAYS, median_days_to_order
@@ -378,6 +378,13 @@ def _predict(models: Models, snapshot: Snapshot, threads: int) -> Predictions:
         days_to_order[prospects] = np.where(
             constant_rate_days <= LATEST_ORDER_DAYS, constant_rate_days, np.nan
         )
+        if contracts is not None:
+            unpaid = prospects[contracts.ever_had[prospects]]
+            ahead = _ahead(models, rows_of(features, unpaid), contracts, p_cancel, unpaid)
+            money.put(unpaid, _of_unpaid(models, money.of(unpaid), ahead))
+            for begins, plan in ahead.beginning:
+                p_convert[unpaid[begins]] = 1.0 - plan.p_none
+                days_to_order[unpaid[begins]] = plan.next_days
     given_silence = models.next_stage.given_silence(
         facts, standing.stage_if_silent, ~snapshot.buyers
     )
@@ -418,6 +425,14 @@ def _ahead(
         spans,
         models.value.beginnings,
     )
+
+
+def _of_unpaid(models: Models, money: Money, ahead: ContractsAhead) -> Money:
+    """Return the money of customers whose contract has brought no payment so far."""
+    value_days = np.array([float(models.config.value_horizon_days)])
+    span = float(discounted_days(value_days, models.config.annual_discount)[0])
+    has_amounts = models.value.mean_spend is not None
+    return of_unpaid(money, ahead, span, models.config.margin, has_amounts=has_amounts)
 
 
 def _p_cancel(models: Models, snapshot: Snapshot, threads: int) -> Array:

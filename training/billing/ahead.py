@@ -82,7 +82,7 @@ class ContractsAhead:
         """Rows of the trials for nothing; none where past ones teach nothing."""
         if self.beginnings.trials is None or self.periods.is_none:
             return np.zeros(0, dtype=np.int64)
-        return np.flatnonzero(is_trial(self.columns, self.contracts))
+        return np.flatnonzero(is_trial(self.columns, self.contracts, self.periods.has_prices))
 
     @cached_property
     def former(self) -> Integers:
@@ -91,8 +91,10 @@ class ContractsAhead:
         if returns is None or self.periods.is_none:
             return np.zeros(0, dtype=np.int64)
         known = np.isfinite(self.contracts.closed_days) & ~self.contracts.open
-        if self.beginnings.trials is None and "spend_mean" in self.columns:
-            known &= ~(never_paid(self.columns) & self.periods.has_prices)
+        if "spend_mean" in self.columns:
+            # what was paid for a contract that began before the log is not known
+            had_trial = (self.beginnings.trials is not None) & (self.contracts.earlier > 0)
+            known &= had_trial | ~self._never_paid(self.columns)
         return np.flatnonzero(known)
 
     @cached_property
@@ -110,7 +112,7 @@ class ContractsAhead:
         result = np.ones(len(self.p_cancel), dtype=np.bool_)
         if self.beginnings.trials is not None:
             result[self.trials] = False
-            result[self.former] = ~never_paid(self._of(self.former))
+            result[self.former] = ~self._never_paid(self._of(self.former))
         return result
 
     def _of_trials(self, rows: Integers) -> Begun:
@@ -137,6 +139,9 @@ class ContractsAhead:
         plans = Plans(shares, prices, prices)
         again = begun(self.periods, returns.wait, waited, level, plans, self.spans)
         return again.with_bills(returns.bills, waited, paid, self.spans)
+
+    def _never_paid(self, columns: Mapping[str, Array]) -> NDArray[np.bool_]:
+        return never_paid(columns, self.periods.has_prices)
 
     def _of(self, rows: Integers) -> dict[str, Array]:
         names = (*self.periods.columns, "spend_mean")
@@ -234,7 +239,7 @@ class ContractsAhead:
         share = shares.sum(axis=1)
         money = price[over] * (shares @ often) / np.maximum(share, 1e-9)
         if trials is not None:
-            fresh = never_paid(columns)
+            fresh = self._never_paid(columns)
             of_trial = trials.wait.ever * np.asarray(trials.shares) * np.asarray(trials.prices)
             share = np.where(fresh, 1.0, share)
             money = np.where(fresh, float(of_trial @ often), money)

@@ -4,8 +4,8 @@
       x payments of a contract from its first on  by the renewals of its billing period
       x their price                               of plans that follow a trial, or of before
 
-A trial has had payments of 0 alone. Which plan it turns into is not known; past trials tell how
-often they have turned into each, and at what price.
+A trial has had payments of 0 alone, or none so far. Which plan it turns into is not known; past
+trials tell how often they have turned into each, and at what price.
 """
 
 from __future__ import annotations
@@ -118,14 +118,25 @@ class Beginnings:
 NO_BEGINNINGS: Final = Beginnings()
 
 
-def is_trial(columns: Mapping[str, Array], contracts: Contracts) -> NDArray[np.bool_]:
-    """Return which open contracts have had payments of 0 alone, shape (rows,)."""
-    nothing = np.nan_to_num(columns["spend_last"]) <= 0
-    return np.asarray(contracts.open & nothing & (never_paid(columns) | (contracts.earlier > 0)))
+def is_trial(
+    columns: Mapping[str, Array], contracts: Contracts, has_prices: bool = True
+) -> NDArray[np.bool_]:
+    """Return which open contracts have had payments of 0 alone, or none, shape (rows,).
+
+    ``has_prices`` is whether the payments of the log are known in money.
+    """
+    again = contracts.earlier > 0
+    # a payment up to a day before a contract began belongs to it
+    before = columns["recency_days"] > contracts.age_days + 1.0
+    nothing = (np.nan_to_num(columns["spend_last"]) <= 0) & has_prices
+    paid_nothing = never_paid(columns, has_prices) | (again & (nothing | before))
+    return np.asarray(contracts.open & paid_nothing)
 
 
-def never_paid(columns: Mapping[str, Array]) -> NDArray[np.bool_]:
+def never_paid(columns: Mapping[str, Array], has_prices: bool = True) -> NDArray[np.bool_]:
     """Return which customers have never paid more than 0, shape (rows,)."""
+    if not has_prices:
+        return np.asarray(columns["orders"] <= 0)
     return np.asarray(np.nan_to_num(columns["spend_mean"]) <= 0)
 
 

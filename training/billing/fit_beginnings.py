@@ -36,19 +36,19 @@ def fit_beginnings(days: PurchaseDays, spells: Spells, periods: BillingPeriods) 
     if periods.is_none:
         return NO_BEGINNINGS
     payments = Payments.of(days, spells)
-    return Beginnings(_trials(days, spells, periods, payments), _returns(spells, periods, payments))
+    return Beginnings(_trials(spells, periods, payments), _returns(spells, periods, payments))
 
 
-def _trials(
-    days: PurchaseDays, spells: Spells, periods: BillingPeriods, payments: Payments
-) -> Trials | None:
-    everything = Payments.of(days, spells, with_nothing=True)
-    begins = np.flatnonzero((everything.number == 1) & (everything.spend <= 0))
-    if len(begins) < FEWEST or not len(payments.day):
+def _trials(spells: Spells, periods: BillingPeriods, payments: Payments) -> Trials | None:
+    if not len(payments.day):
         return None
-    spell = everything.spell[begins]
     first = np.full(len(spells), -1, dtype=np.int64)
     first[payments.spell[payments.number == 1]] = np.flatnonzero(payments.number == 1)
+    # contracts that did not pay on the day they began, whether or not a payment of 0 says so
+    began = np.floor(spells.start / DAY_MICROSECONDS)
+    spell = np.flatnonzero((first < 0) | (payments.day[first] > began))
+    if len(spell) < FEWEST:
+        return None
     paid = first[spell]
     has_paid = paid >= 0
     has_paid[has_paid] = payments.day[paid[has_paid]] < ended(spells, spell[has_paid]) + 1.0

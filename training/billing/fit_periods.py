@@ -83,15 +83,15 @@ class Payments:
     is_last: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, days: PurchaseDays, spells: Spells, *, with_nothing: bool = False) -> Payments:
+    def of(cls, days: PurchaseDays, spells: Spells) -> Payments:
         """Return the purchase days of a log that lie in a contract.
 
-        Days on which nothing was paid are left out, unless ``with_nothing``.
+        Days on which nothing was paid are left out, in a log with amounts.
         """
         order = np.lexsort((spells.start, spells.customer))
         # a payment up to a day before its contract began belongs to it, too
         start = np.floor(spells.start[order] / DAY_MICROSECONDS) - 1.0
-        if not with_nothing and (days.spend > 0).any():  # a trial for nothing is no payment
+        if (days.spend > 0).any():  # a trial for nothing is no payment
             days = days.of(np.flatnonzero(days.spend > 0))
         far = 10.0 * max(float(days.day.max(initial=1)), float(start.max(initial=1.0)))
         position = np.searchsorted(

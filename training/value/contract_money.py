@@ -122,7 +122,7 @@ def with_beginnings(
     changed = {f.name: getattr(money, f.name).copy() for f in fields(money)}
     own = np.full(len(ahead.p_cancel), np.nan) if per_order is None else per_order
     # the money of plans that follow a trial is known, where any is
-    scale = np.where(ahead.in_payments, own, 1.0)
+    scale = own if per_order is None else np.where(ahead.in_payments, own, 1.0)
     is_open = ahead.contracts.open
     for rows, plan in ahead.beginning:
         price = scale[rows]
@@ -155,6 +155,37 @@ def with_beginnings(
         for name, value in values.items():
             changed[name][rows] = value
     return replace(money, **changed)
+
+
+def of_unpaid(
+    money: Money, ahead: ContractsAhead, span_days: float, margin: float, *, has_amounts: bool
+) -> Money:
+    """Return the money of contracts of customers who have bought nothing yet.
+
+    Their contract may turn into a plan, as trials do that begin without a payment of 0, or is over.
+
+    Parameters
+    ----------
+    money
+        As of customers without a contract.
+    ahead
+        Their contracts.
+    span_days, margin
+        As of :func:`of_former`.
+    has_amounts
+        Whether the log has amounts.
+    """
+    if not ahead.beginning:
+        return money
+    if not has_amounts:
+        return with_beginnings(money, ahead, None, margin)
+    nothing = np.zeros(len(ahead.p_cancel))
+    parts = of_former(ValueParts(money.clv, nothing, nothing), ahead, span_days, nothing, margin)
+    at_risk, gone = money.value_at_risk.copy(), money.value_gone.copy()
+    for rows, _ in ahead.beginning:
+        at_risk[rows], gone[rows] = parts.at_risk[rows], parts.gone[rows]
+    money = replace(money, value_at_risk=at_risk, value_gone=gone)
+    return with_beginnings(money, ahead, nothing, margin)
 
 
 def after_contract(money: Money, over: NDArray[np.bool_], share: Array) -> Money:

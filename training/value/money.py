@@ -52,6 +52,10 @@ class Money:
             }
         )
 
+    def of(self, rows: NDArray[np.int64]) -> Money:
+        """Return these rows."""
+        return Money(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+
     def put(self, rows: NDArray[np.int64], values: Money) -> None:
         """Set these rows."""
         for f in fields(self):

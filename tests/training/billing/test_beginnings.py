@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -127,3 +129,24 @@ def test_no_payment_of_a_trial_is_said_to_be_due(scored: pd.DataFrame) -> None:
     began = np.floor(trials["began"])
     assert ((first.dt.days + np.floor(DAYS) - began - TRIAL).abs() <= 1).all()
     assert len(trials) > 3
+
+
+def test_a_trial_without_a_payment_of_0_is_worth_as_much(
+    scored: pd.DataFrame, tmp_path: Path
+) -> None:
+    rows = [row for row in sorted(members(900, 8)[0], key=lambda row: row[1]) if row[3] != 0.0]
+    done = trained(rows, tmp_path / "m", day(DAYS), CONFIG, evaluated=False)
+    others = done.scores().to_pandas().set_index("customer_id").loc[scored.index]
+    never = scored["spend"] == 0
+    assert (others.loc[never, "orders"] == 0).all()
+    same = ["clv", "clv_residual", "expected_orders", "expected_spend", "value_at_risk",
+            "value_gone", "value_if_kept", "p_return"]  # fmt: skip
+    for name in same:
+        expected, got = (frame.loc[never, name].astype(float) for frame in (scored, others))
+        np.testing.assert_allclose(got, expected, rtol=1e-6, err_msg=name)
+    trials = others[never & (others["state"] == "active")]
+    assert (
+        trials["next_order_date"].tolist() == scored.loc[trials.index, "next_order_date"].tolist()
+    )
+    assert (trials["clv_high"] <= 13 * 20).all()
+    assert others.loc[never, "p_convert"].isna().all()
