@@ -22,6 +22,7 @@ from stagecast.features.record import PurchaseDays
 from stagecast.training.billing.calendar import YEAR
 from stagecast.training.billing.fit_calendar import due_date, tied
 from stagecast.training.billing.fit_renewals import fit_renewals
+from stagecast.training.billing.months import MONTH, months_between
 from stagecast.training.billing.periods import (
     FIXED,
     NO_PERIODS,
@@ -188,7 +189,7 @@ def fit_periods(days: PurchaseDays, spells: Spells) -> BillingPeriods:
     )
     if due is not None:
         of_year = int(np.argmin([abs(np.log(period.days / YEAR)) for period in periods]))
-        yearly = replace(periods[of_year], due=due)
+        yearly = replace(periods[of_year], due=due, months=None)
         periods = (*periods[:of_year], yearly, *periods[of_year + 1 :])
     return BillingPeriods(periods, regular.has_fixed_prices)
 
@@ -260,6 +261,8 @@ def _period(
     gap = payments.gap_after
     rows = np.flatnonzero(nearest == k)
     days = float(gap[rows].mean()) if len(rows) else median
+    months = months_between(payments.day[rows], payments.day[rows] + gap[rows], days)
+    days = days if months is None else months * MONTH
     spread = max(float(gap[rows].std()) if len(rows) else 0.0, _HALF_A_DAY)
     prices = np.sort(payments.spend[rows])
     prices = prices[prices > 0]
@@ -281,6 +284,7 @@ def _period(
         longer,
         (low, high),
         Renewals(1.0, 9.0, (0.0, 1.0)),
+        months=months,
     )
 
 

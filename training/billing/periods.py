@@ -17,6 +17,7 @@ from scipy.special import ndtr
 
 from stagecast.features.arrays import Array
 from stagecast.training.billing.calendar import DueDate
+from stagecast.training.billing.months import day_of_month, month_of, months_after
 from stagecast.training.billing.renewals import Renewals
 
 COLUMNS: Final = ("gap_last", "gap_mean", "recency_days", "spend_last", "orders")
@@ -71,6 +72,8 @@ class Period:
         How many of these contracts go on after a payment.
     due
         The date of the year on which all of them pay; None where each has dates of its own.
+    months
+        Months between two payments on the same day of the month; None where they are days apart.
     """
 
     days: float
@@ -82,20 +85,60 @@ class Period:
     later_price: tuple[float, float]
     renewals: Renewals
     due: DueDate | None = None
+    months: int | None = None
+
+    def is_by_months(self, columns: Mapping[str, Array]) -> bool:
+        """Return whether the next payment is due on a day of the month, and the date is known."""
+        return self.due is None and self.months is not None and AS_OF_DAY in columns
 
     def silence(self, columns: Mapping[str, Array]) -> Array:
         """Return the days of the billing period that are over, shape (rows,).
 
         Those since the last payment; with a date of the year, those that leave as many days of the
         period as there are to the next such date: below 0 where a first payment pays for longer.
-        Without :data:`AS_OF_DAY` the date is not used.
+        With months those that leave the days to the same day of the month. Without
+        :data:`AS_OF_DAY` the date is not used.
         """
-        if self.due is None or AS_OF_DAY not in columns:
+        if (self.due is None and self.months is None) or AS_OF_DAY not in columns:
             return columns["recency_days"]
         today = columns[AS_OF_DAY]
-        paid = today - columns["recency_days"]
-        left = self.due.after(paid, columns["orders"] <= 1.0) - today
-        return np.asarray(self.days - left)
+        if self.due is None:
+            paid, of_month = self._on_day(columns)
+            due = months_after(paid, self.months or 1, of_month)
+            due = np.where(np.isfinite(columns["recency_days"]), due, np.nan)
+        else:
+            paid = today - columns["recency_days"]
+            due = self.due.after(paid, columns["orders"] <= 1.0)
+        return np.asarray(self.days - (due - today))
+
+    def _on_day(self, columns: Mapping[str, Array]) -> tuple[Array, Array]:
+        """Return the days of the last payments, and on which day of the month they are."""
+        # days are those of the shop: the as_of may be hours from midnight
+        paid = np.round(np.nan_to_num(columns[AS_OF_DAY] - columns["recency_days"]))
+        gap = columns.get("gap_last", np.zeros(len(paid)))
+        return paid, day_of_month(paid, gap, self.months or 1)
+
+    def dates_ahead(self, columns: Mapping[str, Array], payments: int) -> Array:
+        """Return the days to the next payments of contracts paid by months, (rows, payments).
+
+        The first one may be overdue, by half a period at most: later than that, it is left out. The
+        dates after it do not wait for one that is late.
+
+        Parameters
+        ----------
+        columns
+            As of :meth:`silence`, with :data:`AS_OF_DAY`.
+        payments
+            Number of payments.
+        """
+        months, today = self.months or 1, columns[AS_OF_DAY]
+        paid, of_month = self._on_day(columns)
+        settled = today - self.days / 2.0
+        passed = np.maximum((month_of(settled)[0] - month_of(paid)[0]) // months, 0)
+        passed -= (passed > 0) & (months_after(paid, passed * months, of_month) > settled)
+        number = passed[:, None] + np.arange(1, payments + 1)[None, :]
+        due = months_after(paid[:, None], number * months, of_month[:, None])
+        return np.asarray(due - today[:, None])
 
     def likelihood_of(self, price: Array) -> Array:
         """Return P(a payment for this period has this price), shape (rows,); 1 where unknown."""
@@ -134,6 +177,7 @@ class Period:
             "later_price": list(self.later_price),
             "renewals": self.renewals.to_json(),
             **({} if self.due is None else {"due": self.due.to_json()}),
+            **({} if self.months is None else {"months": self.months}),
         }
 
     @classmethod
@@ -149,6 +193,7 @@ class Period:
             (float(data["later_price"][0]), float(data["later_price"][1])),
             Renewals.from_json(data["renewals"]),
             DueDate.from_json(data["due"]) if "due" in data else None,
+            int(data["months"]) if "months" in data else None,
         )
 
 

@@ -33,6 +33,9 @@ beyond the upper one: a little more than a tail of a tenth asks for, because P(c
 estimate itself."""
 LATE: Final = 0.5
 """Days after which a payment that is overdue is taken to come, at the soonest."""
+ON_DATE: Final = 0.25
+"""Standard deviation in days, around its noon, of a payment that falls on a day of the month."""
+NOON: Final = 0.5
 EXPECTED: Final = ("orders", "p_none", "value", "kept", "value_p_none", "until")
 """Values that are means over the billing periods which a contract may have."""
 MAX_CELLS: Final = 4_000_000
@@ -168,10 +171,13 @@ def _of_period(
         first = period.days - period.silence(columns)
 
     def of_part(part: slice) -> Schedule:
+        due = first[part, None] + np.arange(float(payments)) * period.days
+        if period.is_by_months(columns):
+            of_part = {name: values[part] for name, values in columns.items()}
+            due = period.dates_ahead(of_part, payments)
         return _of_rows(
             period,
-            payments,
-            first[part],
+            due,
             since[part],
             so_far[part],
             p_cancel[part],
@@ -205,16 +211,14 @@ def in_parts(rows: int, at_once: int, of_part: Callable[[slice], P]) -> P:
 
 def _of_rows(
     period: Period,
-    payments: int,
-    first: Array,
+    due: Array,
     since: Array,
     so_far: Array,
     p_cancel: Array,
     days_left: Array,
     spans: Spans,
 ) -> Schedule:
-    number = np.arange(1.0, payments + 1.0)
-    due = first[:, None] + (number - 1.0) * period.days
+    number = np.arange(1.0, due.shape[1] + 1.0)
     due[:, 0] = np.maximum(due[:, 0], LATE)
     # hazard of the renewals from the as_of to each payment, and to the end of the horizon
     before = period.renewals.hazard(so_far, since)[:, None]
@@ -229,10 +233,13 @@ def _of_rows(
     known_end = np.isfinite(days_left)[:, None]
     stays = np.where(known_end, due < days_left[:, None], np.exp(-hazard))
     discount = (1.0 + spans.rate) ** (-due / 365.0)
-    spread = period.spread_days * np.sqrt(number)
+    # a date is as far off as the next one; days between payments add up
+    by_months = period.months is not None
+    spread = ON_DATE if by_months else period.spread_days * np.sqrt(number)
+    of_day = np.maximum(due, np.floor(due) + NOON) if by_months else due
 
     def within(days: float) -> Array:
-        return np.asarray(ndtr((days - due) / spread))
+        return np.asarray(ndtr((days - of_day) / spread))
 
     def discounted(days: float) -> Array:
         return np.asarray((within(days) * stays * discount).sum(axis=1) * period.paid)
