@@ -4,7 +4,9 @@
 
 With fewer than 10 cancellations there is one rate for all, with fewer than 30 a rate by age. With
 more, a regression and boosted trees use the columns, too; their weights, and that of the rate by
-age, are learned on a later window than they were fitted on.
+age, are learned on a later window than they were fitted on. The level of the pool today is drawn
+towards that of the rate by age, which a whole log has taught: a season or a trend that a few
+cancellations show is mostly chance.
 """
 
 from __future__ import annotations
@@ -59,6 +61,10 @@ RECIPE = Recipe(
     }
 )
 """Columns of the regression, as far as the caller has them; the trees use all columns."""
+
+CHANCE = 100.0
+"""Cancellations of a log in which the level of today, by columns, tells as much as all of it: the
+variance of its logarithm by chance, 9 over the cancellations, is then that of levels of .3."""
 
 PRIOR_WEIGHTS = {"ages": 0.0, "glm": 0.5, "trees": 0.5}
 """Weights of the members before they are learned. The other two contain the age: the life table
@@ -141,7 +147,7 @@ def fit_cancellation(
     used = {name: weight for name, weight in task.weights(spells).items() if weight > _MIN_WEIGHT}
     total = sum(used.values())
     glm, trees = task.members(ages, steps, used)
-    return replace(
+    pool = replace(
         simple,
         method="pool",
         weights={name: weight / total for name, weight in used.items()},
@@ -151,6 +157,22 @@ def fit_cancellation(
         season=season,
         billing=billing,
     )
+    return replace(pool, level=_level(pool, landmarks, checked))
+
+
+def _level(model: CancellationModel, landmarks: Landmarks, columns: Mapping[str, Array]) -> float:
+    """Return the logarithm of the factor that draws the level of the newest date to the log's.
+
+    The level of the log is that of the rate by age, or of the renewals of billing periods.
+    """
+    rows = np.flatnonzero(landmarks.back == landmarks.back.min())
+    newest, values = landmarks.of(rows), {name: columns[name][rows] for name in model.columns}
+    of_log = replace(model, weights={"ages": 1.0}, glm=None, trees=None)
+    today, usual = (
+        float(newest.weight @ each.step_hazards(newest, values).sum(axis=1))
+        for each in (model, of_log)
+    )
+    return CHANCE / (CHANCE + model.cancellations) * float(np.log(usual / today))
 
 
 def _checked_columns(columns: Mapping[str, Array], landmarks: Landmarks | None) -> dict[str, Array]:

@@ -80,6 +80,8 @@ class CancellationModel:
     billing
         The billing periods whose renewals are a column; none where contracts are not paid at
         regular intervals, and in bundles of before.
+    level
+        Logarithm of the factor of the hazard of the pool; 0 in bundles of before.
     """
 
     method: Method
@@ -93,6 +95,7 @@ class CancellationModel:
     spells: int
     cancellations: int
     billing: BillingPeriods = NO_PERIODS
+    level: float = 0.0
 
     @property
     def low_data(self) -> bool:
@@ -144,12 +147,15 @@ class CancellationModel:
         UsageError
             A column of the training is missing, or has another length.
         """
-        return np.asarray(-np.expm1(-self._step_hazards(landmarks, columns, threads)))
+        return np.asarray(-np.expm1(-self.step_hazards(landmarks, columns, threads)))
 
-    def _step_hazards(
-        self, landmarks: Landmarks, columns: Mapping[str, Array] | None, threads: int
+    def step_hazards(
+        self, landmarks: Landmarks, columns: Mapping[str, Array] | None, threads: int = 0
     ) -> Array:
-        """Return the cumulative hazard of each step, shape (rows, steps)."""
+        """Return the cumulative hazard of each step, shape (rows, steps).
+
+        The parameters are those of :meth:`hazards`.
+        """
         values = check_columns(columns or {}, self.columns, len(landmarks))
         if not len(landmarks):
             return np.zeros((0, self.steps))
@@ -167,7 +173,7 @@ class CancellationModel:
                 billing=self.billing,
             )
             result[:, k] = np.logaddexp(0.0, self.pool.margin(at_step, threads))
-        return result
+        return result if self.level == 0.0 else result * np.exp(self.level)
 
     def survival(
         self,
@@ -195,7 +201,7 @@ class CancellationModel:
             raise UsageError(f"days = {days} must be finite and 0 or more")
         return np.exp(
             -self._cumulative_hazard(
-                landmarks, self._step_hazards(landmarks, columns, threads), days_of_rows
+                landmarks, self.step_hazards(landmarks, columns, threads), days_of_rows
             )
         )
 
@@ -253,7 +259,7 @@ class CancellationModel:
         self, landmarks: Landmarks, columns: Mapping[str, Array] | None = None, threads: int = 0
     ) -> Array:
         """Return the median days until a cancellation, shape (rows,); NaN beyond five years."""
-        step_hazards = self._step_hazards(landmarks, columns, threads)
+        step_hazards = self.step_hazards(landmarks, columns, threads)
         half = np.log(2.0)
         ends = np.minimum(np.arange(1, self.steps + 1) * self.step_days, self.horizon_days).astype(
             np.float64
@@ -295,6 +301,7 @@ class CancellationModel:
             "spells": self.spells,
             "cancellations": self.cancellations,
             **({} if self.billing.is_none else {"billing": self.billing.to_json()}),
+            **({} if self.level == 0.0 else {"level": self.level}),
         }
 
     @classmethod
@@ -316,7 +323,7 @@ class CancellationModel:
 
 def _read(data: Mapping[str, Any]) -> CancellationModel:
     expected = set(CancellationModel.__dataclass_fields__)
-    if mismatched := sorted(expected ^ {*data, "billing"}):
+    if mismatched := sorted(expected ^ {*data, "billing", "level"}):
         raise ValueError(f"lacks, or should not have, {', '.join(mismatched)}")
     glm, trees = data["glm"], data["trees"]
     if data["method"] not in METHODS:
@@ -336,6 +343,9 @@ def _read(data: Mapping[str, Any]) -> CancellationModel:
         raise ValueError(f"the weights are of {sorted(weights)}, the members {sorted(members)}")
     if min(weights.values()) < 0 or abs(sum(weights.values()) - 1.0) > 1e-9:
         raise ValueError("the weights do not sum to 1")
+    level = float(data.get("level", 0.0))
+    if not np.isfinite(level):
+        raise ValueError(f"level is {level}")
     known = {*OWN_COLUMNS, *(SEASON_COLUMNS if data["season"] else ()), *data["columns"]}
     billing = NO_PERIODS if "billing" not in data else BillingPeriods.from_json(data["billing"])
     if not billing.is_none:
@@ -366,4 +376,5 @@ def _read(data: Mapping[str, Any]) -> CancellationModel:
         data["spells"],
         data["cancellations"],
         billing,
+        level,
     )
