@@ -41,6 +41,9 @@ EXPECTED: Final = ("orders", "p_none", "value", "kept", "value_p_none", "until")
 MAX_CELLS: Final = 4_000_000
 P = TypeVar("P")
 _UNLIKELY: Final = 0.05
+_CERTAIN: Final = 8.3
+"""Standard deviations within which a normal value lies for sure, to the last digit."""
+_OF_MONTHS: Final = 5.0
 _SMALLEST: Final = 1e-12
 
 
@@ -222,7 +225,8 @@ def _of_rows(
     due[:, 0] = np.maximum(due[:, 0], LATE)
     # hazard of the renewals from the as_of to each payment, and to the end of the horizon
     before = period.renewals.hazard(so_far, since)[:, None]
-    usual = period.renewals.hazard(so_far[:, None], number[None, :]) - before
+    counts, row = np.unique(so_far, return_inverse=True)  # few numbers of many rows
+    usual = period.renewals.hazard(counts[:, None], number[None, :])[row] - before
     end = since + spans.horizon / period.days
     of_horizon = period.renewals.hazard(so_far, end)[:, None] - before
     own = -np.log1p(-np.clip(p_cancel, 0.0, 1.0 - _SMALLEST))[:, None]
@@ -232,42 +236,83 @@ def _of_rows(
     hazard = np.where(due < spans.horizon, own * passed, later)
     known_end = np.isfinite(days_left)[:, None]
     stays = np.where(known_end, due < days_left[:, None], np.exp(-hazard))
-    discount = (1.0 + spans.rate) ** (-due / 365.0)
-    # a date is as far off as the next one; days between payments add up
-    by_months = period.months is not None
-    spread = ON_DATE if by_months else period.spread_days * np.sqrt(number)
-    of_day = np.maximum(due, np.floor(due) + NOON) if by_months else due
-
-    def within(days: float) -> Array:
-        return np.asarray(ndtr((days - of_day) / spread))
+    discount = np.exp(due * (-np.log1p(spans.rate) / 365.0))
+    of_value = stays * discount
+    within = _Within.of(period, due)
 
     def discounted(days: float) -> Array:
-        return np.asarray((within(days) * stays * discount).sum(axis=1) * period.paid)
+        inside = within.until(days)
+        return np.asarray((inside * of_value[:, : inside.shape[1]]).sum(axis=1) * period.paid)
 
-    def p_none(inside: Array) -> Array:
+    def p_none(inside: Array, stays: Array) -> Array:
         # the first payment that comes has payments before it that were left out
-        first = period.paid * (1.0 - period.paid) ** (number - 1.0)
+        first = period.paid * (1.0 - period.paid) ** np.arange(inside.shape[1])
         return np.asarray(1.0 - (inside * stays * first).sum(axis=1))
 
-    horizon, value = within(float(spans.horizon)), within(float(spans.value))
+    horizon, value = (within.until(float(days)) for days in (spans.horizon, spans.value))
+    near, far = horizon.shape[1], value.shape[1]  # no payment after these comes in time
     possible = np.where(known_end, stays, 1.0)
     cheaper, dearer = period.later_price
     return Schedule(
         share=np.ones(len(since)),
-        orders=(horizon * stays).sum(axis=1) * period.paid,
-        p_none=p_none(horizon),
+        orders=(horizon * stays[:, :near]).sum(axis=1) * period.paid,
+        p_none=p_none(horizon, stays[:, :near]),
         value=discounted(float(spans.value)),
-        kept=(value * discount).sum(axis=1) * period.paid,
-        value_p_none=p_none(value),
-        low=cheaper * _surely(np.asarray((value * stays >= SURE) * discount), period.paid),
-        high=dearer * ((value > _UNLIKELY) * possible).sum(axis=1),
-        orders_low=_surely(np.asarray((horizon * stays >= SURE) * 1.0), period.paid),
-        orders_high=((horizon > _UNLIKELY) * possible).sum(axis=1),
+        kept=(value * discount[:, :far]).sum(axis=1) * period.paid,
+        value_p_none=p_none(value, stays[:, :far]),
+        low=cheaper * _surely((value * stays[:, :far] >= SURE) * discount[:, :far], period.paid),
+        high=dearer * ((value > _UNLIKELY) * possible[:, :far]).sum(axis=1),
+        orders_low=_surely((horizon * stays[:, :near] >= SURE) * 1.0, period.paid),
+        orders_high=((horizon > _UNLIKELY) * possible[:, :near]).sum(axis=1),
         next_days=np.where(stays[:, 0] > 0.5, due[:, 0], np.nan),
         until=np.column_stack([discounted(float(end)) for end in spans.ends])
         if spans.ends
         else np.zeros((len(since), 0)),
     )
+
+
+@dataclass(frozen=True)
+class _Within:
+    """P(payments come within some days), worked out where it is neither 0 nor 1.
+
+    Parameters
+    ----------
+    due
+        Days to the payments, shape (rows, payments).
+    spread
+        Their standard deviation, shape (payments,).
+    first, last
+        Days before and after which no payment of any contract is due, shape (payments,).
+    """
+
+    due: Array
+    spread: Array
+    first: Array
+    last: Array
+
+    @classmethod
+    def of(cls, period: Period, due: Array) -> _Within:
+        """Return it for the payments of a billing period."""
+        number = np.arange(1.0, due.shape[1] + 1.0)
+        if period.months is None:
+            # days between payments add up; a date is as far off as the next one
+            spread, of_day = period.spread_days * np.sqrt(number), due
+        else:
+            spread, of_day = np.full(len(number), ON_DATE), np.maximum(due, np.floor(due) + NOON)
+        if period.due is not None:
+            far = np.full(len(number), np.inf)
+            return cls(of_day, spread, -far, far)
+        # a payment is overdue by half a period at most, and the days of months differ
+        first, last = (number - 1.5) * period.days, number * period.days
+        return cls(of_day, spread, first - _OF_MONTHS, last + _OF_MONTHS)
+
+    def until(self, days: float) -> Array:
+        """Return P(payment within so many days), shape (rows, those that may be)."""
+        sure = int(((days - self.last) / self.spread > _CERTAIN).sum())
+        may = int(((days - self.first) / self.spread > -_CERTAIN).sum())
+        result = np.ones((len(self.due), may))
+        result[:, sure:] = ndtr((days - self.due[:, sure:may]) / self.spread[sure:may])
+        return result
 
 
 def _surely(payments: Array, paid: float) -> Array:

@@ -83,3 +83,10 @@ def days_to_payment(periods: BillingPeriods, columns: Mapping[str, Array]) -> Ar
     of_row = left[np.arange(len(shares)), shares.argmax(axis=1)]
     known = shares.sum(axis=1) >= KNOWN_FROM
     return np.where(known, np.maximum(of_row, 0.0), np.nan)
+
+
+def days_between_payments(periods: BillingPeriods, columns: Mapping[str, Array]) -> Array:
+    """Return the likeliest billing period, shape (rows,), in days; NaN where it is unknown."""
+    shares = periods.shares(columns)
+    days = np.array([period.days for period in periods.periods])[shares.argmax(axis=1)]
+    return np.where(shares.sum(axis=1) >= KNOWN_FROM, days, np.nan)

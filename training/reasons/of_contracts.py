@@ -18,7 +18,11 @@ from stagecast.features.contracts import Contracts
 from stagecast.features.snapshots import Snapshot
 from stagecast.training.billing.beginnings import is_trial
 from stagecast.training.billing.periods import AS_OF_DAY, BillingPeriods
-from stagecast.training.billing.standing import RENEWAL_HAZARD, days_to_payment
+from stagecast.training.billing.standing import (
+    RENEWAL_HAZARD,
+    days_between_payments,
+    days_to_payment,
+)
 from stagecast.training.cancellation.columns import step_columns
 from stagecast.training.cancellation.landmarks import open_contracts
 from stagecast.training.models import Models, Predictions, contracts_of
@@ -101,7 +105,23 @@ def _columns_and_effects(
     open_rows = contracts_of(snapshot).of(rows)
     features = {name: values[rows] for name, values in snapshot.features.items()}
     columns = with_contract_columns(features, open_rows, models.value.billing)
-    return columns, contract_effects(models, columns, open_rows, threads)
+    effects = contract_effects(models, columns, open_rows, threads)
+    return _with_usual_gap(columns, open_rows, models.value.billing), effects
+
+
+def _with_usual_gap(
+    columns: dict[str, Array], contracts: Contracts, billing: BillingPeriods
+) -> dict[str, Array]:
+    """Return the columns with the billing period as the usual gap of those who have one.
+
+    The mean gap between purchase days counts a trial for nothing, and what was bought besides.
+    """
+    if billing.is_none or "gap_mean" not in columns:
+        return columns
+    mean, today = columns["gap_mean"], np.full(len(contracts.open), contracts.as_of)
+    days = days_between_payments(billing, {**columns, AS_OF_DAY: today / DAY_MICROSECONDS})
+    known = np.isfinite(mean) & np.isfinite(days)
+    return {**columns, "gap_mean": np.where(known, days, mean)}
 
 
 def announced_explanations(contracts: Contracts) -> dict[int, Explanation]:

@@ -150,3 +150,16 @@ def test_a_trial_without_a_payment_of_0_is_worth_as_much(
     )
     assert (trials["clv_high"] <= 13 * 20).all()
     assert others.loc[never, "p_convert"].isna().all()
+
+
+def test_the_usual_gap_of_a_member_is_the_billing_period(scored: pd.DataFrame) -> None:
+    # the fortnight of the trial before is no gap between payments
+    said = [
+        reason["sentence"]
+        for mine in scored.loc[scored["state"] == "active", "reasons"]
+        for reason in mine
+        if reason["code"] in ("recency_days.own", "gap_mean.stage", "gap_mean.active")
+    ]
+    own = [sentence for sentence in said if "their usual gap is" in sentence]
+    assert own
+    assert all("their usual gap is 30" in sentence for sentence in own)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.special import ndtr
 
 from stagecast.features.arrays import Array
 from stagecast.features.clock import DAY_MICROSECONDS
@@ -140,6 +141,20 @@ def test_few_rows_at_a_time_give_the_same(monkeypatch: pytest.MonkeyPatch) -> No
     parts = of(silence, 20.0, p_cancel)
     for name in ("orders", "value", "kept", "low", "high", "until", "next_days"):
         np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))
+
+
+def test_payments_of_each_week_add_up_over_ten_years() -> None:
+    weekly = replace(a_period(7.0, 20.0, 1.0 - 1e-9), spread_days=0.5)
+    spans = Spans(60, 365, 0.10, (365, 730, 3650))
+    silence = np.array([0.0, 3.0, 6.0])
+    plan = of(silence, 20.0, np.zeros(3), periods=BillingPeriods((weekly,), True), spans=spans)
+    number = np.arange(1.0, 530.0)
+    due = 7.0 - silence[:, None] + 7.0 * (number - 1.0)
+    for k, end in enumerate(spans.ends):
+        comes = ndtr((end - due) / (0.5 * np.sqrt(number))) * 1.1 ** (-due / 365.0)
+        np.testing.assert_allclose(plan.until[:, k], comes.sum(axis=1), rtol=1e-4)
+    np.testing.assert_allclose(plan.kept, plan.until[:, 0], rtol=1e-6)
+    np.testing.assert_allclose(plan.value, plan.until[:, 0], rtol=1e-12)
 
 
 def test_a_price_of_both_periods_is_shared_by_them() -> None:
