@@ -114,7 +114,8 @@ class Period:
     def _on_day(self, columns: Mapping[str, Array]) -> tuple[Array, Array]:
         """Return the days of the last payments, and on which day of the month they are."""
         # days are those of the shop: the as_of may be hours from midnight
-        paid = np.round(np.nan_to_num(columns[AS_OF_DAY] - columns["recency_days"]))
+        since = np.nan_to_num(columns[AS_OF_DAY] - columns["recency_days"])
+        paid = np.asarray(np.round(since), dtype=np.float64)
         gap = columns.get("gap_last", np.zeros(len(paid)))
         return paid, day_of_month(paid, gap, self.months or 1)
 

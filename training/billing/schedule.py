@@ -260,9 +260,10 @@ def _of_rows(
         value=discounted(float(spans.value)),
         kept=(value * discount[:, :far]).sum(axis=1) * period.paid,
         value_p_none=p_none(value, stays[:, :far]),
-        low=cheaper * _surely((value * stays[:, :far] >= SURE) * discount[:, :far], period.paid),
+        low=cheaper
+        * _surely(np.where(value * stays[:, :far] >= SURE, discount[:, :far], 0.0), period.paid),
         high=dearer * ((value > _UNLIKELY) * possible[:, :far]).sum(axis=1),
-        orders_low=_surely((horizon * stays[:, :near] >= SURE) * 1.0, period.paid),
+        orders_low=_surely(np.where(horizon * stays[:, :near] >= SURE, 1.0, 0.0), period.paid),
         orders_high=((horizon > _UNLIKELY) * possible[:, :near]).sum(axis=1),
         next_days=np.where(stays[:, 0] > 0.5, due[:, 0], np.nan),
         until=np.column_stack([discounted(float(end)) for end in spans.ends])
