@@ -63,8 +63,8 @@ RECIPE = Recipe(
 """Columns of the regression, as far as the caller has them; the trees use all columns."""
 
 CHANCE = 100.0
-"""Cancellations of a log in which the level of today, by columns, tells as much as all of it: the
-variance of its logarithm by chance, 9 over the cancellations, is then that of levels of .3."""
+"""Cancellations of a log in which the level of today, by columns, tells as much as all of it; with
+a few hundred it is left alone, because the rate by age does not know who is there today."""
 
 PRIOR_WEIGHTS = {"ages": 0.0, "glm": 0.5, "trees": 0.5}
 """Weights of the members before they are learned. The other two contain the age: the life table
@@ -172,7 +172,8 @@ def _level(model: CancellationModel, landmarks: Landmarks, columns: Mapping[str,
         float(newest.weight @ each.step_hazards(newest, values).sum(axis=1))
         for each in (model, of_log)
     )
-    return CHANCE / (CHANCE + model.cancellations) * float(np.log(usual / today))
+    of_chance = 1.0 / (1.0 + (model.cancellations / CHANCE) ** 2)
+    return of_chance * float(np.log(usual / today))
 
 
 def _checked_columns(columns: Mapping[str, Array], landmarks: Landmarks | None) -> dict[str, Array]:

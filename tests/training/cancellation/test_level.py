@@ -44,9 +44,9 @@ def test_a_calm_month_of_few_cancellations_is_mostly_chance() -> None:
     usual = RATE * HORIZON
     assert pool < 0.5 * usual
     assert 0.6 * usual < expected < 1.1 * usual
-    share = CHANCE / (CHANCE + of.cancellations)
+    of_chance = 1.0 / (1.0 + (of.cancellations / CHANCE) ** 2)
     assert expected == pytest.approx(pool * np.exp(model.level), rel=0.02)
-    assert model.level > share * 0.5
+    assert model.level > of_chance * 0.5
     assert CancellationModel.from_json(model.to_json()).level == model.level
     with pytest.raises(DataRefusedError, match="level"):
         CancellationModel.from_json({**model.to_json(), "level": float("nan")})
