@@ -260,6 +260,7 @@ EVALUATION = {
     "billing.ahead",
     "billing.beginnings",
     "billing.calendar",
+    "billing.months",
     "billing.periods",
     "billing.renewals",
     "billing.schedule",
