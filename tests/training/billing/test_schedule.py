@@ -157,6 +157,18 @@ def test_payments_of_each_week_add_up_over_ten_years() -> None:
     np.testing.assert_allclose(plan.value, plan.until[:, 0], rtol=1e-12)
 
 
+def test_payments_that_surely_come_or_do_not_are_not_worked_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    weekly = BillingPeriods((replace(a_period(7.0, 20.0, 0.98), spread_days=3.0),), True)
+    silence, p_cancel = np.linspace(0.0, 9.0, 20), np.linspace(0.01, 0.6, 20)
+    plan = of(silence, 20.0, p_cancel, periods=weekly)
+    monkeypatch.setattr(module, "_CERTAIN", 1e9)  # all of them
+    every = of(silence, 20.0, p_cancel, periods=weekly)
+    for name in ("orders", "p_none", "value", "kept", "value_p_none", "low", "high", "until"):
+        np.testing.assert_allclose(getattr(plan, name), getattr(every, name), rtol=1e-12)
+
+
 def test_a_price_of_both_periods_is_shared_by_them() -> None:
     same = BillingPeriods((MONTH, replace(YEAR, prices=MONTH.prices)), True)
     fresh, later = of(np.array([5.0, 60.0]), 20.0, np.array([0.01, 0.01]), periods=same).kept
