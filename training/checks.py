@@ -3,16 +3,55 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import datetime
+from typing import Final
 
-from stagecast.features.clock import DAY, from_microseconds, iso
+from stagecast.features.clock import DAY, YEAR_DAYS, from_microseconds, iso
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.errors import NotEnoughDataError, UsageError
 from stagecast.training.config import TrainConfig
 
+PAST_YEARS: Final = 3
+"""Years that are looked at."""
+LEAST_PAUSE: Final = 0.75
+"""A silence of past years is as long as one of today from this share of it on."""
+
+
+def is_closed_season(
+    last_event_before: Callable[[int], int | None],
+    as_of: datetime,
+    first: datetime,
+    silent_days: float,
+) -> bool:
+    """Return whether the shop was as silent at the same time of all past years that the log holds.
+
+    A ski shop sells nothing in summer: the silence before an as_of in autumn is no missing data.
+
+    Parameters
+    ----------
+    last_event_before
+        Returns the time of the last event before a date so many days before the as_of,
+        microseconds since 1970; None: of none.
+    as_of, first
+        The as_of and the first event, by one clock.
+    silent_days
+        Days from the last event to the as_of.
+    """
+    pauses = []
+    for years in range(1, PAST_YEARS + 1):
+        date = as_of - years * YEAR_DAYS * DAY
+        last = last_event_before(years * YEAR_DAYS)
+        if last is None or (date - first) / DAY < YEAR_DAYS / 2:
+            break
+        pauses.append((date - from_microseconds(last)) / DAY)
+    return bool(pauses) and min(pauses) >= LEAST_PAUSE * silent_days
+
 
 def check_dates(table: DailyTable, horizon_days: int) -> None:
     """Refuse an as_of or a horizon that the log does not cover.
+
+    A silence that comes every year is none of missing events, see :func:`is_closed_season`.
 
     Raises
     ------
@@ -22,7 +61,10 @@ def check_dates(table: DailyTable, horizon_days: int) -> None:
     """
     last, first = from_microseconds(table.last_event()), from_microseconds(table.first_event())
     silent = (table.anchor - last) / DAY
-    following = table.next_event() if silent > horizon_days else None
+    was_closed = silent > horizon_days and is_closed_season(
+        table.last_event_before, table.anchor, first, silent
+    )
+    following = table.next_event() if silent > horizon_days and not was_closed else None
     if following is not None:
         latest, back = last + horizon_days * DAY, iso(from_microseconds(following))[:10]
         raise UsageError(
@@ -31,7 +73,8 @@ def check_dates(table: DailyTable, horizon_days: int) -> None:
             f"{back}: give an --as-of up to {iso(latest)[:10]} or after {back}, or a --horizon of "
             f"{math.ceil(silent)}d or more"
         )
-    check_end(table.anchor, last, horizon_days)
+    if not was_closed:
+        check_end(table.anchor, last, horizon_days)
     history = (table.anchor - first) / DAY
     if history < horizon_days:
         raise UsageError(

@@ -38,6 +38,7 @@ from stagecast.training.value.fit_spend import SpendTeaching, fit_spend
 from stagecast.training.value.model import ValueModel, repeat_if_any
 from stagecast.training.value.own_regressors import with_own_regressors
 from stagecast.training.value.rest import fit_rest
+from stagecast.training.value.rest_of_season import at_season
 from stagecast.training.value.spans import Purchases
 from stagecast.training.value.times import Times
 
@@ -115,6 +116,9 @@ def fit_value(teaching: Teaching, config: TrainConfig) -> ValueModel:
     orders, orders_before = _fit_orders(dates, teaching, config)
     model = replace(model, orders=orders)
     rest = fit_rest(teaching.dates, teaching.bases, teaching.purchases, config, teaching.seasons)
+    columns, _ = teaching.current
+    if base is not None and columns:
+        rest = at_season(rest, model.leaving, base, columns, config)
     model = replace(model, rest=rest.factor, rest_season=rest.season)
     spend_before = Factor()
     if model.mean_spend is not None:

@@ -5,6 +5,7 @@ expressions (of time) <- known_events (views, daily table) <- features, purchase
 """
 
 from stagecast.features.engines.duckdb.expressions import DIALECT, HAPPENED, clock, shape_of
+from stagecast.features.engines.duckdb.known_events import last_event_before
 from stagecast.features.engines.duckdb.table import DailyTable
 
-__all__ = ["DIALECT", "HAPPENED", "DailyTable", "clock", "shape_of"]
+__all__ = ["DIALECT", "HAPPENED", "DailyTable", "clock", "last_event_before", "shape_of"]

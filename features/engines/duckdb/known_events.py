@@ -10,7 +10,7 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from stagecast.features.clock import microseconds
+from stagecast.features.clock import DAY_MICROSECONDS, microseconds
 from stagecast.features.engines import sql
 from stagecast.features.engines.duckdb.expressions import (
     HAPPENED,
@@ -19,7 +19,7 @@ from stagecast.features.engines.duckdb.expressions import (
     shape_of,
 )
 from stagecast.features.errors import NotEnoughDataError
-from stagecast.features.shop.events import KNOWN, SHOP_EVENTS, clock_of
+from stagecast.features.shop.events import KNOWN, SHOP_EVENTS, clock_of, events_of
 
 
 class KnownEvents:
@@ -145,3 +145,27 @@ class KnownEvents:
         if self._log_numbers[-1] - first + 1 == len(self._log_numbers):
             return np.asarray(log_numbers - first)
         return np.asarray(np.searchsorted(self._log_numbers, log_numbers), dtype=np.int64)
+
+
+def last_event_before(
+    connection: duckdb.DuckDBPyConnection, as_of: datetime, back: int = 0
+) -> int | None:
+    """Return the time of the last event of a log before a date, microseconds since 1970.
+
+    None where no event stands before it.
+
+    Parameters
+    ----------
+    connection
+        Database of a log.
+    as_of
+        The as_of in shop time; what was recorded later is not known.
+    back
+        Whole days from the date to the as_of.
+    """
+    at = microseconds(as_of)
+    ((time,),) = connection.execute(
+        f"select max({HAPPENED}) from {events_of(connection)} "
+        f"where {KNOWN} < {at} and {HAPPENED} < {at - back * DAY_MICROSECONDS}"
+    ).fetchall()
+    return None if time is None else int(time)

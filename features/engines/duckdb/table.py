@@ -21,9 +21,8 @@ from stagecast.features.engines.duckdb.event_rows import (
     contract_events,
     signal_events,
 )
-from stagecast.features.engines.duckdb.expressions import HAPPENED
 from stagecast.features.engines.duckdb.features import features_of
-from stagecast.features.engines.duckdb.known_events import KnownEvents
+from stagecast.features.engines.duckdb.known_events import KnownEvents, last_event_before
 from stagecast.features.engines.duckdb.purchases import Purchases
 from stagecast.features.leads import first_channels
 from stagecast.features.record import PurchaseDays, Record, SignalTypes
@@ -246,8 +245,19 @@ class DailyTable:
 
     def last_event(self) -> int:
         """Return the time of the last event before the anchor, microseconds since 1970."""
-        query = f"select max({HAPPENED}) from known_events"
-        return int(self._known.connection.execute(query).fetchall()[0][0])
+        last = self.last_event_before(0)
+        assert last is not None
+        return last
+
+    def last_event_before(self, back: int) -> int | None:
+        """Return the time of the last event before a date, microseconds since 1970; None: of none.
+
+        Parameters
+        ----------
+        back
+            Whole days from the date to the anchor.
+        """
+        return last_event_before(self._known.connection, self.anchor, back)
 
     def next_event(self) -> int | None:
         """Return the time of the first event at the anchor or later, microseconds since 1970; None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 
 from stagecast.features.arguments.values import shown
 from stagecast.features.catalog.own import OwnFeatures
+from stagecast.features.clock import DAY
 from stagecast.features.errors import UsageError
 from stagecast.features.events import EventLog as CheckedLog
 from stagecast.features.frames.instants import Instant, as_datetime
@@ -56,12 +58,16 @@ def covered_as_of(log: CheckedLog, as_of: Instant | None, horizon_days: int) -> 
     ------
     UsageError
         The as_of does not stand after the first event, or stands more than a horizon after the
-        last one.
+        last one, and not so at the same time of past years.
     """
-    from stagecast.training.checks import check_end
+    from stagecast.features.engines.duckdb import last_event_before
+    from stagecast.training.checks import check_end, is_closed_season
 
-    at = as_of_in(log, as_of)
-    check_end(at, log.clock.shop(log.last_event), horizon_days)
+    at, last = as_of_in(log, as_of), log.clock.shop(log.last_event)
+    silent, first = (at - last) / DAY, log.clock.shop(log.first_event)
+    before = partial(last_event_before, log.con, at)
+    if silent <= horizon_days or not is_closed_season(before, at, first, silent):
+        check_end(at, last, horizon_days)
     return at
 
 

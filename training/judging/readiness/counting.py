@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 import duckdb
 
@@ -19,6 +20,7 @@ from stagecast.features.engines import duckdb as engine
 from stagecast.features.engines import sql
 from stagecast.features.intake.counted import counted
 from stagecast.features.shop.events import KNOWN, clock_of, events_of
+from stagecast.training.checks import is_closed_season
 from stagecast.training.fit_bases import PAST_CUSTOMERS
 
 # An evaluation trains one horizon back, with one horizon of history before that.
@@ -34,6 +36,8 @@ class Known:
     ----------
     history_days, silent_days
         Days from the first and from the last event to the as_of.
+    is_closed_season
+        Whether it was as silent at the same time of past years.
     customers
         Number of customers.
     types
@@ -47,6 +51,7 @@ class Known:
     as_of: datetime
     history_days: float
     silent_days: float
+    is_closed_season: bool
     customers: int
     types: Mapping[str, int]
     has_amounts: bool
@@ -71,7 +76,7 @@ class Known:
         if not self.customers:
             return [f"no event was known before {iso(self.as_of)}"]
         missing = []
-        if self.silent_days > horizon_days:
+        if self.silent_days > horizon_days and not self.is_closed_season:
             missing.append(
                 f"the last event stands {self.silent_days:.0f} days before the as_of, "
                 f"{horizon_days} are allowed"
@@ -133,6 +138,11 @@ def known_at(con: duckdb.DuckDBPyConnection, as_of: datetime) -> Known:
         "from daily group by customer)"
     ).fetchall()[0]
     last = con.execute(f"select max({engine.HAPPENED}) from {known}").fetchall()[0][0]
+    silent_days = 0.0 if last is None else (at - last) / DAY_MICROSECONDS
+    before = partial(engine.last_event_before, con, as_of)
+    is_closed = first is not None and is_closed_season(
+        before, as_of, from_microseconds(first), silent_days
+    )
     rows = con.execute(
         f"select event, count(*), count(amount) from {known} group by event order by event"
     ).fetchall()
@@ -141,7 +151,8 @@ def known_at(con: duckdb.DuckDBPyConnection, as_of: datetime) -> Known:
         history_days=0.0
         if first is None
         else day_number(as_of) - day_number(from_microseconds(first)),
-        silent_days=0.0 if last is None else (microseconds(as_of) - last) / DAY_MICROSECONDS,
+        silent_days=silent_days,
+        is_closed_season=is_closed,
         customers=customers,
         types={event: count for event, count, _ in rows},
         has_amounts=any(event == "purchase" and amounts for event, _, amounts in rows),
