@@ -28,12 +28,15 @@ from stagecast.training.inactivity.fitting import (
 )
 from stagecast.training.inactivity.hazard.joining import with_hazard
 from stagecast.training.inactivity.members import GapRule
+from stagecast.training.inactivity.model import ChurnModel
+from stagecast.training.inactivity.unseen import Unseen
 from stagecast.training.leads.after import after_conversion
 from stagecast.training.leads.fitting import fit_leads, landmarks_of
 from stagecast.training.models import Models, Predictions, predict
 from stagecast.training.next_stage.fitting import fit_next_stage
 from stagecast.training.next_stage.rules import after_another_order
 from stagecast.training.panel import Panel, sampling_step, seasons_of, thinned
+from stagecast.training.peaks.peak import Peak, find_peak
 from stagecast.training.reference.reference import EMPTY, learn_reference
 from stagecast.training.value.fit_after_contract import learned_share
 from stagecast.training.value.fit_base_share import sampled
@@ -77,11 +80,11 @@ def fit_models(
     dates = training_dates(panel)
     current = _buyer_sample(panel, config.horizon_days)
     rule = _gap_rule(days, panel)
-    churn, unseen = fit_churn_and_unseen(
-        panel, current, rule, config.horizon_days, config.seed, config.calendar, config.members
-    )
     are_counted = _are_counted(days, panel)
     due = None if panel.base is None else panel.base.due
+    peak = find_peak(panel, days, config) if are_counted and due is None else None
+    taught = panel if peak is None else peak.without(panel)
+    churn, unseen = _fit_churn(taught, current, rule, config, peak)
     if are_counted and due is None:  # the hazard reads the first payments as they are
         churn = with_hazard(
             churn, days, panel.catalog, panel.as_of, current, config.seed, config.members.hazard
@@ -91,11 +94,11 @@ def fit_models(
     first_orders, first_spend = _first_horizons(panel, mean_so_far)
     orders, spend = after_conversion(panel.prospects, first_orders, first_spend)
     all_dates = every_date(panel)
-    seasons = seasons_of(dates, panel.history_days)
+    seasons = seasons_of(training_dates(taught), panel.history_days)
     sample = rows_of(current, sampled(len(current["recency_days"])))
     value = fit_value(
         Teaching(
-            all_dates,
+            every_date(taught),
             panel.bases,
             Purchases(days, day_number(panel.as_of)),
             has_amounts,
@@ -107,6 +110,7 @@ def fit_models(
             unseen,
             panel.years,
             (sample, churn.probability(sample)),
+            peak,
         ),
         config,
     )
@@ -141,6 +145,34 @@ def fit_models(
     )
     predicted = predict(models, panel.now)
     return (_with_reference(models, panel, predicted) if with_reference else models), predicted
+
+
+def _fit_churn(
+    panel: Panel,
+    current: Mapping[str, Array],
+    rule: GapRule,
+    config: TrainConfig,
+    peak: Peak | None,
+) -> tuple[ChurnModel, Unseen | None]:
+    """Return P(no purchase) and what was said unseen, see :func:`fit_churn_and_unseen`.
+
+    Where the log has a peak, the panel is one of ordinary days, and the level that of the days that
+    are expected.
+    """
+    calm, ahead = None, 0.0
+    if peak is not None and panel.base is not None:
+        calm, ahead = peak.shifts(current, panel.base)
+    churn, unseen = fit_churn_and_unseen(
+        panel,
+        current,
+        rule,
+        config.horizon_days,
+        config.seed,
+        config.calendar,
+        config.members,
+        calm,
+    )
+    return churn if churn.method == "rule" else churn.at_level(churn.level + ahead), unseen
 
 
 def _with_reference(models: Models, panel: Panel, predicted: Predictions) -> Models:

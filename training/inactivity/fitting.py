@@ -158,6 +158,7 @@ def fit_churn_and_unseen(
     seed: int,
     calendar: Calendar = Calendar(),  # noqa: B008 - it cannot be changed
     settings: MemberSettings = USUAL,
+    of_peak: float | None = None,
 ) -> tuple[ChurnModel, Unseen | None]:
     """Fit the members on every date of the panel, and their weights on the newest.
 
@@ -185,6 +186,9 @@ def fit_churn_and_unseen(
         Known occasions, past and to come.
     settings
         Which members there are, and theirs.
+    of_peak
+        Log odds that the customer base is off by where a peak of the log is over, of which the
+        panel has the ordinary days alone; None: there was none.
     """
     if panel.base is None:
         return rule_alone(rule, horizon_days), None
@@ -234,14 +238,14 @@ def fit_churn_and_unseen(
     by_calendar = learn_occasions(
         calendar, horizon_days, dates, lambda frame: shift_of(pool, frame)
     )
+    towards_base = 0.0
+    if not seasons or of_peak is not None:
+        of_base = current["btyd_none"] + (of_peak or 0.0)
+        towards_base = UNKNOWN_SEASON * blend.level_shift(pool.margin(current), expit(of_base))
     if not seasons:
         newest = dates[0]
         shifts = [shift_of(pool, newest) - by_calendar(newest.as_of)]
-        towards_base = UNKNOWN_SEASON * blend.level_shift(
-            pool.margin(current), expit(current["btyd_none"])
-        )
     else:
-        towards_base = 0.0
         # trees learn the level of a date that they are fitted on, so the level is measured with
         # members that were not fitted on that season
         shifts = []

@@ -20,7 +20,7 @@ from stagecast.training.learners.btyd.rhythm import choose_regularity
 from stagecast.training.learners.btyd.seasonal_pareto import Histories
 from stagecast.training.learners.customer_base import MODELS, CustomerBase
 from stagecast.training.learners.leaving import HISTORY, LEAST_WEIGHT, Leaving
-from stagecast.training.learners.season_of_purchases import Season
+from stagecast.training.learners.pace_of_log import Pace
 
 MAX_CUSTOMERS: Final = 5_000
 """About how many customers the models of leaving are fitted on."""
@@ -33,7 +33,7 @@ def fit_leaving(
     base: CustomerBase,
     features: Mapping[str, Array],
     gaps: LogGaps | None,
-    season: Season | None = None,
+    season: Pace | None = None,
 ) -> Leaving | None:
     """Return the models of leaving; None where the customer base has no two models to weigh.
 
@@ -47,8 +47,8 @@ def fit_leaving(
     gaps
         Sums over the gaps of each; None where they are not known.
     season
-        The season of the purchases; where gaps are random, the models are fitted in its time. None
-        or an even one: time runs evenly.
+        The season of the purchases, or the pace of a young log with a peak; where gaps are random,
+        the models are fitted in its time. None or an even one: time runs evenly.
     """
     if tuple(model.name for model in base.models) != MODELS:
         return None
@@ -83,7 +83,7 @@ def _likely(models: Sequence[Model], posterior: Array) -> tuple[tuple[Model, ...
 
 
 def _with_season(
-    even: Leaving, base: CustomerBase, features: Mapping[str, Array], season: Season
+    even: Leaving, base: CustomerBase, features: Mapping[str, Array], season: Pace
 ) -> Leaving:
     """Return the leaving by a model of the season; as it is where one leaves at a purchase."""
     rows = slice(None, None, max(1, -(-len(features["frequency"]) // SEASON_CUSTOMERS)))

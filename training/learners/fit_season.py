@@ -100,21 +100,30 @@ def _came_and_usual(
     years = int(history_days // YEAR_DAYS)
     if years < LEAST_YEARS:
         return None
+    observed, expected = came_and_usual(days, as_of_day, years * BINS, model)
+    return observed.reshape(years, BINS), expected.reshape(years, BINS)
+
+
+def came_and_usual(
+    days: PurchaseDays, as_of_day: float, parts: int, model: Model
+) -> tuple[Array, Array]:
+    """Return the repeat purchases of each part before the as_of, and those usual at these ages.
+
+    The newest part comes first, shape (parts,) each; a part is a year over ``BINS`` long.
+    """
     first_of_customer = np.r_[True, days.customer[1:] != days.customer[:-1]]
     before = as_of_day - days.day.astype(np.float64)
     width = YEAR_DAYS / BINS
-    last = years * BINS
     part = np.floor((before - 0.5) / width).astype(np.int64)
-    repeat = ~first_of_customer & (part >= 0) & (part < last)
-    observed = np.bincount(part[repeat], minlength=last).astype(np.float64)
+    repeat = ~first_of_customer & (part >= 0) & (part < parts)
+    observed = np.bincount(part[repeat], minlength=parts).astype(np.float64)
     age = before[first_of_customer]
     # ages of all customers at the edges of the parts, in whole parts; orders so far by the model
-    edges = np.arange(last + 1.0) * width
+    edges = np.arange(parts + 1.0) * width
     grid = np.linspace(0.0, float(age.max(initial=1.0)), 200)
     usual = model.expected_orders_new(grid)
     so_far = np.array([np.interp(np.maximum(age - edge, 0.0), grid, usual).sum() for edge in edges])
-    expected = so_far[:-1] - so_far[1:]
-    return observed.reshape(years, BINS), expected.reshape(years, BINS)
+    return observed, so_far[:-1] - so_far[1:]
 
 
 def _with_parts_before(values: Array, parts: int) -> Array:

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from stagecast.features.arrays import Array
+from stagecast.features.arrays import Array, Integers
 from stagecast.training.config import TrainConfig
 from stagecast.training.inactivity.unseen import Unseen
 from stagecast.training.learners.agreement import UNKNOWN, Agreement
@@ -24,7 +24,9 @@ from stagecast.training.learners.fit_factor import (
 from stagecast.training.learners.fit_leaving import fit_leaving
 from stagecast.training.learners.fit_season import season_of
 from stagecast.training.learners.leaving import Leaving
+from stagecast.training.learners.pace_of_log import Pace
 from stagecast.training.panel import Frame
+from stagecast.training.peaks.peak import Peak
 from stagecast.training.value.bought import earlier_dates, rows_of, those_who_bought, with_purchases
 from stagecast.training.value.fit_base_share import (
     Customers,
@@ -37,7 +39,7 @@ from stagecast.training.value.fit_reactivation import fit_reactivation
 from stagecast.training.value.fit_spend import SpendTeaching, fit_spend
 from stagecast.training.value.model import ValueModel, repeat_if_any
 from stagecast.training.value.own_regressors import with_own_regressors
-from stagecast.training.value.rest import fit_rest
+from stagecast.training.value.rest import Rest, fit_rest
 from stagecast.training.value.rest_of_season import at_season
 from stagecast.training.value.spans import Purchases
 from stagecast.training.value.times import Times
@@ -77,6 +79,9 @@ class Teaching:
     current
         Columns of the buyers at the as_of or of a sample of them, and their P(no purchase), shape
         (rows,) each; empty where there are none.
+    peak
+        A peak of a young log that is over, of which the dates have the ordinary days alone; None
+        where there is none.
     """
 
     dates: Sequence[Frame]
@@ -91,6 +96,7 @@ class Teaching:
     unseen: Unseen | None = None
     years: Agreement = UNKNOWN
     current: tuple[Mapping[str, Array], Array] = field(default_factory=lambda: ({}, np.zeros(0)))
+    peak: Peak | None = None
 
 
 def fit_value(teaching: Teaching, config: TrainConfig) -> ValueModel:
@@ -115,10 +121,7 @@ def fit_value(teaching: Teaching, config: TrainConfig) -> ValueModel:
         return model
     orders, orders_before = _fit_orders(dates, teaching, config)
     model = replace(model, orders=orders)
-    rest = fit_rest(teaching.dates, teaching.bases, teaching.purchases, config, teaching.seasons)
-    columns, _ = teaching.current
-    if base is not None and columns:
-        rest = at_season(rest, model.leaving, base, columns, config)
+    rest = _fit_rest(teaching, model.leaving, config)
     model = replace(model, rest=rest.factor, rest_season=rest.season)
     spend_before = Factor()
     if model.mean_spend is not None:
@@ -129,6 +132,26 @@ def fit_value(teaching: Teaching, config: TrainConfig) -> ValueModel:
         model = replace(model, spend=spend.within, later_spend=spend.later)
         spend_before = spend.before
     return _mixed(model, replace(model, orders=orders_before, spend=spend_before), teaching)
+
+
+def _fit_rest(teaching: Teaching, leaving: Leaving | None, config: TrainConfig) -> Rest:
+    """Return the factor of the rest; with a season at its level, with a peak at the pace ahead."""
+    peak, newest, (columns, _) = teaching.peak, teaching.bases.get(0), teaching.current
+    if peak is None or newest is None:
+        rest = fit_rest(
+            teaching.dates, teaching.bases, teaching.purchases, config, teaching.seasons
+        )
+        if newest is None or not columns:
+            return rest
+        return at_season(rest, leaving, newest, columns, config)
+    off = {
+        frame.back: peak.ratios(frame.columns, teaching.bases[frame.back], calm=True)[1]
+        for frame in teaching.dates
+        if frame.back in teaching.bases and len(frame)
+    }
+    rest = fit_rest(teaching.dates, teaching.bases, peak.ordinary, config, (), off)
+    _, ahead = peak.ratios(teaching.now, newest)
+    return replace(rest, factor=replace(rest.factor, level=rest.factor.level * ahead))
 
 
 def _mixed(model: ValueModel, before: ValueModel, teaching: Teaching) -> ValueModel:
@@ -154,8 +177,10 @@ def _mixed(model: ValueModel, before: ValueModel, teaching: Teaching) -> ValueMo
 def _fit_leaving(base: CustomerBase, teaching: Teaching) -> Leaving | None:
     """Return the models of leaving, in the time of the season where purchases have one."""
     purchases, random = teaching.purchases, base.models[-1]
-    season = None
-    if random.regularity == 1:
+    season: Pace | None = None
+    if teaching.peak is not None:
+        season = teaching.peak.pace
+    elif random.regularity == 1:
         season = season_of(purchases.days, purchases.as_of_day, teaching.history_days, random)
     return fit_leaving(base, teaching.now, teaching.gaps, season)
 
@@ -181,10 +206,23 @@ def _fit_orders(
     Also the one that stood before the newest date, see :func:`fit_factor_and_before`.
     """
 
+    peak, off, ahead = teaching.peak, dict[int, float](), 1.0
+    if peak is not None:
+        off = {
+            frame.back: peak.ratios(frame.columns, teaching.bases[frame.back], calm=True)[0]
+            for frame in dates
+            if frame.back in teaching.bases
+        }
+        ahead = peak.ratios(teaching.now, teaching.bases[0])[0]
+
+    def of_base(frame: Frame, rows: Integers) -> Array:
+        repeats = repeat_if_any(frame.columns)[rows]
+        return repeats * off[frame.back] if frame.back in off else repeats
+
     def rows_of_dates(frames: Sequence[Frame]) -> Rows:
         pairs = list(zip(frames, those_who_bought(frames), strict=True))
         outcome = [frame.orders[rows] - 1.0 for frame, rows in pairs]
-        expected = [repeat_if_any(frame.columns)[rows] for frame, rows in pairs]
+        expected = [of_base(frame, rows) for frame, rows in pairs]
         return rows_of(frames, expected, outcome, np.ones(sum(len(values) for values in outcome)))
 
     rows, earlier = rows_of_dates(dates), earlier_dates(dates, config.horizon_days)
@@ -208,4 +246,5 @@ def _fit_orders(
     seasons = with_purchases(teaching.seasons)
     times = Times(level, dates, seasons, teaching.as_of, config, years=teaching.years)
     before = replace(before, level=of_all)
-    return replace(factor, level=of_all * float(np.exp(times.carried(factor)))), before
+    carried = float(np.exp(times.carried(factor)))
+    return replace(factor, level=of_all * carried * ahead), before

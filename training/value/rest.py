@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -98,6 +99,7 @@ def fit_rest(
     purchases: Purchases,
     config: TrainConfig,
     seasons: Sequence[Frame] = (),
+    off: Mapping[int, float] = MappingProxyType({}),
 ) -> Rest:
     """Return the factor of the rest; 1 where no date is far enough back.
 
@@ -113,12 +115,21 @@ def fit_rest(
         Settings of the training.
     seasons
         The dates of the season of the as_of in past years; empty where there is none.
+    off
+        Days before the as_of -> factor by which the customer base of that date is off, such as by a
+        peak that it took for usual; 1 where it is missing.
     """
     frames, span = far_dates([frame for frame in dates if frame.back in bases], config)
     frames = thinned(frames, MAX_ROWS) if frames else []
     if not frames:
         return Rest(Factor())
     past = [_past(frame, bases[frame.back], purchases, span, config) for frame in frames]
+    past = [
+        replace(date, expected=date.expected * off[date.frame.back])
+        if date.frame.back in off
+        else date
+        for date in past
+    ]
     share = span / config.value_horizon_days
     of_season = {frame.back for frame in seasons if share == 1.0}
     of_years = [date for date in past if date.frame.back in of_season]

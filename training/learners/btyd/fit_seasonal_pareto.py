@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 from stagecast.features.arrays import Array
 from stagecast.training.learners.btyd.fit import FitError
 from stagecast.training.learners.btyd.seasonal_pareto import Histories, SeasonalPareto
-from stagecast.training.learners.season_of_purchases import Season
+from stagecast.training.learners.pace_of_log import Pace
 
 MOST_ITERATIONS: Final = 100
 _SHAPE, _DAYS = (-6.0, 6.0), (-3.0, 14.0)  # bounds of logs
@@ -18,7 +18,7 @@ _WORST: Final = 1e9
 
 
 def fit_seasonal_pareto(
-    past: Histories, season: Season, start: tuple[float, ...]
+    past: Histories, season: Pace, start: tuple[float, ...]
 ) -> tuple[SeasonalPareto, float]:
     """Fit the model by maximum likelihood; also return the log-likelihood. Deterministic.
 

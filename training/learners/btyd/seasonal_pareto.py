@@ -24,7 +24,7 @@ from scipy.special import gammaln
 
 from stagecast.features.arrays import Array
 from stagecast.features.clock import YEAR_DAYS
-from stagecast.training.learners.season_of_purchases import Season
+from stagecast.training.learners.pace_of_log import Pace, read_pace
 
 NODES: Final = 32
 """Spans of the silence in which a customer may have left, the shorter the earlier."""
@@ -41,11 +41,11 @@ class SeasonalPareto:
     params
         ``r, alpha, s, beta``, all above 0; alpha and beta in days.
     season
-        The pace of the purchases.
+        The pace of the purchases: of a season, or of a log that is too young to show one.
     """
 
     params: tuple[float, float, float, float]
-    season: Season
+    season: Pace
 
     def to_json(self) -> dict[str, Any]:
         """Return the model as plain data."""
@@ -63,7 +63,7 @@ class SeasonalPareto:
         r, alpha, s, beta = (float(value) for value in data["params"])
         if not all(0.0 < value < np.inf for value in (r, alpha, s, beta)):
             raise ValueError(f"the parameters of a model of a season are above 0; got {data}")
-        return cls((r, alpha, s, beta), Season.from_json(data["season"]))
+        return cls((r, alpha, s, beta), read_pace(data["season"]))
 
     def log_likelihood(self, past: Histories) -> Array:
         """Return the log-likelihood of each history in the time of the season, shape (rows,)."""
@@ -189,7 +189,7 @@ class Histories:
     as_of: float
 
     @classmethod
-    def of(cls, x: Array, t_x: Array, T: Array, as_of: float, season: Season) -> Histories:
+    def of(cls, x: Array, t_x: Array, T: Array, as_of: float, season: Pace) -> Histories:
         """Return the histories of buyers in the time of a season.
 
         Parameters

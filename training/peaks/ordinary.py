@@ -1,0 +1,70 @@
+"""Past dates as they would have been without a peak: some of its purchases are left out.
+
+Of purchases that come at random at a pace, those of which each is kept with the chance of one over
+the pace come at random at the pace of ordinary days (thinning of a Poisson process; Lewis and
+Shedler 1979).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stagecast.features.record import PurchaseDays
+from stagecast.training.learners.pace_of_log import PART_DAYS, PaceOfLog
+from stagecast.training.panel import Frame, Panel
+from stagecast.training.value.spans import Purchases
+
+SEED: Final = 20_717
+"""Seed of the draw: of the log, not of the training, whose seeds must not move the level."""
+
+
+def is_extra(days: PurchaseDays, pace: PaceOfLog) -> NDArray[np.bool_]:
+    """Return which purchase days are those that ordinary days would not have had, (n_days,).
+
+    Parameters
+    ----------
+    days
+        The purchase days known at the as_of.
+    pace
+        Of the log.
+    """
+    part = np.floor((pace.day - days.day - 0.5) / PART_DAYS).astype(np.int64)
+    known = (part >= 0) & (part < len(pace.past))
+    of_day = np.where(known, np.array(pace.past)[np.where(known, part, 0)], 1.0)
+    drawn = np.random.default_rng(SEED).random(len(of_day))
+    return np.asarray(drawn * of_day > 1.0)
+
+
+def only(days: PurchaseDays, chosen: NDArray[np.bool_]) -> PurchaseDays:
+    """Return these of the purchase days."""
+    return PurchaseDays(
+        days.customer[chosen], days.day[chosen], days.spend[chosen], days.first_purchase[chosen]
+    )
+
+
+def ordinary_panel(panel: Panel, extra: Purchases, horizon_days: int) -> Panel:
+    """Return the panel with the outcomes of its past dates as of ordinary days.
+
+    Parameters
+    ----------
+    panel
+        Past dates with their outcomes.
+    extra
+        The purchase days that are left out.
+    horizon_days
+        The horizon.
+    """
+
+    def ordinary(frame: Frame) -> Frame:
+        orders, spend = (
+            extra.within(frame.customer, frame.back, 0, horizon_days, 0.0, money=money)
+            for money in (False, True)
+        )
+        left = np.maximum(frame.orders - orders, 0.0)
+        return replace(frame, orders=left, spend=np.where(left > 0, frame.spend - spend, 0.0))
+
+    return replace(panel, dates=tuple(ordinary(frame) for frame in panel.dates))

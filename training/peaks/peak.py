@@ -1,0 +1,204 @@
+"""What the customer base expects where a peak of the log is taken for what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+
+from stagecast.features.arrays import Array
+from stagecast.features.clock import YEAR_DAYS, day_number
+from stagecast.features.record import PurchaseDays
+from stagecast.training.columns import rows_of
+from stagecast.training.config import TrainConfig
+from stagecast.training.learners.blend import level_shift
+from stagecast.training.learners.btyd import Model
+from stagecast.training.learners.btyd.fit import FitError
+from stagecast.training.learners.btyd.fit_seasonal_pareto import fit_seasonal_pareto
+from stagecast.training.learners.btyd.seasonal_pareto import Histories, SeasonalPareto
+from stagecast.training.learners.customer_base import MODELS, CustomerBase, log_odds
+from stagecast.training.learners.fit_pace import pace_of_log
+from stagecast.training.learners.fit_season import LEAST_YEARS
+from stagecast.training.learners.leaving import HISTORY
+from stagecast.training.learners.pace_of_log import PaceOfLog
+from stagecast.training.learners.season_of_purchases import BINS
+from stagecast.training.panel import Panel
+from stagecast.training.peaks.ordinary import is_extra, only, ordinary_panel
+from stagecast.training.value.spans import Purchases
+
+MAX_CUSTOMERS: Final = 2_000
+"""About how many customers the model is fitted on, and its totals are told of."""
+LEAST, MOST = 0.2, 5.0
+"""A ratio of two expectations is not believed beyond."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Totals that a model expects of customers.
+
+    Parameters
+    ----------
+    none
+        P(no purchase within the horizon), shape (rows,).
+    repeats
+        Orders within the horizon beyond the first of each who orders.
+    rest
+        Discounted orders after it, within the value horizon.
+    """
+
+    none: Array
+    repeats: float
+    rest: float
+
+
+@dataclass(frozen=True)
+class Peak:
+    """A peak of a young log that is over.
+
+    Parameters
+    ----------
+    model
+        Pareto/NBD whose purchases run by the pace of the log.
+    extra, ordinary
+        The purchase days that ordinary days would not have had, and all others.
+    config
+        Horizons and discount.
+    """
+
+    model: SeasonalPareto
+    extra: Purchases
+    ordinary: Purchases
+    config: TrainConfig
+
+    @property
+    def pace(self) -> PaceOfLog:
+        """The pace of the log."""
+        assert isinstance(self.model.season, PaceOfLog)
+        return self.model.season
+
+    @cached_property
+    def calm_model(self) -> SeasonalPareto:
+        """The model with nothing but ordinary days ahead."""
+        return SeasonalPareto(self.model.params, PaceOfLog((), (1.0,) * BINS, self.pace.day))
+
+    def without(self, panel: Panel) -> Panel:
+        """Return the panel with the outcomes of its past dates as of ordinary days."""
+        return ordinary_panel(panel, self.extra, self.config.horizon_days)
+
+    def shifts(self, columns: Mapping[str, Array], base: CustomerBase) -> tuple[float, float]:
+        """Return the log odds of no purchase beyond those of the customer base, at the as_of.
+
+        First with ordinary days ahead, then what the days that are expected add to that.
+
+        Parameters
+        ----------
+        columns
+            Histories of the buyers, shape (rows,) each.
+        base
+            The customer base of the as_of, which takes all days for equal.
+        """
+        sample = _sampled(columns)
+        usual = self._by_base(base.models[-1], sample).none
+        calm = self._by_pace(self.calm_model, sample).none
+        ahead = self._by_pace(self.model, sample).none
+        return level_shift(log_odds(usual), calm), level_shift(log_odds(calm), ahead)
+
+    def ratios(
+        self, columns: Mapping[str, Array], base: CustomerBase, *, calm: bool = False
+    ) -> tuple[float, float]:
+        """Return the repeats and the rest that are expected, over those of the customer base.
+
+        Parameters
+        ----------
+        columns
+            Histories of the buyers of a date, shape (rows,) each.
+        base
+            The customer base of that date.
+        calm
+            Whether the days ahead are ordinary ones, instead of those that are expected.
+        """
+        sample = _sampled(columns)
+        usual = self._by_base(base.models[-1], sample)
+        paced = self._by_pace(self.calm_model if calm else self.model, sample)
+        return _ratio(paced.repeats, usual.repeats), _ratio(paced.rest, usual.rest)
+
+    def _by_base(self, model: Model, columns: Mapping[str, Array]) -> Expected:
+        history = tuple(columns[name] for name in HISTORY)
+        near, far, rate = self._spans
+        none, alive, orders = model.outlook(near, *history)
+        to_near, to_far = (
+            model.expected_orders_discounted(days, *history, rate, alive) for days in (near, far)
+        )
+        return _expected(none, orders, to_near, to_far)
+
+    def _by_pace(self, model: SeasonalPareto, columns: Mapping[str, Array]) -> Expected:
+        x, t_x, T = (columns[name] for name in HISTORY)
+        as_of = round(float(columns["first_day"][0] + T[0]), 6) if len(T) else 0.0
+        past = Histories.of(x, t_x, T, as_of, self.pace)
+        near, far, rate = self._spans
+        alive = model.alive(past)
+        none = 1.0 - alive * (1.0 - model.none_if_alive(past, float(near)))
+        orders, to_near, to_far = (
+            alive * model.orders_ahead(past, float(days), of)[1]
+            for days, of in ((near, 0.0), (near, rate), (far, rate))
+        )
+        return _expected(none, orders, to_near, to_far)
+
+    @property
+    def _spans(self) -> tuple[int, int, float]:
+        config = self.config
+        return config.horizon_days, config.value_horizon_days, config.annual_discount
+
+
+def _expected(none: Array, orders: Array, to_near: Array, to_far: Array) -> Expected:
+    repeats = float((orders - (1.0 - none)).sum())
+    return Expected(none, repeats, float((to_far - to_near).sum()))
+
+
+def _ratio(of: float, over: float) -> float:
+    return float(np.clip(of / over, LEAST, MOST)) if of > 0 and over > 0 else 1.0
+
+
+def _sampled(columns: Mapping[str, Array]) -> dict[str, Array]:
+    """Return the histories of every k-th of the customers."""
+    rows = slice(None, None, max(1, -(-len(columns["T_days"]) // MAX_CUSTOMERS)))
+    return {name: columns[name][rows] for name in (*HISTORY, "first_day")}
+
+
+def find_peak(panel: Panel, days: PurchaseDays, config: TrainConfig) -> Peak | None:
+    """Return the peak of a log of less than two whole years; None where there is none.
+
+    Parameters
+    ----------
+    panel
+        The snapshot, and the customer base.
+    days
+        The purchase days known at the as_of, ordered by customer and day.
+    config
+        Settings of the training.
+    """
+    base = panel.base
+    if base is None or panel.history_days >= LEAST_YEARS * YEAR_DAYS or base.is_regular:
+        return None
+    if tuple(model.name for model in base.models) != MODELS:
+        return None
+    as_of_day = day_number(panel.as_of)
+    pace = pace_of_log(days, as_of_day, panel.history_days, base.models[-1])
+    if pace is None:
+        return None
+    sample = _sampled(rows_of(panel.now.features, np.flatnonzero(panel.now.buyers)))
+    past = Histories.of(*(sample[name] for name in HISTORY), as_of_day, pace)
+    try:
+        model, _ = fit_seasonal_pareto(past, pace, base.models[-1].params)
+    except FitError:
+        return None
+    extra = is_extra(days, pace)
+    return Peak(
+        model,
+        Purchases(only(days, extra), as_of_day),
+        Purchases(only(days, ~extra), as_of_day),
+        config,
+    )
