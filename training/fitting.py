@@ -159,9 +159,6 @@ def _fit_churn(
     Where the log has a peak, the panel is one of ordinary days, and the level that of the days that
     are expected.
     """
-    calm, ahead = None, 0.0
-    if peak is not None and panel.base is not None:
-        calm, ahead = peak.shifts(current, panel.base)
     churn, unseen = fit_churn_and_unseen(
         panel,
         current,
@@ -170,9 +167,11 @@ def _fit_churn(
         config.seed,
         config.calendar,
         config.members,
-        calm,
+        None if peak is None else peak.calm_none,
     )
-    return churn if churn.method == "rule" else churn.at_level(churn.level + ahead), unseen
+    if peak is None or churn.method == "rule":
+        return churn, unseen
+    return churn.at_level(churn.level + peak.shift_ahead(current)), unseen
 
 
 def _with_reference(models: Models, panel: Panel, predicted: Predictions) -> Models:

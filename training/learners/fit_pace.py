@@ -114,5 +114,7 @@ def _ahead(past: Array, usual: Array) -> tuple[float, ...]:
             ahead.append(1.0)
             continue
         mean = float(np.average(logs, weights=known))
-        ahead.append(float(np.exp(carried_share(CARRIED, logs.tolist(), known=known.tolist()) * mean)))
+        ahead.append(
+            float(np.exp(carried_share(CARRIED, logs.tolist(), known=known.tolist()) * mean))
+        )
     return tuple(ahead)

@@ -88,23 +88,23 @@ class Peak:
         """Return the panel with the outcomes of its past dates as of ordinary days."""
         return ordinary_panel(panel, self.extra, self.config.horizon_days)
 
-    def shifts(self, columns: Mapping[str, Array], base: CustomerBase) -> tuple[float, float]:
-        """Return the log odds of no purchase beyond those of the customer base, at the as_of.
-
-        First with ordinary days ahead, then what the days that are expected add to that.
+    def calm_none(self, columns: Mapping[str, Array]) -> Array:
+        """Return P(no purchase) of buyers of a date if ordinary days follow it, of a sample.
 
         Parameters
         ----------
         columns
             Histories of the buyers, shape (rows,) each.
-        base
-            The customer base of the as_of, which takes all days for equal.
         """
-        sample = _sampled(columns)
-        usual = self._by_base(base.models[-1], sample).none
-        calm = self._by_pace(self.calm_model, sample).none
-        ahead = self._by_pace(self.model, sample).none
-        return level_shift(log_odds(usual), calm), level_shift(log_odds(calm), ahead)
+        return self._by_pace(self.calm_model, _sampled(columns)).none
+
+    def shift_ahead(self, columns: Mapping[str, Array]) -> float:
+        """Return what the days that are expected add to the log odds of ordinary ones.
+
+        The parameters are those of :meth:`calm_none`, at the as_of.
+        """
+        ahead = self._by_pace(self.model, _sampled(columns)).none
+        return level_shift(log_odds(self.calm_none(columns)), ahead)
 
     def ratios(
         self, columns: Mapping[str, Array], base: CustomerBase, *, calm: bool = False
