@@ -41,6 +41,8 @@ from stagecast.training.judging.value_evaluation import evaluate_value
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.models import Models, Predictions
 from stagecast.training.panel import Panel, build, sampling_step
+from stagecast.training.peaks.note import peak_sentences, unseen_sentences
+from stagecast.training.peaks.peak import peaks_of
 from stagecast.training.reproducible import single_threaded_blas
 from stagecast.training.value.fit_intervals import conformal
 from stagecast.training.value.intervals import Intervals
@@ -184,6 +186,9 @@ def _train(
     notes = _notes(
         panel, models, predicted, evaluation, None if earlier is None else earlier.models
     )
+    if config.churn == "inactivity":
+        notes += tuple(unseen_sentences(panel.history_days))
+        notes += tuple(peak_sentences(peaks_of(panel, purchase_days), config.horizon_days))
     state = kind.states(models, panel.now)
     risk = kind.risk(models, predicted, state)[state == "active"]
     return Training(

@@ -47,6 +47,12 @@ class PaceOfLog:
         """Whether all days were ordinary ones."""
         return set(self.past) <= {1.0}
 
+    @property
+    def last_year(self) -> tuple[float, ...]:
+        """Pace of the same parts of the year before the as_of, the soonest ahead first."""
+        known = (*self.past, *(1.0,) * BINS)[:BINS]
+        return known[::-1]
+
     def to_json(self) -> dict[str, Any]:
         """Return the pace as plain data."""
         return {"past": list(self.past), "ahead": list(self.ahead), "day": self.day}

@@ -168,6 +168,19 @@ def _sampled(columns: Mapping[str, Array]) -> dict[str, Array]:
     return {name: columns[name][rows] for name in (*HISTORY, "first_day")}
 
 
+def peaks_of(panel: Panel, days: PurchaseDays) -> PaceOfLog | None:
+    """Return the pace of a log of less than two whole years in which a peak is over, or None.
+
+    The parameters are those of :func:`find_peak`.
+    """
+    base = panel.base
+    if base is None or panel.history_days >= LEAST_YEARS * YEAR_DAYS or base.is_regular:
+        return None
+    if tuple(model.name for model in base.models) != MODELS:
+        return None
+    return pace_of_log(days, day_number(panel.as_of), panel.history_days, base.models[-1])
+
+
 def find_peak(panel: Panel, days: PurchaseDays, config: TrainConfig) -> Peak | None:
     """Return the peak of a log of less than two whole years; None where there is none.
 
@@ -180,14 +193,8 @@ def find_peak(panel: Panel, days: PurchaseDays, config: TrainConfig) -> Peak | N
     config
         Settings of the training.
     """
-    base = panel.base
-    if base is None or panel.history_days >= LEAST_YEARS * YEAR_DAYS or base.is_regular:
-        return None
-    if tuple(model.name for model in base.models) != MODELS:
-        return None
-    as_of_day = day_number(panel.as_of)
-    pace = pace_of_log(days, as_of_day, panel.history_days, base.models[-1])
-    if pace is None:
+    base, pace, as_of_day = panel.base, peaks_of(panel, days), day_number(panel.as_of)
+    if base is None or pace is None:
         return None
     sample = _sampled(rows_of(panel.now.features, np.flatnonzero(panel.now.buyers)))
     past = Histories.of(*(sample[name] for name in HISTORY), as_of_day, pace)
