@@ -313,6 +313,7 @@ EVALUATION = {
     "learners.design",
     "learners.factor",
     "learners.leaving",
+    "learners.pace_of_log",
     "learners.season_of_purchases",
     "learners.linear",
     "learners.pool",

@@ -16,7 +16,7 @@ from stagecast.training.learners.pace_of_log import PART_DAYS, PaceOfLog
 from stagecast.training.learners.season_of_purchases import BINS
 
 FEWEST_ORDERS: Final = 10.0
-"""Usual orders of a part with which it can be told what it is."""
+"""Usual orders of a part, and orders of all ordinary parts, with which they can be told."""
 ERRORS: Final = 4.0
 LEAST_PACE: Final = 1.5
 """Standard errors and pace beyond which a part is a peak."""
@@ -70,6 +70,8 @@ def pace_of_log(
     if not peak.any() or peak.sum() > MOST * told.sum():
         return None
     calm = told & ~peak
+    if came[calm].sum() < FEWEST_ORDERS:  # a shop that sells at one time alone has no other days
+        return None
     ordinary = float(np.log(came[calm].sum() / max(usual[calm].sum(), 1e-9)))
     excess = (came + PRIOR_ORDERS) / (usual * np.exp(ordinary) + PRIOR_ORDERS)
     past = np.where(peak, np.maximum(excess, 1.0), 1.0)

@@ -13,11 +13,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from stagecast.features.arrays import Array
+from stagecast.features.clock import day_number
 from stagecast.features.record import PurchaseDays
 from stagecast.training.learners.pace_of_log import PART_DAYS, PaceOfLog
 from stagecast.training.panel import Frame, Panel
-from stagecast.training.value.spans import Purchases
 
+MICROSECONDS_OF_DAY: Final = 86_400e6
 SEED: Final = 20_717
 """Seed of the draw: of the log, not of the training, whose seeds must not move the level."""
 
@@ -46,7 +48,7 @@ def only(days: PurchaseDays, chosen: NDArray[np.bool_]) -> PurchaseDays:
     )
 
 
-def ordinary_panel(panel: Panel, extra: Purchases, horizon_days: int) -> Panel:
+def ordinary_panel(panel: Panel, extra: PurchaseDays, horizon_days: int) -> Panel:
     """Return the panel with the outcomes of its past dates as of ordinary days.
 
     Parameters
@@ -59,12 +61,18 @@ def ordinary_panel(panel: Panel, extra: Purchases, horizon_days: int) -> Panel:
         The horizon.
     """
 
+    after = extra.first_purchase / MICROSECONDS_OF_DAY
+
     def ordinary(frame: Frame) -> Frame:
-        orders, spend = (
-            extra.within(frame.customer, frame.back, 0, horizon_days, 0.0, money=money)
-            for money in (False, True)
-        )
-        left = np.maximum(frame.orders - orders, 0.0)
-        return replace(frame, orders=left, spend=np.where(left > 0, frame.spend - spend, 0.0))
+        date = day_number(frame.as_of)
+        inside = (after >= date) & (after < date + horizon_days)
+
+        def left_out(weights: Array | None = None) -> Array:
+            rows = int(max(extra.customer.max(initial=-1), frame.customer.max(initial=-1))) + 1
+            return np.bincount(extra.customer[inside], weights, minlength=rows)[frame.customer]
+
+        orders = np.maximum(frame.orders - left_out(), 0.0)
+        spend = np.where(orders > 0, frame.spend - left_out(extra.spend[inside]), 0.0)
+        return replace(frame, orders=orders, spend=spend)
 
     return replace(panel, dates=tuple(ordinary(frame) for frame in panel.dates))

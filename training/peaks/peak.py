@@ -27,7 +27,6 @@ from stagecast.training.learners.pace_of_log import PaceOfLog
 from stagecast.training.learners.season_of_purchases import BINS
 from stagecast.training.panel import Panel
 from stagecast.training.peaks.ordinary import is_extra, only, ordinary_panel
-from stagecast.training.value.spans import Purchases
 
 MAX_CUSTOMERS: Final = 2_000
 """About how many customers the model is fitted on, and its totals are told of."""
@@ -69,8 +68,8 @@ class Peak:
     """
 
     model: SeasonalPareto
-    extra: Purchases
-    ordinary: Purchases
+    extra: PurchaseDays
+    ordinary: PurchaseDays
     config: TrainConfig
 
     @property
@@ -126,11 +125,11 @@ class Peak:
         return _ratio(paced.repeats, usual.repeats), _ratio(paced.rest, usual.rest)
 
     def _by_base(self, model: Model, columns: Mapping[str, Array]) -> Expected:
-        history = tuple(columns[name] for name in HISTORY)
+        x, t_x, T = (columns[name] for name in HISTORY)
         near, far, rate = self._spans
-        none, alive, orders = model.outlook(near, *history)
+        none, alive, orders = model.outlook(near, x, t_x, T)
         to_near, to_far = (
-            model.expected_orders_discounted(days, *history, rate, alive) for days in (near, far)
+            model.expected_orders_discounted(days, x, t_x, T, rate, alive) for days in (near, far)
         )
         return _expected(none, orders, to_near, to_far)
 
@@ -197,7 +196,8 @@ def find_peak(panel: Panel, days: PurchaseDays, config: TrainConfig) -> Peak | N
     if base is None or pace is None:
         return None
     sample = _sampled(rows_of(panel.now.features, np.flatnonzero(panel.now.buyers)))
-    past = Histories.of(*(sample[name] for name in HISTORY), as_of_day, pace)
+    x, t_x, T = (sample[name] for name in HISTORY)
+    past = Histories.of(x, t_x, T, as_of_day, pace)
     try:
         model, _ = fit_seasonal_pareto(past, pace, base.models[-1].params)
     except FitError:
@@ -205,7 +205,7 @@ def find_peak(panel: Panel, days: PurchaseDays, config: TrainConfig) -> Peak | N
     extra = is_extra(days, pace)
     return Peak(
         model,
-        Purchases(only(days, extra), as_of_day),
-        Purchases(only(days, ~extra), as_of_day),
+        only(days, extra),
+        only(days, ~extra),
         config,
     )

@@ -149,7 +149,8 @@ def _fit_rest(teaching: Teaching, leaving: Leaving | None, config: TrainConfig) 
         for frame in teaching.dates
         if frame.back in teaching.bases and len(frame)
     }
-    rest = fit_rest(teaching.dates, teaching.bases, peak.ordinary, config, (), off)
+    ordinary = Purchases(peak.ordinary, teaching.purchases.as_of_day)
+    rest = fit_rest(teaching.dates, teaching.bases, ordinary, config, (), off)
     _, ahead = peak.ratios(teaching.now, newest)
     return replace(rest, factor=replace(rest.factor, level=rest.factor.level * ahead))
 
