@@ -69,7 +69,8 @@ def ordinary_panel(panel: Panel, extra: PurchaseDays, horizon_days: int) -> Pane
 
         def left_out(weights: Array | None = None) -> Array:
             rows = int(max(extra.customer.max(initial=-1), frame.customer.max(initial=-1))) + 1
-            return np.bincount(extra.customer[inside], weights, minlength=rows)[frame.customer]
+            each = np.bincount(extra.customer[inside], weights, minlength=rows)
+            return each[frame.customer].astype(np.float64)
 
         orders = np.maximum(frame.orders - left_out(), 0.0)
         spend = np.where(orders > 0, frame.spend - left_out(extra.spend[inside]), 0.0)
