@@ -12,7 +12,7 @@ from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.record import PurchaseDays
 from stagecast.features.snapshots import Snapshot
 from stagecast.features.stages.lifecycle import Lifecycle
-from stagecast.training.billing.calendar import DueDate
+from stagecast.training.billing.calendar import YEAR, DueDate
 from stagecast.training.billing.fit_calendar import due_date_of_all
 from stagecast.training.billing.fit_periods import Payments
 from stagecast.training.columns import rows_of
@@ -65,7 +65,7 @@ def fit_base(
     if days is not None and config.churn == "inactivity":  # else contracts tell
         due = due_date_of_all(Payments.of_customers(days))
     if due is not None:
-        bought = due.with_first_payments(bought)
+        bought = due.on_the_date(bought)
     customers = snapshot.customer[rows]
     gaps = None if days is None or not own.regular_gaps else gaps_of(days, customers, due)
     most = PAST_CUSTOMERS if back else MAX_CUSTOMERS
@@ -103,25 +103,18 @@ def gaps_of(days: PurchaseDays, buyers: Integers, due: DueDate | None = None) ->
         The date of the year on which everybody pays, a year before which histories begin.
     """
     customers = 1 + int(max(buyers.max(initial=-1), days.customer.max(initial=-1)))
-    day = days.day if due is None else _with_first_payments(days, due)
+    day = days.day if due is None else _on_the_date(days, due)
     return LogGaps.of(days.customer, day, customers).of_rows(buyers)
 
 
-def _with_first_payments(days: PurchaseDays, due: DueDate) -> Integers:
-    """Return the days, the first ones as in the histories; see DueDate.with_first_payments."""
+def _on_the_date(days: PurchaseDays, due: DueDate) -> Integers:
+    """Return the days as in the histories, see :meth:`DueDate.on_the_date`, whole numbers."""
     first = np.flatnonzero(np.diff(days.customer, prepend=-1))
-    last = np.r_[first[1:] - 1, len(days.day) - 1]
-    began, ended = days.day[first].astype(np.float64), days.day[last].astype(np.float64)
-    histories = {
-        "first_day": began,
-        "last_day": ended,
-        "t_x_days": ended - began,
-        "T_days": ended - began,
-        "frequency": (last - first).astype(np.float64),
-    }
-    moved = days.day.copy()
-    moved[first] = np.ceil(due.with_first_payments(histories)["first_day"])
-    repeated = last > first
+    day = days.day.astype(np.float64)
+    moved = np.where(due.is_near(day), day - due.since_date(day), day)
+    begins = due.after(day[first], np.ones(len(first), dtype=np.bool_)) - YEAR
+    last = np.r_[first[1:] - 1, len(day) - 1]
+    moved[first] = np.where(due.is_near(day[last]), begins, day[first])
     # a gap is a day at least
-    moved[first[repeated]] = np.minimum(moved[first[repeated]], days.day[first[repeated] + 1] - 1)
-    return moved
+    gaps = np.maximum(np.diff(np.round(moved), prepend=moved[:1]), 1.0)
+    return np.cumsum(gaps).astype(np.int64)

@@ -20,6 +20,10 @@ YEAR: Final = 365.2425
 """Mean days of a year; day 0 is 1970-01-01."""
 NEAR: Final = 30.0
 """Days: a payment came on the date."""
+MODEL_SPREAD: Final = YEAR / np.sqrt(384.0)
+"""Standard deviation of the gaps of the most regular customer-base model, in days."""
+MOST_OVERDUE: Final = 180.0
+"""Days after the date within which a payment is overdue; then the next one is nearer."""
 HISTORY: Final = ("first_day", "last_day", "t_x_days", "T_days", "frequency")
 """Features of a history that begins with a first payment."""
 
@@ -37,11 +41,14 @@ class DueDate:
     price
         What a later payment usually is, where first ones are only a part of it; None where they are
         whole.
+    spread
+        Standard deviation of the days of later payments around the date.
     """
 
     day: float
     covered: float
     price: float | None = None
+    spread: float = MODEL_SPREAD
 
     def after(self, paid: Array, is_first: NDArray[np.bool_]) -> Array:
         """Return the day on which the payment after one is due, same shape.
@@ -60,11 +67,12 @@ class DueDate:
         years = np.floor((paid + early - self.day) / YEAR) + 1.0
         return np.asarray(self.day + years * YEAR)
 
-    def with_first_payments(self, features: Mapping[str, Array]) -> dict[str, Array]:
-        """Return histories as if each first payment were made a year before the next date.
+    def on_the_date(self, features: Mapping[str, Array]) -> dict[str, Array]:
+        """Return histories as if all had paid on the date, and first a year before the next one.
 
         Then all gaps of who pays each year are years, also the first one, in which a customer paid
-        when joining and then on the date. Who last paid away from the date is left as it is.
+        when joining and then on the date; who paid ten days late last year is not expected to do so
+        again. Who last paid away from the date is left as it is.
 
         Parameters
         ----------
@@ -72,23 +80,27 @@ class DueDate:
             With those of :data:`HISTORY` of buyers, shape (rows,) each; only
             ``first_day``, ``t_x_days`` and ``T_days`` change.
 
-        >>> history = (np.array([v]) for v in (200.0, 374.0, 174.0, 500.0, 1.0))
-        >>> moved = DueDate(9.0, 10.0).with_first_payments(dict(zip(HISTORY, history)))
+        >>> history = (np.array([v]) for v in (200.0, 379.0, 179.0, 500.0, 1.0))
+        >>> moved = DueDate(9.0, 10.0).on_the_date(dict(zip(HISTORY, history)))
         >>> [float(moved[name][0]) for name in HISTORY[:4]]
-        [9.0, 374.0, 365.0, 691.0]
+        [9.0, 379.0, 365.0, 691.0]
         """
         first, last, repeats = (features[n] for n in ("first_day", "last_day", "frequency"))
+        t_x, as_of = features["t_x_days"], first + features["T_days"]
         begins = np.round(self.after(first, np.ones(len(first), dtype=np.bool_)) - YEAR)
-        earlier = np.where((repeats == 0) | self.is_near(last), first - begins, 0.0)
+        is_tied = (repeats == 0) | self.is_near(last)
         # who pays ahead of the date has paid for a year that has not begun
-        least = np.where(repeats > 0, -0.5 * features["t_x_days"], -features["T_days"])
-        earlier = np.maximum(earlier, least)
-        return {
-            **features,
-            "first_day": first - earlier,
-            "t_x_days": np.where(repeats > 0, features["t_x_days"] + earlier, 0.0),
-            "T_days": features["T_days"] + earlier,
-        }
+        least = np.where(repeats > 0, -0.5 * t_x, -features["T_days"])
+        earlier = np.maximum(np.where(is_tied, first - begins, 0.0), least)
+        begins = first - earlier
+        ends = np.where(is_tied, np.round(last - self.since_date(last)), last)
+        paid_for = np.maximum(np.minimum(ends, np.floor(as_of)) - begins, 0.5 * t_x)
+        t_x = np.where(repeats > 0, paid_for, 0.0)
+        T = np.maximum(features["T_days"] + earlier, t_x)
+        # a week after the date is late where all pay within a few days; no model is as regular
+        overdue = np.where(is_tied, np.clip(T - t_x - YEAR, 0.0, MOST_OVERDUE), 0.0)
+        T = T + overdue * max(MODEL_SPREAD / self.spread - 1.0, 0.0)
+        return {**features, "first_day": begins, "t_x_days": t_x, "T_days": T}
 
     def is_near(self, days: Array) -> NDArray[np.bool_]:
         """Return whether days, since 1970, are within :data:`NEAR` of the date, same shape."""
@@ -101,13 +113,14 @@ class DueDate:
     def to_json(self) -> dict[str, float]:
         """Return it as plain data."""
         price = {} if self.price is None else {"price": self.price}
-        return {"day": self.day, "covered": self.covered, **price}
+        return {"day": self.day, "covered": self.covered, **price, "spread": self.spread}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> DueDate:
         """Read what :meth:`to_json` returns."""
         price = float(data["price"]) if "price" in data else None
-        return cls(float(data["day"]), float(data["covered"]), price)
+        spread = float(data.get("spread", MODEL_SPREAD))
+        return cls(float(data["day"]), float(data["covered"]), price, spread)
 
 
 def days_of_year_between(date: float, days: Array) -> Array:

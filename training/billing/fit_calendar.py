@@ -24,6 +24,8 @@ own it is none, of dates drawn at random one in six."""
 YEARLY: Final = 0.8
 """Share of the contracts with three payments whose last two lie a year apart, above which those
 with fewer payments are taken to be yearly, too."""
+LEAST_SPREAD: Final = 1.0
+"""Days."""
 COVERED: Final = np.arange(1.5, 181.0, 3.0)
 
 
@@ -55,7 +57,10 @@ def _due_date(payments: Payments, yearly: NDArray[np.bool_]) -> DueDate | None:
         for covered in COVERED
     ]
     covered = float(COVERED[int(np.argmax(fits))])
-    return DueDate(day, covered, _price(payments, second[away], yearly))
+    of_later = days_of_year_between(day, later)
+    spread = float(np.sqrt(np.mean(of_later[np.abs(of_later) <= NEAR] ** 2)))
+    price = _price(payments, second[away], yearly)
+    return DueDate(day, covered, price, max(spread, LEAST_SPREAD))
 
 
 def due_date_of_all(payments: Payments) -> DueDate | None:

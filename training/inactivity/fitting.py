@@ -202,6 +202,9 @@ def fit_churn_and_unseen(
     if not teach_now(panel, dates, horizon_days):
         return fit_few(panel, rule, horizon_days, seed, settings)
     newest = dates[0]
+    # between two dates nobody pays, and while payments come in some do: neither what members learn
+    # there nor the level of such a date holds for another one
+    on_date = panel.base.due is not None
     earlier_dates = [frame for frame in dates if frame.back >= newest.back + horizon_days]
     prior = prior_weights(len(newest), settings)
     plan = trees_plan(settings)
@@ -227,6 +230,8 @@ def fit_churn_and_unseen(
     )
     if alone is not None:
         weights = {alone: 1.0}
+    elif on_date:
+        weights = {"btyd": 1.0}
     unseen = Unseen.of(newest, margins, weights, later=bool(earlier_dates))
 
     def members_of(frames: Sequence[Frame]) -> dict[str, Member]:
@@ -249,6 +254,8 @@ def fit_churn_and_unseen(
         newest, seasons = dates[0], []
         shifts = [shift_of(pool, newest) - of_peak(newest.columns) - by_calendar(newest.as_of)]
         towards_base = of_peak(current)
+    elif on_date:
+        shifts, seasons, towards_base = [0.0], [], 0.0
     elif not seasons:
         newest = dates[0]
         shifts = [shift_of(pool, newest) - by_calendar(newest.as_of)]

@@ -64,7 +64,7 @@ class CustomerBase:
 
     def histories(self, features: Mapping[str, Array]) -> Mapping[str, Array]:
         """Return the features of buyers with the histories that the models were fitted on."""
-        return features if self.due is None else self.due.with_first_payments(features)
+        return features if self.due is None else self.due.on_the_date(features)
 
     def columns(self, features: Mapping[str, Array], horizon_days: int) -> dict[str, Array]:
         """Return the predictions of the models for buyers, shape (n_buyers,) each.

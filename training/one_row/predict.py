@@ -111,7 +111,7 @@ class ModelsOfOne:
         if self._due is None:
             return features
         rows = {name: np.array([features[name]]) for name in HISTORY_OF_DATE}
-        moved = self._due.with_first_payments(rows)
+        moved = self._due.on_the_date(rows)
         return {**features, **{name: float(values[0]) for name, values in moved.items()}}
 
     def _stages(self, p_inactive: float, given_purchase: Array, silent: int) -> list[float]:

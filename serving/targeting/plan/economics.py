@@ -117,7 +117,7 @@ def economics(
     keep = _by_play(customers, plays, "effect", terms.effects.keep, KEEP_EFFECT, ~lapsed)
     win_back = _by_play(customers, plays, "effect", terms.effects.win_back, WIN_BACK_EFFECT, lapsed)
     # of whom nobody knows whether they return, as without payments, the effect is what it is
-    win_back = np.where(lapsed, np.fmin(win_back, 1.0 - customers.p_inactive), win_back)
+    win_back = np.fmin(win_back, 1.0 - customers.p_inactive)
     effect = np.where(lapsed, win_back, keep)
     p_leave = np.where(np.isfinite(customers.p_inactive), customers.p_inactive, 1.0)
     part = window / horizon_days

@@ -100,21 +100,39 @@ def test_histories_begin_a_year_before_the_next_date() -> None:
     T = np.array([30.0, 900.0, 900.0, 900.0])
     repeats = np.array([0.0, 1.0, 1.0, 2.0])
     history = dict(zip(HISTORY, (first, last, last - first, T, repeats), strict=True))
-    moved = due.with_first_payments({**history, "orders": repeats + 1.0})
+    moved = due.on_the_date({**history, "orders": repeats + 1.0})
     back = first - moved["first_day"]
     assert back[[0, 1, 3]] == pytest.approx(of_year, abs=0.6)
     assert back[2] == 0.0  # whose last payment did not come on the date has an own one
     np.testing.assert_array_equal(moved["T_days"], T + back)
-    np.testing.assert_array_equal(moved["t_x_days"][1:], (last - first + back)[1:])
-    assert moved["t_x_days"][0] == 0.0
-    assert moved["t_x_days"][1] == pytest.approx(YEAR + 5.0, abs=1.0)
+    # the second paid five days late, which is nothing of the next payment
+    assert moved["t_x_days"] == pytest.approx([0.0, YEAR, last[2] - first[2], 2 * YEAR], abs=1.0)
     np.testing.assert_array_equal(moved["orders"], repeats + 1.0)
     # who joined a week before the date has paid for the year that begins then
     early = {name: np.array([value]) for name, value in zip(HISTORY, (0.0,) * 5, strict=True)}
     early["first_day"] = early["last_day"] = np.array([14.0 - 7.0 + 40 * YEAR])
     early["T_days"] = np.array([3.0])
-    moved = due.with_first_payments(early)
+    moved = due.on_the_date(early)
     assert moved["T_days"][0] == 0.0
+
+
+@pytest.mark.parametrize(("spread", "late"), [(30.0, 8.0), (6.0, 24.85), (2.0, 74.56)])
+def test_a_payment_is_the_more_overdue_the_nearer_to_the_date_all_pay(
+    spread: float, late: float
+) -> None:
+    due = DueDate(14.0, 40.5, None, spread)
+    last = np.array([14.0 + 55 * YEAR, 14.0 + 55 * YEAR])
+    silence = np.array([YEAR + 8.0, YEAR - 8.0])
+    history = {
+        "first_day": last - 2 * YEAR,
+        "last_day": last,
+        "t_x_days": np.full(2, 2 * YEAR),
+        "T_days": 2 * YEAR + silence,
+        "frequency": np.full(2, 2.0),
+    }
+    moved = due.on_the_date(history)
+    assert moved["T_days"] - moved["t_x_days"] == pytest.approx([YEAR + late, YEAR - 8.0], abs=4.0)
+    assert DueDate.from_json(due.to_json()) == due
 
 
 @pytest.mark.slow

@@ -91,7 +91,7 @@ def money_of(
     back = terms.effects.win_back
     if back is None:
         back = 0.02 if not is_lapsed or own is None or own.effect is None else own.effect
-    if is_lapsed and row["p_inactive"] is not None:  # at most as many as come back by themselves
+    if row["p_inactive"] is not None:  # at most as many as come back by themselves
         back = min(back, 1.0 - row["p_inactive"])
     leave = 1.0 if row["p_inactive"] is None else row["p_inactive"]
     order = 1 - math.pow(leave, window / horizon)
