@@ -41,13 +41,6 @@ def is_extra(days: PurchaseDays, pace: PaceOfLog) -> NDArray[np.bool_]:
     return np.asarray(drawn * of_day > 1.0)
 
 
-def only(days: PurchaseDays, chosen: NDArray[np.bool_]) -> PurchaseDays:
-    """Return these of the purchase days."""
-    return PurchaseDays(
-        days.customer[chosen], days.day[chosen], days.spend[chosen], days.first_purchase[chosen]
-    )
-
-
 def ordinary_panel(panel: Panel, extra: PurchaseDays, horizon_days: int) -> Panel:
     """Return the panel with the outcomes of its past dates as of ordinary days.
 

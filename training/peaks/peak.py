@@ -26,7 +26,7 @@ from stagecast.training.learners.leaving import HISTORY
 from stagecast.training.learners.pace_of_log import PaceOfLog
 from stagecast.training.learners.season_of_purchases import BINS
 from stagecast.training.panel import Panel
-from stagecast.training.peaks.ordinary import is_extra, only, ordinary_panel
+from stagecast.training.peaks.ordinary import is_extra, ordinary_panel
 
 MAX_CUSTOMERS: Final = 2_000
 """About how many customers the model is fitted on, and its totals are told of."""
@@ -205,7 +205,7 @@ def find_peak(panel: Panel, days: PurchaseDays, config: TrainConfig) -> Peak | N
     extra = is_extra(days, pace)
     return Peak(
         model,
-        only(days, extra),
-        only(days, ~extra),
+        days.of(np.flatnonzero(extra)),
+        days.of(np.flatnonzero(~extra)),
         config,
     )

@@ -18,7 +18,7 @@ from stagecast.training.learners.fit_pace import pace_of_log
 from stagecast.training.learners.pace_of_log import PART_DAYS, PaceOfLog, read_pace
 from stagecast.training.learners.season_of_purchases import BINS
 from stagecast.training.peaks.note import UNSEEN, peak_sentences, unseen_sentences
-from stagecast.training.peaks.ordinary import is_extra, only
+from stagecast.training.peaks.ordinary import is_extra
 
 START, DAYS, CUSTOMERS, LIFE = pd.Timestamp("2024-01-01"), 440, 700, 500.0
 AS_OF = START + pd.Timedelta(days=DAYS)
@@ -124,7 +124,7 @@ def test_of_a_peak_as_many_purchases_are_left_as_on_ordinary_days() -> None:
     days, as_of_day = days_of(a_shop((DAYS - 100, DAYS - 58))[0])
     pace = pace_of_log(days, as_of_day, float(DAYS), RATES)
     assert pace is not None
-    left = only(days, ~is_extra(days, pace))
+    left = days.of(np.flatnonzero(~is_extra(days, pace)))
     back = as_of_day - left.day
     in_peak = ((back > 58) & (back <= 100)).sum()
     beside = ((back > 16) & (back <= 58)).sum()
