@@ -188,7 +188,8 @@ def _train(
     )
     if config.churn == "inactivity":
         notes += tuple(unseen_sentences(panel.history_days))
-        notes += tuple(peak_sentences(peaks_of(panel, purchase_days), config.horizon_days))
+        pace = peaks_of(panel, purchase_days, config)
+        notes += tuple(peak_sentences(pace, config.horizon_days))
     state = kind.states(models, panel.now)
     risk = kind.risk(models, predicted, state)[state == "active"]
     return Training(

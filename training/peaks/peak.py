@@ -167,13 +167,19 @@ def _sampled(columns: Mapping[str, Array]) -> dict[str, Array]:
     return {name: columns[name][rows] for name in (*HISTORY, "first_day")}
 
 
-def peaks_of(panel: Panel, days: PurchaseDays) -> PaceOfLog | None:
+def peaks_of(panel: Panel, days: PurchaseDays, config: TrainConfig) -> PaceOfLog | None:
     """Return the pace of a log of less than two whole years in which a peak is over, or None.
 
-    The parameters are those of :func:`find_peak`.
+    Where a calendar of occasions is known, it tells which days were no ordinary ones. The
+    parameters are those of :func:`find_peak`.
     """
     base = panel.base
-    if base is None or panel.history_days >= LEAST_YEARS * YEAR_DAYS or base.is_regular:
+    if (
+        config.calendar.occasions
+        or base is None
+        or panel.history_days >= LEAST_YEARS * YEAR_DAYS
+        or base.is_regular
+    ):
         return None
     if tuple(model.name for model in base.models) != MODELS:
         return None
@@ -192,7 +198,7 @@ def find_peak(panel: Panel, days: PurchaseDays, config: TrainConfig) -> Peak | N
     config
         Settings of the training.
     """
-    base, pace, as_of_day = panel.base, peaks_of(panel, days), day_number(panel.as_of)
+    base, pace, as_of_day = panel.base, peaks_of(panel, days, config), day_number(panel.as_of)
     if base is None or pace is None:
         return None
     sample = _sampled(rows_of(panel.now.features, np.flatnonzero(panel.now.buyers)))

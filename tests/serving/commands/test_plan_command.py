@@ -403,7 +403,9 @@ def test_what_is_printed_of_the_money_explains_the_gain(shop):
     back = number_after("contacts bring back", said)
     assert saved + back == pytest.approx(gross, abs=0.02)
     assert saved == pytest.approx(0.10 * number_after("value at risk", said), abs=0.02)
-    assert back == pytest.approx(0.04 * number_after("value gone", said), abs=0.02)
+    # of a few, who are expected to order with a chance below it, less is brought back
+    most = 0.04 * number_after("value gone", said)
+    assert 0.98 * most < back <= most + 0.02
     assert "of the value gone, without a contact" in said
     said = shop("plan", "--holdout", 0, "--worth", 40).out
     assert "  worth              40.00, what the gain counts of a customer" in said
