@@ -48,6 +48,21 @@ def is_closed_season(
     return bool(pauses) and min(pauses) >= LEAST_PAUSE * silent_days
 
 
+def is_silent_too_long(
+    last_event_before: Callable[[int], int | None],
+    as_of: datetime,
+    first: datetime,
+    last: datetime,
+    horizon_days: int,
+) -> bool:
+    """Return whether more than a horizon has passed since the last event, unlike in past years.
+
+    The parameters are those of :func:`is_closed_season`; ``last`` is the last event.
+    """
+    silent = (as_of - last) / DAY
+    return silent > horizon_days and not is_closed_season(last_event_before, as_of, first, silent)
+
+
 def check_dates(table: DailyTable, horizon_days: int) -> None:
     """Refuse an as_of or a horizon that the log does not cover.
 
@@ -61,10 +76,8 @@ def check_dates(table: DailyTable, horizon_days: int) -> None:
     """
     last, first = from_microseconds(table.last_event()), from_microseconds(table.first_event())
     silent = (table.anchor - last) / DAY
-    was_closed = silent > horizon_days and is_closed_season(
-        table.last_event_before, table.anchor, first, silent
-    )
-    following = table.next_event() if silent > horizon_days and not was_closed else None
+    is_silent = is_silent_too_long(table.last_event_before, table.anchor, first, last, horizon_days)
+    following = table.next_event() if is_silent else None
     if following is not None:
         latest, back = last + horizon_days * DAY, iso(from_microseconds(following))[:10]
         raise UsageError(
@@ -73,7 +86,7 @@ def check_dates(table: DailyTable, horizon_days: int) -> None:
             f"{back}: give an --as-of up to {iso(latest)[:10]} or after {back}, or a --horizon of "
             f"{math.ceil(silent)}d or more"
         )
-    if not was_closed:
+    if is_silent:
         check_end(table.anchor, last, horizon_days)
     history = (table.anchor - first) / DAY
     if history < horizon_days:

@@ -59,3 +59,16 @@ def clock_of(con: duckdb.DuckDBPyConnection) -> ShopClock:
 def events_of(con: duckdb.DuckDBPyConnection) -> str:
     """Return the name of the table or view with the events of a log in shop time."""
     return "events" if clock_of(con).is_utc else SHOP_EVENTS
+
+
+def known_events_of(con: duckdb.DuckDBPyConnection, at: int) -> str:
+    """Return the query of the events in shop time that were known before ``at``, with its name.
+
+    Parameters
+    ----------
+    con
+        Database of a log.
+    at
+        Microseconds since 1970, in shop time.
+    """
+    return f"(select * from {events_of(con)} where {KNOWN} < {at}) as known_events"

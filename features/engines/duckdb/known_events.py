@@ -19,7 +19,7 @@ from stagecast.features.engines.duckdb.expressions import (
     shape_of,
 )
 from stagecast.features.errors import NotEnoughDataError
-from stagecast.features.shop.events import KNOWN, SHOP_EVENTS, clock_of, events_of
+from stagecast.features.shop.events import KNOWN, SHOP_EVENTS, clock_of
 
 
 class KnownEvents:
@@ -148,9 +148,9 @@ class KnownEvents:
 
 
 def last_event_before(
-    connection: duckdb.DuckDBPyConnection, as_of: datetime, back: int = 0
+    connection: duckdb.DuckDBPyConnection, known: str, at: int, back: int = 0
 ) -> int | None:
-    """Return the time of the last event of a log before a date, microseconds since 1970.
+    """Return the time of the last known event before a date, microseconds since 1970.
 
     None where no event stands before it.
 
@@ -158,14 +158,14 @@ def last_event_before(
     ----------
     connection
         Database of a log.
-    as_of
-        The as_of in shop time; what was recorded later is not known.
+    known
+        Table, view or query of the events known at the as_of.
+    at
+        The as_of, microseconds since 1970, in shop time.
     back
         Whole days from the date to the as_of.
     """
-    at = microseconds(as_of)
-    ((time,),) = connection.execute(
-        f"select max({HAPPENED}) from {events_of(connection)} "
-        f"where {KNOWN} < {at} and {HAPPENED} < {at - back * DAY_MICROSECONDS}"
-    ).fetchall()
+    before = at - back * DAY_MICROSECONDS
+    query = f"select max({HAPPENED}) from {known} where {HAPPENED} < {before}"
+    ((time,),) = connection.execute(query).fetchall()
     return None if time is None else int(time)

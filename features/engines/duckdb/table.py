@@ -257,7 +257,7 @@ class DailyTable:
         back
             Whole days from the date to the anchor.
         """
-        return last_event_before(self._known.connection, self.anchor, back)
+        return last_event_before(self._known.connection, "known_events", self._known.at, back)
 
     def next_event(self) -> int | None:
         """Return the time of the first event at the anchor or later, microseconds since 1970; None

@@ -7,7 +7,7 @@ from functools import partial
 
 from stagecast.features.arguments.values import shown
 from stagecast.features.catalog.own import OwnFeatures
-from stagecast.features.clock import DAY
+from stagecast.features.clock import microseconds
 from stagecast.features.errors import UsageError
 from stagecast.features.events import EventLog as CheckedLog
 from stagecast.features.frames.instants import Instant, as_datetime
@@ -61,12 +61,14 @@ def covered_as_of(log: CheckedLog, as_of: Instant | None, horizon_days: int) -> 
         last one, and not so at the same time of past years.
     """
     from stagecast.features.engines.duckdb import last_event_before
-    from stagecast.training.checks import check_end, is_closed_season
+    from stagecast.features.shop.events import known_events_of
+    from stagecast.training.checks import check_end, is_silent_too_long
 
-    at, last = as_of_in(log, as_of), log.clock.shop(log.last_event)
-    silent, first = (at - last) / DAY, log.clock.shop(log.first_event)
-    before = partial(last_event_before, log.con, at)
-    if silent <= horizon_days or not is_closed_season(before, at, first, silent):
+    at = as_of_in(log, as_of)
+    first, last = log.clock.shop(log.first_event), log.clock.shop(log.last_event)
+    instant = microseconds(at)
+    before = partial(last_event_before, log.con, known_events_of(log.con, instant), instant)
+    if is_silent_too_long(before, at, first, last, horizon_days):
         check_end(at, last, horizon_days)
     return at
 

@@ -19,7 +19,7 @@ from stagecast.features.clock import (
 from stagecast.features.engines import duckdb as engine
 from stagecast.features.engines import sql
 from stagecast.features.intake.counted import counted
-from stagecast.features.shop.events import KNOWN, clock_of, events_of
+from stagecast.features.shop.events import clock_of, known_events_of
 from stagecast.training.checks import is_closed_season
 from stagecast.training.fit_bases import PAST_CUSTOMERS
 
@@ -128,7 +128,7 @@ def known_at(con: duckdb.DuckDBPyConnection, as_of: datetime) -> Known:
     """Create the table ``daily`` of the features, and return the counts of the log."""
     as_of = clock_of(con).shop(as_of)
     at = microseconds(as_of)
-    known = f"(select * from {events_of(con)} where {KNOWN} < {at}) as known_events"
+    known = known_events_of(con, at)
     shape = engine.shape_of(con, known, at)
     daily = sql.render([sql.daily_step(engine.clock(at), known, shape)], engine.DIALECT)
     con.execute(f"create or replace temp table daily as {daily}")
@@ -137,10 +137,11 @@ def known_at(con: duckdb.DuckDBPyConnection, as_of: datetime) -> Known:
         "select min(first_event), count(*) from (select min(first_event) as first_event "
         "from daily group by customer)"
     ).fetchall()[0]
-    last = con.execute(f"select max({engine.HAPPENED}) from {known}").fetchall()[0][0]
+    before = partial(engine.last_event_before, con, known, at)
+    last = before()
     silent_days = 0.0 if last is None else (at - last) / DAY_MICROSECONDS
-    before = partial(engine.last_event_before, con, as_of)
-    is_closed = first is not None and is_closed_season(
+    # no horizon is shorter than a day
+    is_closed = silent_days > 1.0 and is_closed_season(
         before, as_of, from_microseconds(first), silent_days
     )
     rows = con.execute(
