@@ -12,7 +12,7 @@ from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.record import PurchaseDays
 from stagecast.features.snapshots import Snapshot
 from stagecast.features.stages.lifecycle import Lifecycle
-from stagecast.training.billing.calendar import YEAR, DueDate
+from stagecast.training.billing.calendar import DueDate
 from stagecast.training.billing.fit_calendar import due_date_of_all
 from stagecast.training.billing.fit_periods import Payments
 from stagecast.training.columns import rows_of
@@ -83,11 +83,14 @@ def known_days(
     changed = back and table.purchase_days_may_differ(back)
     days = table.purchase_days(back) if changed else life.record.days
     days = days.of(np.flatnonzero(days.first_purchase < microseconds(snapshot.as_of)))
+    return days if are_counted(days, snapshot) else None
+
+
+def are_counted(days: PurchaseDays, snapshot: Snapshot) -> bool:
+    """Return whether purchase days are those that the features of a snapshot count."""
     buyers = snapshot.customer[snapshot.buyers]
-    counts = np.bincount(days.customer, minlength=len(table.customers))
-    if not np.array_equal(counts[buyers], snapshot.features["orders"][snapshot.buyers]):
-        return None
-    return days
+    counts = np.bincount(days.customer, minlength=_customers(days, buyers))
+    return np.array_equal(counts[buyers], snapshot.features["orders"][snapshot.buyers])
 
 
 def gaps_of(days: PurchaseDays, buyers: Integers, due: DueDate | None = None) -> LogGaps:
@@ -102,19 +105,23 @@ def gaps_of(days: PurchaseDays, buyers: Integers, due: DueDate | None = None) ->
     due
         The date of the year on which everybody pays, a year before which histories begin.
     """
-    customers = 1 + int(max(buyers.max(initial=-1), days.customer.max(initial=-1)))
     day = days.day if due is None else _on_the_date(days, due)
-    return LogGaps.of(days.customer, day, customers).of_rows(buyers)
+    return LogGaps.of(days.customer, day, _customers(days, buyers)).of_rows(buyers)
+
+
+def _customers(days: PurchaseDays, buyers: Integers) -> int:
+    """Return the largest number of a customer and one."""
+    return 1 + int(max(buyers.max(initial=-1), days.customer.max(initial=-1)))
 
 
 def _on_the_date(days: PurchaseDays, due: DueDate) -> Integers:
     """Return the days as in the histories, see :meth:`DueDate.on_the_date`, whole numbers."""
     first = np.flatnonzero(np.diff(days.customer, prepend=-1))
     day = days.day.astype(np.float64)
-    moved = np.where(due.is_near(day), day - due.since_date(day), day)
-    begins = due.after(day[first], np.ones(len(first), dtype=np.bool_)) - YEAR
+    is_near = due.is_near(day)
+    moved = np.where(is_near, due.nearest(day), day)
     last = np.r_[first[1:] - 1, len(day) - 1]
-    moved[first] = np.where(due.is_near(day[last]), begins, day[first])
+    moved[first] = np.where(is_near[last], due.begins(day[first]), day[first])
     # a gap is a day at least
     gaps = np.maximum(np.diff(np.round(moved), prepend=moved[:1]), 1.0)
     return np.cumsum(gaps).astype(np.int64)

@@ -20,7 +20,7 @@ from stagecast.training.cancellation.panel import fit_contracts
 from stagecast.training.churn_kinds import kind_of
 from stagecast.training.columns import buyer_columns, rows_of
 from stagecast.training.config import TrainConfig
-from stagecast.training.fit_bases import gaps_of
+from stagecast.training.fit_bases import are_counted, gaps_of
 from stagecast.training.inactivity.fitting import (
     every_date,
     fit_churn_and_unseen,
@@ -80,12 +80,12 @@ def fit_models(
     dates = training_dates(panel)
     current = _buyer_sample(panel, config.horizon_days)
     rule = _gap_rule(days, panel)
-    are_counted = _are_counted(days, panel)
+    is_counted = are_counted(days, panel.now)
     due = None if panel.base is None else panel.base.due
-    peak = find_peak(panel, days, config) if are_counted and due is None else None
+    peak = find_peak(panel, days, config) if is_counted else None
     taught = panel if peak is None else peak.without(panel)
     churn, unseen = _fit_churn(taught, current, rule, config, peak)
-    if are_counted and due is None:  # the hazard reads the first payments as they are
+    if is_counted and due is None:  # the hazard reads the first payments as they are
         churn = with_hazard(
             churn, days, panel.catalog, panel.as_of, current, config.seed, config.members.hazard
         )
@@ -106,7 +106,7 @@ def fit_models(
             _histories_now(panel),
             panel.as_of,
             seasons,
-            gaps_of(days, panel.now.customer[panel.now.buyers], due) if are_counted else None,
+            gaps_of(days, panel.now.customer[panel.now.buyers], due) if is_counted else None,
             unseen,
             panel.years,
             (sample, churn.probability(sample)),
@@ -216,14 +216,6 @@ def _histories_now(panel: Panel) -> Mapping[str, Array]:
     """Return the features of the buyers at the as_of, with the histories of the customer base."""
     now = rows_of(panel.now.features, np.flatnonzero(panel.now.buyers))
     return now if panel.base is None else panel.base.histories(now)
-
-
-def _are_counted(days: PurchaseDays, panel: Panel) -> bool:
-    """Return whether the purchase days are those that the features of the snapshot count."""
-    buyers = panel.now.customer[panel.now.buyers]
-    customers = 1 + int(max(buyers.max(initial=-1), days.customer.max(initial=-1)))
-    counts = np.bincount(days.customer, minlength=customers)
-    return np.array_equal(counts[buyers], panel.now.features["orders"][panel.now.buyers])
 
 
 def _gap_rule(days: PurchaseDays, panel: Panel) -> GapRule:

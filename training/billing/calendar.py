@@ -20,8 +20,10 @@ YEAR: Final = 365.2425
 """Mean days of a year; day 0 is 1970-01-01."""
 NEAR: Final = 30.0
 """Days: a payment came on the date."""
-MODEL_SPREAD: Final = YEAR / np.sqrt(384.0)
-"""Standard deviation of the gaps of the most regular customer-base model, in days."""
+PHASES: Final = 384
+"""Phases of a gap of the customer-base model where all pay on one date, at most."""
+MODEL_SPREAD: Final = YEAR / np.sqrt(PHASES)
+"""Standard deviation of the gaps of that model, in days."""
 MOST_OVERDUE: Final = 180.0
 """Days after the date within which a payment is overdue; then the next one is nearer."""
 HISTORY: Final = ("first_day", "last_day", "t_x_days", "T_days", "frequency")
@@ -67,6 +69,10 @@ class DueDate:
         years = np.floor((paid + early - self.day) / YEAR) + 1.0
         return np.asarray(self.day + years * YEAR)
 
+    def begins(self, first: Array) -> Array:
+        """Return the date a year before the one that follows first payments, same shape."""
+        return self.after(first, np.ones(len(first), dtype=np.bool_)) - YEAR
+
     def on_the_date(self, features: Mapping[str, Array]) -> dict[str, Array]:
         """Return histories as if all had paid on the date, and first a year before the next one.
 
@@ -87,13 +93,13 @@ class DueDate:
         """
         first, last, repeats = (features[n] for n in ("first_day", "last_day", "frequency"))
         t_x, as_of = features["t_x_days"], first + features["T_days"]
-        begins = np.round(self.after(first, np.ones(len(first), dtype=np.bool_)) - YEAR)
+        begins = np.round(self.begins(first))
         is_tied = (repeats == 0) | self.is_near(last)
         # who pays ahead of the date has paid for a year that has not begun
         least = np.where(repeats > 0, -0.5 * t_x, -features["T_days"])
         earlier = np.maximum(np.where(is_tied, first - begins, 0.0), least)
         begins = first - earlier
-        ends = np.where(is_tied, np.round(last - self.since_date(last)), last)
+        ends = np.where(is_tied, np.round(self.nearest(last)), last)
         paid_for = np.maximum(np.minimum(ends, np.floor(as_of)) - begins, 0.5 * t_x)
         t_x = np.where(repeats > 0, paid_for, 0.0)
         T = np.maximum(features["T_days"] + earlier, t_x)
@@ -104,11 +110,11 @@ class DueDate:
 
     def is_near(self, days: Array) -> NDArray[np.bool_]:
         """Return whether days, since 1970, are within :data:`NEAR` of the date, same shape."""
-        return np.abs(self.since_date(days)) <= NEAR
+        return np.abs(days_of_year_between(self.day, days)) <= NEAR
 
-    def since_date(self, days: Array) -> Array:
-        """Return the days of the year from the date to days, the shorter way round, same shape."""
-        return days_of_year_between(self.day, days)
+    def nearest(self, days: Array) -> Array:
+        """Return the date next to days, before or after them, same shape."""
+        return days - days_of_year_between(self.day, days)
 
     def to_json(self) -> dict[str, float]:
         """Return it as plain data."""

@@ -101,27 +101,22 @@ class Payments:
         spell = np.where(position > 0, order[np.maximum(position - 1, 0)], -1)
         inside = (spell >= 0) & (spells.customer[spell] == days.customer)
         customer, spell = days.customer[inside], spell[inside]
-        first = np.r_[True, spell[1:] != spell[:-1]]
-        rows = np.arange(len(spell))
-        number = rows - np.maximum.accumulate(np.where(first, rows, 0)) + 1
-        return cls(
-            customer,
-            spell,
-            days.day[inside].astype(np.float64),
-            days.spend[inside],
-            number,
-            np.r_[first[1:], True],
-        )
+        return cls._of_groups(customer, spell, days.day[inside], days.spend[inside])
 
     @classmethod
     def of_customers(cls, days: PurchaseDays) -> Payments:
         """Return the purchase days of a log without contracts, all of a customer as of one."""
-        first = np.r_[True, np.diff(days.customer) != 0]
-        rows = np.arange(len(first))
+        return cls._of_groups(days.customer, days.customer, days.day, days.spend)
+
+    @classmethod
+    def _of_groups(
+        cls, customer: Integers, spell: Integers, day: Integers, spend: Array
+    ) -> Payments:
+        first = np.r_[True, spell[1:] != spell[:-1]]
+        rows = np.arange(len(spell))
         number = rows - np.maximum.accumulate(np.where(first, rows, 0)) + 1
-        customer = days.customer
-        day = days.day.astype(np.float64)
-        return cls(customer, customer, day, days.spend, number, np.r_[first[1:], True])
+        is_last = np.r_[first[1:], True]
+        return cls(customer, spell, day.astype(np.float64), spend, number, is_last)
 
     @property
     def gap_before(self) -> Array:
@@ -156,8 +151,7 @@ def fit_periods(days: PurchaseDays, spells: Spells) -> BillingPeriods:
     first = payments.number == 1
     if due is not None:  # the first payment counts as if it were made a year before the next one
         first = tied(payments, due)
-        moved = due.after(payments.day, first) - YEAR
-        payments = replace(payments, day=np.where(first, moved, payments.day))
+        payments = replace(payments, day=np.where(first, due.begins(payments.day), payments.day))
     if not len(payments.day) or not _is_regular(payments):
         return NO_PERIODS
     # the first payment of a year that has begun may be a part of the price

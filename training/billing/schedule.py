@@ -174,10 +174,11 @@ def _of_period(
         first = period.days - period.silence(columns)
 
     def of_part(part: slice) -> Schedule:
-        due = first[part, None] + np.arange(float(payments)) * period.days
         if period.is_by_months(columns):
-            of_part = {name: values[part] for name, values in columns.items()}
-            due = period.dates_ahead(of_part, payments)
+            rows = {name: values[part] for name, values in columns.items()}
+            due = period.dates_ahead(rows, payments)
+        else:
+            due = first[part, None] + np.arange(float(payments)) * period.days
         return _of_rows(
             period,
             due,

@@ -8,12 +8,12 @@ import numpy as np
 from scipy.special import expit, logit
 
 from stagecast.features.arrays import Array
-from stagecast.training.billing.calendar import DueDate
+from stagecast.training.billing.calendar import PHASES, DueDate
 from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.btyd.fit import FitError
 from stagecast.training.learners.btyd.gaps import LogGaps
 from stagecast.training.learners.btyd.repeated import fit, fit_gamma_gamma
-from stagecast.training.learners.btyd.rhythm import LARGEST, LARGEST_ON_DATE, choose_regularity
+from stagecast.training.learners.btyd.rhythm import LARGEST, choose_regularity
 from stagecast.training.learners.customer_base import MODELS, CustomerBase
 
 # Least weight of the model of random gaps beside one of regular gaps: some customers of any log buy
@@ -185,7 +185,8 @@ def _with_regularity(
     Where the fit on all customers has no optimum, that on the customers by which the regularity was
     chosen takes its place: a model of random gaps would expect other orders by factors.
     """
-    largest = LARGEST if due is None else LARGEST_ON_DATE
+    # on one date gaps are as regular as it is, and distinct histories few
+    largest = LARGEST if due is None else PHASES
     chosen = choose_regularity(random, x, t_x, T, gaps, start, largest=largest)
     if chosen.regularity == 1:
         return random

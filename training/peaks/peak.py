@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -25,7 +25,7 @@ from stagecast.training.learners.fit_season import LEAST_YEARS
 from stagecast.training.learners.leaving import HISTORY
 from stagecast.training.learners.pace_of_log import PaceOfLog
 from stagecast.training.learners.season_of_purchases import BINS
-from stagecast.training.panel import Panel
+from stagecast.training.panel import Frame, Panel
 from stagecast.training.peaks.ordinary import is_extra, ordinary_panel
 
 MAX_CUSTOMERS: Final = 2_000
@@ -105,6 +105,24 @@ class Peak:
         ahead = self._by_pace(self.model, _sampled(columns)).none
         return level_shift(log_odds(self.calm_none(columns)), ahead)
 
+    def off(
+        self, dates: Sequence[Frame], bases: Mapping[int, CustomerBase]
+    ) -> dict[int, tuple[float, float]]:
+        """Return days before the as_of -> :meth:`ratios` of that date, if ordinary days follow it.
+
+        Parameters
+        ----------
+        dates
+            Frames of buyers.
+        bases
+            Days before the as_of -> customer base of that date.
+        """
+        return {
+            frame.back: self.ratios(frame.columns, bases[frame.back], calm=True)
+            for frame in dates
+            if frame.back in bases and len(frame)
+        }
+
     def ratios(
         self, columns: Mapping[str, Array], base: CustomerBase, *, calm: bool = False
     ) -> tuple[float, float]:
@@ -177,6 +195,7 @@ def peaks_of(panel: Panel, days: PurchaseDays, config: TrainConfig) -> PaceOfLog
     if (
         config.calendar.occasions
         or base is None
+        or base.due is not None
         or panel.history_days >= LEAST_YEARS * YEAR_DAYS
         or base.is_regular
     ):

@@ -119,9 +119,12 @@ def fit_value(teaching: Teaching, config: TrainConfig) -> ValueModel:
     dates = with_purchases(teaching.dates)
     if not dates:
         return model
-    orders, orders_before = _fit_orders(dates, teaching, config)
+    off, ahead = _off_by_peak(teaching)
+    repeats_off = {back: repeats for back, (repeats, _) in off.items()}
+    orders, orders_before = _fit_orders(dates, teaching, config, repeats_off, ahead[0])
     model = replace(model, orders=orders)
-    rest = _fit_rest(teaching, model.leaving, config)
+    rest_off = {back: rest for back, (_, rest) in off.items()}
+    rest = _fit_rest(teaching, model.leaving, config, rest_off, ahead[1])
     model = replace(model, rest=rest.factor, rest_season=rest.season)
     spend_before = Factor()
     if model.mean_spend is not None:
@@ -134,8 +137,30 @@ def fit_value(teaching: Teaching, config: TrainConfig) -> ValueModel:
     return _mixed(model, replace(model, orders=orders_before, spend=spend_before), teaching)
 
 
-def _fit_rest(teaching: Teaching, leaving: Leaving | None, config: TrainConfig) -> Rest:
-    """Return the factor of the rest; with a season at its level, with a peak at the pace ahead."""
+def _off_by_peak(
+    teaching: Teaching,
+) -> tuple[Mapping[int, tuple[float, float]], tuple[float, float]]:
+    """Return what the repeats and the rest of a customer base are off by, where it knows no peak.
+
+    Of each past date by days before the as_of, and of the as_of; nothing, and 1, without a peak.
+    """
+    peak, newest = teaching.peak, teaching.bases.get(0)
+    if peak is None or newest is None:
+        return {}, (1.0, 1.0)
+    return peak.off(teaching.dates, teaching.bases), peak.ratios(teaching.now, newest)
+
+
+def _fit_rest(
+    teaching: Teaching,
+    leaving: Leaving | None,
+    config: TrainConfig,
+    off: Mapping[int, float],
+    ahead: float,
+) -> Rest:
+    """Return the factor of the rest; with a season at its level, with a peak at the pace ahead.
+
+    ``off`` and ``ahead`` are those of the rest by :func:`_off_by_peak`.
+    """
     peak, newest, (columns, _) = teaching.peak, teaching.bases.get(0), teaching.current
     if peak is None or newest is None:
         rest = fit_rest(
@@ -144,14 +169,8 @@ def _fit_rest(teaching: Teaching, leaving: Leaving | None, config: TrainConfig) 
         if newest is None or not columns:
             return rest
         return at_season(rest, leaving, newest, columns, config)
-    off = {
-        frame.back: peak.ratios(frame.columns, teaching.bases[frame.back], calm=True)[1]
-        for frame in teaching.dates
-        if frame.back in teaching.bases and len(frame)
-    }
     ordinary = Purchases(peak.ordinary, teaching.purchases.as_of_day)
     rest = fit_rest(teaching.dates, teaching.bases, ordinary, config, (), off)
-    _, ahead = peak.ratios(teaching.now, newest)
     return replace(rest, factor=replace(rest.factor, level=rest.factor.level * ahead))
 
 
@@ -200,21 +219,17 @@ def _p_paid(now: Mapping[str, Array]) -> float:
 
 
 def _fit_orders(
-    dates: Sequence[Frame], teaching: Teaching, config: TrainConfig
+    dates: Sequence[Frame],
+    teaching: Teaching,
+    config: TrainConfig,
+    off: Mapping[int, float],
+    ahead: float,
 ) -> tuple[Factor, Factor]:
     """Return the factor of the repeat orders of those who ordered, at the level of the season.
 
-    Also the one that stood before the newest date, see :func:`fit_factor_and_before`.
+    Also the one that stood before the newest date, see :func:`fit_factor_and_before`. ``off`` and
+    ``ahead`` are those of the repeats by :func:`_off_by_peak`.
     """
-
-    peak, off, ahead = teaching.peak, dict[int, float](), 1.0
-    if peak is not None:
-        off = {
-            frame.back: peak.ratios(frame.columns, teaching.bases[frame.back], calm=True)[0]
-            for frame in dates
-            if frame.back in teaching.bases
-        }
-        ahead = peak.ratios(teaching.now, teaching.bases[0])[0]
 
     def of_base(frame: Frame, rows: Integers) -> Array:
         repeats = repeat_if_any(frame.columns)[rows]

@@ -22,9 +22,8 @@ from stagecast.training.learners.btyd.gaps import LogGaps
 from stagecast.training.learners.btyd.repeated import fit
 
 GRID: Final = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 96, 192, 384)
-# The largest that is chosen, as a rule: a fit takes as many terms. Where all pay on one date, gaps
-# are as regular as that date, and distinct histories few.
-LARGEST, LARGEST_ON_DATE = 96, GRID[-1]
+# The largest that is chosen, as a rule: a fit takes as many terms.
+LARGEST: Final = 96
 # Log-likelihood, and Vuong's statistic, that a regular model must have above random gaps.
 LEAST_GAIN, LEAST_Z = 10.0, 2.0
 # A weaker regularity is no reason to leave random gaps: on an online grocer with k = 2 the orders
@@ -76,7 +75,6 @@ def choose_regularity(
     rows = slice(None, None, max(1, len(x) // SAMPLE_CUSTOMERS))
     history, sample = (x[rows], t_x[rows], T[rows]), gaps.of_rows(rows)
     near = start if start is not None and start.regularity > 1 else random
-
     grid = tuple(k for k in GRID if k <= largest)
 
     @cache
