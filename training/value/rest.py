@@ -171,16 +171,30 @@ def _past(
     frame: Frame, base: CustomerBase, purchases: Purchases, span: int, config: TrainConfig
 ) -> _Date:
     near, rate = config.horizon_days, config.annual_discount
-    columns = frame.columns
-    in_horizon = base.discounted_orders(near, columns, 0.0)
-    to_near, to_span = discounted_days(np.array([near, span], dtype=np.float64), rate)
-    own = own_rate(columns["frequency"] + 1.0, columns["T_days"], in_horizon, near)
-    return _Date(
-        frame,
-        purchases.within(frame.customer, frame.back, near, span, rate),
-        rest_by_base(base, columns, near, span, rate),
-        own * float(to_span - to_near),
-    )
+    came = purchases.within(frame.customer, frame.back, near, span, rate)
+    return _Date(frame, came, *expected_and_most(base, frame.columns, near, span, rate))
+
+
+def expected_and_most(
+    base: CustomerBase, columns: Mapping[str, Array], near: int, far: int, rate: float
+) -> tuple[Array, Array]:
+    """Return the orders between two spans by the customer base, and those of the own rate, (rows,).
+
+    Parameters
+    ----------
+    base
+        The customer base of these buyers.
+    columns
+        Their columns, shape (rows,) each.
+    near, far
+        Days of the spans.
+    rate
+        Annual rate of the discount.
+    """
+    in_near = base.discounted_orders(near, columns, 0.0)
+    to_near, to_far = discounted_days(np.array([near, far], dtype=np.float64), rate)
+    own = own_rate(columns["frequency"] + 1.0, columns["T_days"], in_near, near)
+    return rest_by_base(base, columns, near, far, rate), own * float(to_far - to_near)
 
 
 def _belief_in_season(of_years: Sequence[_Date], past: Sequence[_Date], horizon_days: int) -> float:

@@ -21,9 +21,8 @@ from stagecast.training.config import TrainConfig
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.factor import Factor
 from stagecast.training.learners.leaving import Leaving
-from stagecast.training.value.ahead import own_rate, rest_within_own_rate
-from stagecast.training.value.model import discounted_days, rest_by_base
-from stagecast.training.value.rest import Rest
+from stagecast.training.value.ahead import rest_within_own_rate
+from stagecast.training.value.rest import Rest, expected_and_most
 
 SHARE: Final = 0.75
 """Share of the way, in logs, from the level of past dates to that of the model of the season."""
@@ -57,20 +56,14 @@ def at_season(
         return rest
     of_far, of_near = (leaving.outlook(near, days, columns, rate) for days in (far, near))
     wanted = float((of_far.alive * (of_far.orders_if_alive - of_near.orders_if_alive)).sum())
-    expected = rest_by_base(base, columns, near, far, rate)
-    to_near, to_far = discounted_days(np.array([near, far], dtype=np.float64), rate)
-    own = own_rate(
-        columns["orders"], columns["T_days"], base.discounted_orders(near, columns, 0.0), near
-    )
+    expected, most = expected_and_most(base, columns, near, far, rate)
 
     def of_level(log_level: float) -> Factor:
         return replace(rest.factor, level=rest.factor.level * float(np.exp(log_level)))
 
     def gap(log_level: float) -> float:
         factor = of_level(log_level).of(columns)
-        corrected = rest_within_own_rate(
-            expected, factor, own, float(to_far - to_near), rest.season
-        )
+        corrected = rest_within_own_rate(expected, factor, most, 1.0, rest.season)
         return float(corrected.sum()) - wanted
 
     if gap(-_WIDEST) >= 0.0 or gap(_WIDEST) <= 0.0:  # so far apart that one of them is wrong
