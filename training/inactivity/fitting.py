@@ -35,7 +35,7 @@ from stagecast.training.inactivity.unseen import Unseen
 from stagecast.training.learners import blend
 from stagecast.training.learners.calendar_effects import learn_occasions
 from stagecast.training.learners.customer_base import CustomerBase
-from stagecast.training.learners.pool import Member, Pool, pooled
+from stagecast.training.learners.pool import CustomerBaseOdds, Member, Pool, pooled
 from stagecast.training.member_settings import MemberSettings
 from stagecast.training.panel import (
     Frame,
@@ -237,6 +237,8 @@ def fit_churn_and_unseen(
     def members_of(frames: Sequence[Frame]) -> dict[str, Member]:
         if alone in ALONE:
             return fit_simple(frames, (alone,))
+        if list(weights) == ["btyd"]:  # fitted with the panel
+            return {"btyd": CustomerBaseOdds()}
         return fit_members(frames, seed, plan, settings)
 
     members = members_of(dates)

@@ -59,7 +59,7 @@ class ReasonsOfOne:
         group, title = self._stages[stage]
         rows = Explained(
             np.array([self._effects(predicted)]),
-            self._shown({**predicted.columns, **features}),
+            self._shown(predicted.columns, features),
             group,
             title,
             np.array([predicted.p_silent]),
@@ -73,5 +73,12 @@ class ReasonsOfOne:
             totals[place] += effect
         return totals
 
-    def _shown(self, columns: Mapping[str, float]) -> dict[str, np.ndarray]:
-        return {name: np.array([columns[name]]) for name in self.columns if name in columns}
+    def _shown(
+        self, columns: Mapping[str, float], features: Mapping[str, float]
+    ) -> dict[str, np.ndarray]:
+        """Return what is shown: features as they are, whatever the models read in their place."""
+        return {
+            name: np.array([features[name] if name in features else columns[name]])
+            for name in self.columns
+            if name in columns
+        }
