@@ -92,8 +92,8 @@ def _segments(verdict: Verdict) -> list[str]:
     """Return ours beside the best other method by segment; * is a difference beyond chance."""
     from stagecast.training.churn_kinds import kind_of  # slow to import
 
-    said = kind_of(verdict.churn).wording.probability
-    head = [f"{said}, by", "", "predictions", "ours", "best other", "which", "ours is"]
+    event = kind_of(verdict.churn).wording.probability
+    head = [f"{event}, by", "", "predictions", "ours", "best other", "which", "ours is"]
     rows = [
         [
             row.segment,

@@ -60,8 +60,8 @@ def _words(result: Monitoring) -> Wording:
 def _settled(result: Monitoring) -> list[str]:
     if not result.settled:
         return []
-    came = _words(result).left
-    rows = [["said against what came", "", "customers", "said", "by chance", came, "", "money"]]
+    outcome = _words(result).left
+    rows = [["said against what came", "", "customers", "said", "by chance", outcome, "", "money"]]
     for line in result.settled[:MOST_GROUPS]:
         group, ratio = line.compared, line.compared.money_ratio
         rows.append(

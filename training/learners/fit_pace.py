@@ -57,19 +57,19 @@ def pace_of_log(
     if parts < LONGEST:
         return None
     came, usual = came_and_usual(days, as_of_day, parts, model)
-    told = usual >= FEWEST_ORDERS
-    if told.sum() < LONGEST:
+    is_known = usual >= FEWEST_ORDERS
+    if is_known.sum() < LONGEST:
         return None
     log_pace = np.log((came + PRIOR_ORDERS) / (usual + PRIOR_ORDERS))
     peak = np.zeros(parts, dtype=np.bool_)
     for _ in range(3):  # without its peaks, what is ordinary is lower
-        found = _peaks(log_pace, usual, told, told & ~peak)
-        if np.array_equal(found, peak):
+        peaks = _peaks(log_pace, usual, is_known, is_known & ~peak)
+        if np.array_equal(peaks, peak):
             break
-        peak = found
-    if not peak.any() or peak.sum() > MOST * told.sum():
+        peak = peaks
+    if not peak.any() or peak.sum() > MOST * is_known.sum():
         return None
-    calm = told & ~peak
+    calm = is_known & ~peak
     if came[calm].sum() < FEWEST_ORDERS:  # a shop that sells at one time alone has no other days
         return None
     ordinary = float(np.log(came[calm].sum() / max(usual[calm].sum(), 1e-9)))
@@ -79,7 +79,7 @@ def pace_of_log(
 
 
 def _peaks(
-    log_pace: Array, usual: Array, told: NDArray[np.bool_], calm: NDArray[np.bool_]
+    log_pace: Array, usual: Array, is_known: NDArray[np.bool_], calm: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
     """Return which parts are of a peak that is over, given the ordinary ones, shape (parts,)."""
     ordinary = float(np.median(log_pace[calm]))
@@ -87,8 +87,8 @@ def _peaks(
     spread = 1.4826 * float(np.median(np.abs(log_pace[calm] - ordinary)))
     beyond = max(spread**2 - float(np.median(chance[calm])), LEAST_SPREAD**2)
     excess, error = log_pace - ordinary, np.sqrt(chance + beyond)
-    core = told & (excess > np.maximum(ERRORS * error, np.log(LEAST_PACE)))
-    beside = told & (excess > np.maximum(ERRORS_BESIDE * error, np.log(LEAST_BESIDE)))
+    core = is_known & (excess > np.maximum(ERRORS * error, np.log(LEAST_PACE)))
+    beside = is_known & (excess > np.maximum(ERRORS_BESIDE * error, np.log(LEAST_BESIDE)))
     peak = np.zeros(len(log_pace), dtype=np.bool_)
     for start, stop in _runs(beside | core):
         if core[start:stop].any() and start > 0 and stop - start <= LONGEST:

@@ -45,7 +45,7 @@ def peak_sentences(pace: PaceOfLog | None, horizon_days: int) -> list[str]:
     run = max(runs, key=lambda part: float(np.log(past[part]).sum()))
     first, last = pace.day - (run[-1] + 1) * PART_DAYS, pace.day - run[0] * PART_DAYS - 1.0
     mean = float(past[run].mean())
-    said = [
+    sentences = [
         f"The log of less than two years holds a peak of purchases, from about {_date(first)} to "
         f"{_date(last)} at {mean:.1f} times the usual: whether it was there once or comes every "
         "year cannot be known from it.",
@@ -57,11 +57,11 @@ def peak_sentences(pace: PaceOfLog | None, horizon_days: int) -> list[str]:
     ]
     less, more = _differences(pace, float(horizon_days))
     if _share(pace, float(horizon_days))[0] >= LEAST_DIFFERENCE:
-        said.append(
+        sentences.append(
             f"Its weeks lie within the horizon: the orders expected there are about {less} too "
             f"high if none of it comes, and {more} too low if all of it does."
         )
-    return said
+    return sentences
 
 
 def _date(day: float) -> str:
