@@ -40,6 +40,7 @@ from stagecast.training.peaks.peak import Peak, find_peak
 from stagecast.training.reference.reference import EMPTY, learn_reference
 from stagecast.training.value.fit_after_contract import learned_share
 from stagecast.training.value.fit_base_share import sampled
+from stagecast.training.value.fit_payments import fit_payments
 from stagecast.training.value.fitting import Teaching, fit_value
 from stagecast.training.value.spans import Purchases
 
@@ -120,6 +121,8 @@ def fit_models(
         share = learned_share(panel.contracts.spells, all_dates, churn.probability)
         begins = fit_beginnings(days, panel.contracts.spells, billing)
         value = replace(value, after_contract=share, billing=billing, beginnings=begins)
+    elif has_amounts:
+        value = replace(value, payments=fit_payments(days, panel.base))
     models = Models(
         config=config,
         scheme=panel.scheme,

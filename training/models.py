@@ -167,11 +167,12 @@ class Predictions:
     value_at_risk, value_gone
         Parts of the value if kept that are expected to be lost from now on, and are lost already;
         see :mod:`stagecast.training.value.kept`. Null for prospects, and without a customer base.
-    contract_low, contract_high
-        Ends of the 90 % range of ``clv`` of open contracts; null without one.
-    contract_spend_low, contract_spend_high
+    known_low, known_high
+        Ends of the 90 % range of ``clv`` of open contracts, and of customers who pay at regular
+        intervals; null of others.
+    known_spend_low, known_spend_high
         Ends of the 90 % range of ``expected_spend`` of open contracts whose billing period is
-        known; null of others.
+        known, and of customers who pay at regular intervals; null of others.
     days_to_order
         Median days until the next order; null where an order within five years is less likely than
         not.
@@ -194,10 +195,10 @@ class Predictions:
     clv_residual: Array
     value_at_risk: Array
     value_gone: Array
-    contract_low: Array
-    contract_high: Array
-    contract_spend_low: Array
-    contract_spend_high: Array
+    known_low: Array
+    known_high: Array
+    known_spend_low: Array
+    known_spend_high: Array
     days_to_order: Array
 
     @property
@@ -218,19 +219,20 @@ class Predictions:
     def value_range(self, intervals: Intervals) -> tuple[Array, Array]:
         """Return the ends of the 90 % range of ``clv``, shape (n_rows,) each.
 
-        Those of open contracts follow from P(cancel), the others from the intervals.
+        Those of open contracts follow from P(cancel), those of regular payments from what can fall
+        due, the others from the intervals.
         """
         around = intervals.around(self.value_outlook)
-        return _where_known((self.contract_low, self.contract_high), around)
+        return _where_known((self.known_low, self.known_high), around)
 
     def spend_range(self, intervals: Intervals) -> tuple[Array, Array]:
         """Return the ends of the 90 % range of ``expected_spend``, shape (n_rows,) each.
 
-        Those of open contracts of a known billing period follow from their payments, the others
-        from the intervals.
+        Those of open contracts of a known billing period, and of regular payments, follow from
+        what can fall due, the others from the intervals.
         """
         around = intervals.around(self.spend_outlook)
-        return _where_known((self.contract_spend_low, self.contract_spend_high), around)
+        return _where_known((self.known_spend_low, self.known_spend_high), around)
 
     @property
     def orders_so_far(self) -> Array:

@@ -268,7 +268,7 @@ def _period(
     paid = float(len(lasted) / np.maximum(np.round(lasted), 1.0).sum()) if len(lasted) else 1.0
     longer = tuple(float((lasted > part).mean()) if len(lasted) else 0.0 for part in SILENCES)
     contracts = len(np.unique(payments.contract[rows]))
-    low, high = _later_prices(payments, np.where(is_price, nearest, NONE), k, days)
+    low, high = later_prices(payments, is_price & (nearest == k), days)
     return Period(
         days,
         spread,
@@ -282,12 +282,22 @@ def _period(
     )
 
 
-def _later_prices(
-    payments: Payments, nearest: Integers, k: int, days: float
+def later_prices(
+    payments: Payments, of_period: NDArray[np.bool_], days: float
 ) -> tuple[float, float]:
-    """Return the ends of the 90 % range of the price half a year later, over that of now."""
+    """Return the ends of the 90 % range of the price half a year later, over that of now.
+
+    Parameters
+    ----------
+    payments
+        All payments.
+    of_period
+        Which of them are prices of the billing period, shape (n,).
+    days
+        Days of the period.
+    """
     ahead = max(1, round(HALF_A_YEAR / days))
-    rows = np.flatnonzero(nearest[: len(nearest) - ahead] == k)
+    rows = np.flatnonzero(of_period[: len(of_period) - ahead])
     rows = rows[payments.contract[rows + ahead] == payments.contract[rows]]
     rows = rows[(payments.spend[rows] > 0) & (payments.spend[rows + ahead] > 0)]
     if len(rows) < FEWEST_PRICES:

@@ -20,6 +20,7 @@ from stagecast.training.one_row.prospects import ProspectsOfOne
 from stagecast.training.one_row.reasons import ReasonsOfOne
 from stagecast.training.one_row.trees import Columns, DesignsOfOne
 from stagecast.training.one_row.value import ValueOfOne
+from stagecast.training.value.payments import LAST_PRICE
 
 READ = ("frequency", "t_x_days", "T_days", "orders", "spend_mean")
 """Features that the customer base and the value model read."""
@@ -61,6 +62,7 @@ class ModelsOfOne:
         self.columns = frozenset(self._designs.columns).union(
             READ,
             () if self._due is None else HISTORY_OF_DATE,
+            () if models.value.payments is None else (LAST_PRICE,),
             self.prospects.columns,
             self.reasons.columns,
             *of_trees,

@@ -27,6 +27,10 @@ class MoneyOfOne(NamedTuple):
     value_at_risk: float = _NULL
     value_gone: float = _NULL
     p_alive: float = _NULL
+    known_low: float = _NULL
+    known_high: float = _NULL
+    known_spend_low: float = _NULL
+    known_spend_high: float = _NULL
 
 
 @dataclass(frozen=True)

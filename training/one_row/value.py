@@ -44,6 +44,7 @@ from stagecast.training.value import model as value_model
 from stagecast.training.value.kept import parts_of_buyers, still_customer
 from stagecast.training.value.model import ValueModel, discounted_days
 from stagecast.training.value.money import YEARS
+from stagecast.training.value.payments import LAST_PRICE
 
 _parts_of_buyers = on_numbers(parts_of_buyers)
 _still_customer = on_numbers(still_customer)
@@ -154,6 +155,7 @@ class ValueOfOne:
         self, model: ValueModel, base: CustomerBase, config: TrainConfig, season_log_odds: float
     ) -> None:
         self.model, self.config, self.season_log_odds = model, config, season_log_odds
+        self._base = base
         horizon, days = config.horizon_days, config.value_horizon_days
         self.tells_years = not model.is_far(days)
         kind = BaseOfArrays if needs_arrays(base) else BaseOfOne
@@ -238,7 +240,39 @@ class ValueOfOne:
             parts.at_risk,
             parts.gone,
             outlook.alive if self.model.knows_season else self._alive(columns, said),
+            *self._ranges(
+                columns,
+                (p_none, parts.clv, earned),
+                (p_inactive, expected_orders * per_order, per_order),
+            ),
         )
+
+    def _ranges(
+        self,
+        columns: Columns,
+        of_value: tuple[float, float, float],
+        of_horizon: tuple[float, float, float],
+    ) -> tuple[float, float, float, float]:
+        """Return the ends of the ranges of regular payments, of the value and of the horizon, see
+        :class:`stagecast.training.value.payments.RegularPayments`.
+
+        Each span is told by P(no payment), its money, and the price of a payment.
+        """
+        own, config = self.model.payments, self.config
+        if own is None:
+            return _NULL, _NULL, _NULL, _NULL
+        names = (*HISTORY, "orders", *((LAST_PRICE,) if LAST_PRICE in columns else ()))
+        rows = one_row(columns, names)
+
+        def ends(days: int, rate: float, span: tuple[float, ...], margin: float) -> list[float]:
+            p_none, money, price = (np.array([value]) for value in span)
+            found = own.ends(self._base, rows, days, rate, p_none, money, price, margin)
+            return [float(found.low[0]), float(found.high[0])]
+
+        rate, margin = config.annual_discount, config.margin
+        low, high = ends(config.value_horizon_days, rate, of_value, margin)
+        spend_low, spend_high = ends(config.horizon_days, 0.0, of_horizon, 1.0)
+        return low, high, spend_low, spend_high
 
     def _reactivated(self, as_before: float) -> float:
         """Return the orders of a customer who is back, see

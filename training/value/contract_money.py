@@ -13,7 +13,7 @@ from stagecast.training.billing.ahead import ContractsAhead
 from stagecast.training.value.kept import ValueParts
 from stagecast.training.value.money import Money
 
-RANGES: Final = ("contract_low", "contract_high", "contract_spend_low", "contract_spend_high")
+RANGES: Final = ("known_low", "known_high", "known_spend_low", "known_spend_high")
 _SMALLEST: Final = 1e-9
 
 
@@ -84,10 +84,10 @@ def with_payments(
         "clv_by_year": np.diff(plan.until, axis=1, prepend=0.0) * earned[:, None],
         "clv_residual": np.maximum(plan.until[:, -1] - plan.value, 0.0) * earned,
         "value_at_risk": np.maximum(plan.kept - plan.value, 0.0) * earned,
-        "contract_low": plan.low * earned,
-        "contract_high": plan.high * earned,
-        "contract_spend_low": plan.orders_low * price,
-        "contract_spend_high": plan.orders_high * price,
+        "known_low": plan.low * earned,
+        "known_high": plan.high * earned,
+        "known_spend_low": plan.orders_low * price,
+        "known_spend_high": plan.orders_high * price,
     }
     changed = {}
     for name, value in values.items():
@@ -101,7 +101,7 @@ def with_payments(
     more = np.maximum(p_purchase[rows] - changed["expected_orders"][rows], 0.0)
     changed["expected_orders"][rows] += more
     changed["expected_spend"][rows] += more * price
-    for prefix, of in (("contract", "clv"), ("contract_spend", "expected_spend")):
+    for prefix, of in (("known", "clv"), ("known_spend", "expected_spend")):
         low, high = changed[f"{prefix}_low"], changed[f"{prefix}_high"]
         known = np.isfinite(low)
         changed[f"{prefix}_low"] = np.where(known, np.fmin(low, changed[of]), low)
@@ -147,10 +147,10 @@ def with_beginnings(
         }
         if is_open[rows].all():  # the ranges of the others are those of customers without one
             values |= {
-                "contract_low": plan.low * earned,
-                "contract_high": np.maximum(plan.high * earned, clv),
-                "contract_spend_low": plan.spend_low * price,
-                "contract_spend_high": np.maximum(plan.spend_high, plan.spend) * price,
+                "known_low": plan.low * earned,
+                "known_high": np.maximum(plan.high * earned, clv),
+                "known_spend_low": plan.spend_low * price,
+                "known_spend_high": np.maximum(plan.spend_high, plan.spend) * price,
             }
         for name, value in values.items():
             changed[name][rows] = value

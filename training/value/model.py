@@ -33,6 +33,7 @@ from stagecast.training.learners.factor import Factor, OwnShare
 from stagecast.training.learners.leaving import Leaving
 from stagecast.training.value.after_contract import AfterContract
 from stagecast.training.value.base_share import BaseShare
+from stagecast.training.value.payments import RegularPayments
 from stagecast.training.value.prices import NO_TREND, PriceTrend
 from stagecast.training.value.reactivation import Reactivation
 
@@ -86,6 +87,10 @@ class ValueModel:
     beginnings
         How many trials turn into a plan, and how many former customers come back; nothing is known
         in bundles of before.
+    payments
+        Payments of customers who pay at regular intervals, from which the ranges of their money
+        follow; None where purchases are not regular, where churn is cancellation, and in bundles of
+        before.
     """
 
     mean_spend: float | None
@@ -103,6 +108,7 @@ class ValueModel:
     prices: PriceTrend = NO_TREND
     billing: BillingPeriods = NO_PERIODS
     beginnings: Beginnings = NO_BEGINNINGS
+    payments: RegularPayments | None = None
 
     def p_alive(self, columns: Mapping[str, Array]) -> Array:
         """Return P(still a customer) of buyers, shape (rows,): that of the customer base.
@@ -208,6 +214,7 @@ class ValueModel:
                 if self.beginnings == NO_BEGINNINGS
                 else {"beginnings": self.beginnings.to_json()}
             ),
+            **({} if self.payments is None else {"payments": self.payments.to_json()}),
         }
 
     @classmethod
@@ -245,6 +252,7 @@ class ValueModel:
             if data.get("billing")
             else NO_PERIODS,
             beginnings=Beginnings.from_json(data.get("beginnings", {})),
+            payments=RegularPayments.from_json(data["payments"]) if data.get("payments") else None,
         )
 
 

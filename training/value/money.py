@@ -35,10 +35,10 @@ class Money:
     clv_residual: Array
     value_at_risk: Array
     value_gone: Array
-    contract_low: Array
-    contract_high: Array
-    contract_spend_low: Array
-    contract_spend_high: Array
+    known_low: Array
+    known_high: Array
+    known_spend_low: Array
+    known_spend_high: Array
     p_alive: Array
 
     @classmethod

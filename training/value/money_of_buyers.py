@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -119,7 +120,7 @@ def money_of_buyers(
             is_open = contracts.contracts.open
             parts = going_on.where(is_open, parts)
             ends = range_of_contracts(going_on.clv, going_on.clv + going_on.at_risk, earned)
-            for end, values in zip((money.contract_low, money.contract_high), ends, strict=True):
+            for end, values in zip((money.known_low, money.known_high), ends, strict=True):
                 end[is_open] = values[is_open]
         money.value_at_risk[:], money.value_gone[:] = parts.at_risk, parts.gone
         if tells_years:
@@ -135,9 +136,15 @@ def money_of_buyers(
     money.expected_spend[:] = expected_orders * per_order
     money.clv[:], money.value_p_none[:] = clv, p_none
     money.value_orders_if_any[:] = np.maximum(orders / np.maximum(1.0 - p_none, _SMALLEST), 1.0)
-    if contracts is None:
-        return money
-    return with_payments(money, contracts, 1.0 - p_inactive, per_order, config.margin)
+    if contracts is not None:
+        return with_payments(money, contracts, 1.0 - p_inactive, per_order, config.margin)
+    if model.payments is not None and base is not None:
+        ends_of = partial(model.payments.ends, base, columns)
+        value = ends_of(days, config.annual_discount, p_none, clv, earned, config.margin)
+        money.known_low[:], money.known_high[:] = value.low, value.high
+        spend = ends_of(horizon, 0.0, p_inactive, money.expected_spend, per_order)
+        money.known_spend_low[:], money.known_spend_high[:] = spend.low, spend.high
+    return money
 
 
 def _outlook_of_leaving(

@@ -43,7 +43,12 @@ class IntervalOfOne:
         self._intervals = intervals
 
     def around(
-        self, expected: float, p_none: float, orders: float, past: float
+        self,
+        expected: float,
+        p_none: float,
+        orders: float,
+        past: float,
+        known: tuple[float, float],
     ) -> tuple[float, float]:
         """Return the lower and upper end; NaN where there is none.
 
@@ -51,10 +56,14 @@ class IntervalOfOne:
         ----------
         expected, p_none, orders, past
             See :class:`stagecast.training.value.intervals.Outlook`.
+        known
+            Ends that are known without the intervals; NaN where there are none.
         """
         own = self._intervals
-        if own is None or expected != expected:
+        if own is None:
             return _NULL, _NULL
+        if known[0] == known[0] or expected != expected:
+            return known
         position = bisect_left(own.edges, expected)
         constant, by_order, *by_past = own.variation
         variation = constant + by_order / maximum(orders, 1.0)

@@ -205,10 +205,18 @@ class OneRow:
         money, p_inactive = predicted.money, predicted.p_silent
         past = predicted.columns.get("orders", 0.0)
         spend_low, spend_high = self._spend_interval.around(
-            money.expected_spend, p_inactive, money.orders_if_any, past
+            money.expected_spend,
+            p_inactive,
+            money.orders_if_any,
+            past,
+            (money.known_spend_low, money.known_spend_high),
         )
         clv_low, clv_high = self._value_interval.around(
-            money.clv, money.value_p_none, money.value_orders_if_any, past
+            money.clv,
+            money.value_p_none,
+            money.value_orders_if_any,
+            past,
+            (money.known_low, money.known_high),
         )
         return {
             "expected_orders": money.expected_orders,

@@ -28,6 +28,7 @@ from stagecast.training.learners.leaving import Leaving
 from stagecast.training.learners.season_of_purchases import Season
 from stagecast.training.one_row.next_order import halved
 from stagecast.training.value.base_share import BaseShare
+from stagecast.training.value.payments import RegularPayments
 from stagecast.training.value.prices import PriceTrend
 from stagecast.training.value.reactivation import Reactivation
 from tests.serving.scoring.test_one_score import DAYS, customers, day, scorer
@@ -282,7 +283,9 @@ def test_sums_that_are_no_64_bit_integers_are_left_to_arrays(scorer: Scorer) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["regular gaps", "Pareto/NBD first", "on a date of the year"])
+@pytest.mark.parametrize(
+    "kind", ["regular gaps", "regular payments", "Pareto/NBD first", "on a date of the year"]
+)
 def test_other_customer_bases_have_the_same_bytes(scorer: Scorer, kind: str) -> None:
     models = scorer.bundle.models
     assert models.base is not None
@@ -290,12 +293,16 @@ def test_other_customer_bases_have_the_same_bytes(scorer: Scorer, kind: str) -> 
     mbg, pareto = by_name["mbg_nbd"], by_name["pareto_nbd"]
     chosen = {
         "regular gaps": (replace(mbg, regularity=3), pareto),
+        "regular payments": (replace(mbg, regularity=24), pareto),
         "Pareto/NBD first": (pareto, mbg),
         "on a date of the year": (mbg, pareto),
     }[kind]
     due = DueDate(40.0, 10.5) if kind == "on a date of the year" else None
     base = replace(models.base, models=chosen, weights=(0.7, 0.3), due=due)
-    other = Scorer(replace(scorer.bundle, models=replace(models, base=base)))
+    value = models.value
+    if kind == "regular payments":
+        value = replace(value, payments=RegularPayments(0.1, (0.97, 1.04)))
+    other = Scorer(replace(scorer.bundle, models=replace(models, base=base, value=value)))
     counts = compared(other, [*customers(25, seed=17), *odd_customers()[:6]])
     assert counts["left to arrays"] == 0
     assert counts["with reasons"] > 25

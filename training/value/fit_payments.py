@@ -1,0 +1,57 @@
+"""Fitting of :class:`stagecast.training.value.payments.RegularPayments` on purchase days."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from stagecast.features.record import PurchaseDays
+from stagecast.training.billing.fit_periods import (
+    FEWEST,
+    Payments,
+    later_prices,
+    usual_gaps,
+)
+from stagecast.training.learners.customer_base import CustomerBase
+from stagecast.training.value.payments import NORMAL_TAIL, RegularPayments, model_of_payments
+
+LEAST_SPREAD: Final = 0.005
+"""Least standard deviation of the days of a payment, over the gap: two days of a year."""
+ONE_PRICE: Final = 0.1
+"""Two thirds of the payments over the one before must lie within a range of this width, in logs:
+prices, that rise from year to year, and not amounts that a customer chooses each time."""
+_HALF_A_DAY: Final = 0.5
+
+
+def fit_payments(days: PurchaseDays, base: CustomerBase | None) -> RegularPayments | None:
+    """Return what a log says of regular payments; None where they are not, or have no price.
+
+    Parameters
+    ----------
+    days
+        The purchase days of the log.
+    base
+        Its customer base; None where it has none.
+    """
+    model = None if base is None else model_of_payments(base)
+    if base is None or model is None:
+        return None
+    payments = Payments.of_customers(days.of(np.flatnonzero(days.spend > 0)))
+    gap, usual = payments.gap_before, usual_gaps(payments)
+    known = payments.number > 2
+    if not len(payments.day) or known.sum() < FEWEST:
+        return None
+    of_model = 1.0 / np.sqrt(model.regularity)
+    ratio = gap[known] / usual[known]
+    low, high = np.quantile(ratio, (0.05, 0.95))
+    days_of_gap = float(np.median(usual[known]))
+    spread = max(float(high - low) / (2.0 * NORMAL_TAIL), _HALF_A_DAY / days_of_gap)
+    every = np.ones(len(payments.day), dtype=np.bool_)
+    later = np.flatnonzero(payments.number > 1)
+    ratio = np.log(payments.spend[later] / payments.spend[later - 1])
+    low, high = np.quantile(ratio, (1.0 / 6.0, 5.0 / 6.0))
+    if high - low > ONE_PRICE:
+        return None
+    spread = float(np.clip(spread, LEAST_SPREAD, of_model))
+    return RegularPayments(spread, later_prices(payments, every, days_of_gap))

@@ -1,0 +1,232 @@
+"""Ranges of the money of customers who pay a price at regular intervals, by what can fall due.
+
+    payment n comes n g - e days after the as_of:  g  the customer's own gap, e  the days of it over
+    P(payment n comes) = P(it falls due in the span) x P(the first is paid) x s^(n - 1)
+
+The share s who go on after a payment is the one with which the expected orders are those of the
+value model. The upper end of a range counts the payments that may come, the lower one those that
+surely do, each at the customer's price: so nobody who pays 49 once a year is told of 90. Intervals
+of another distribution (:mod:`stagecast.training.value.intervals`) know neither a price nor a
+number of payments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from scipy.special import erfcx, ndtr
+
+from stagecast.features.arrays import Array
+from stagecast.training.billing.calendar import YEAR
+from stagecast.training.billing.schedule import SURE, in_parts
+from stagecast.training.learners.btyd import Model
+from stagecast.training.learners.customer_base import CustomerBase
+
+FEWEST_PHASES: Final = 12
+"""Phases of a gap from which payments are counted; below, their days are too uncertain."""
+LEAST_WEIGHT: Final = 0.5
+"""Least weight of the models of regular gaps in the customer base."""
+FALLS_DUE: Final = 0.05
+"""P(a payment falls due in a span) above which the upper end counts it."""
+MAY_COME: Final = 0.02
+"""P(it comes) above which it does: a silence rules out that a customer goes on."""
+NORMAL_TAIL: Final = 1.645
+"""Standard deviations of a normal distribution beyond which 5 % lie."""
+HISTORY: Final = ("frequency", "t_x_days", "T_days")
+LAST_PRICE: Final = "spend_last"
+"""Feature with the last payment."""
+NEWTON_STEPS: Final = 8
+MAX_CELLS: Final = 2_000_000
+_SMALLEST: Final = 1e-9
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Ends of the 90 % range of the money of a span, shape (rows,) each."""
+
+    low: Array
+    high: Array
+
+
+@dataclass(frozen=True)
+class RegularPayments:
+    """Payments of a log whose customers pay a price of their own at a gap of their own.
+
+    Parameters
+    ----------
+    spread
+        Standard deviation of the days of a payment around its date, over the gap.
+    later_price
+        Ends of the 90 % range of a price half a year later, over that of now.
+    """
+
+    spread: float
+    later_price: tuple[float, float]
+
+    def ends(
+        self,
+        base: CustomerBase,
+        columns: Mapping[str, Array],
+        days: int,
+        rate: float,
+        p_none: Array,
+        money: Array,
+        price: Array,
+        margin: float = 1.0,
+    ) -> Ends:
+        """Return the ends of the 90 % range of the money of a span, which enclose the expectation.
+
+        Parameters
+        ----------
+        base
+            The customer base, see :func:`model_of_payments`.
+        columns
+            Histories and ``orders`` of the customers, shape (rows,) each.
+        days
+            Days of the span.
+        rate
+            Annual rate of the discount; 0 for none.
+        p_none
+            P(no payment in the span), shape (rows,).
+        money
+            Expected money of the span, discounted, shape (rows,).
+        price
+            What a payment is expected to bring, shape (rows,).
+        margin
+            Share of the last payment that counts: that of ``price``.
+        """
+        model = model_of_payments(base)
+        assert model is not None
+        r, alpha = model.params[:2]
+        k, x, t_x, T = model.regularity, *(columns[n] for n in HISTORY)
+        shape = r + k * x
+        gap = k * (alpha + t_x) / np.maximum(shape - 1.0, 0.5)
+        spread, drifts = self.spread * gap, 1.0
+        if base.due is not None:  # a date is as far off as the next one
+            gap, drifts = np.full(len(x), YEAR), 0.0
+            spread = np.full(len(x), base.due.spread)
+        z = (T - t_x - gap) / spread
+        # days of the gap that are over; who is late is late by little more
+        over = T - t_x - spread * np.sqrt(2.0 / np.pi) / erfcx(z / np.sqrt(2.0))
+        unknown_gap = gap / np.sqrt(shape) if base.due is None else np.zeros(len(x))
+        most = (days + np.maximum(over, 0.0) + 2.0 * spread) / np.maximum(gap, 1.0)
+        payments = int(np.clip(np.ceil(most.max(initial=1.0)) + 1.0, 1, days + 1))
+        cheapest, dearest = self._prices(columns, price, margin)
+
+        def of_part(part: slice) -> Ends:
+            come = _Payments.of(
+                gap[part], over[part], spread[part], drifts, unknown_gap[part], payments, days, rate
+            )
+            orders = money[part] / np.maximum(price[part], _SMALLEST)
+            low, high = come.counted(p_none[part], orders)
+            return Ends(
+                np.minimum(low * cheapest[part], money[part]),
+                np.maximum(high * dearest[part], money[part]),
+            )
+
+        return in_parts(len(x), max(1, MAX_CELLS // payments), of_part)
+
+    def _prices(
+        self, columns: Mapping[str, Array], price: Array, margin: float
+    ) -> tuple[Array, Array]:
+        """Return the least and the largest price of a payment, shape (rows,) each.
+
+        That is the last one, or what follows it.
+        """
+        last = np.nan_to_num(columns.get(LAST_PRICE, np.zeros(len(price))))
+        cheaper, dearer = self.later_price
+        last = np.where(last > 0, last * margin, price)
+        return np.minimum(last * cheaper, price), np.maximum(last * dearer, price)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {"spread": self.spread, "later_price": list(self.later_price)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> RegularPayments:
+        """Read what :meth:`to_json` returns."""
+        low, high = data["later_price"]
+        return cls(float(data["spread"]), (float(low), float(high)))
+
+
+@dataclass(frozen=True)
+class _Payments:
+    """The next payments of customers, one array of shape (rows,) for each.
+
+    Parameters
+    ----------
+    falls_due
+        P(it falls due in the span).
+    discount
+        Discount of a payment on its date, and of one that comes as soon as it may.
+    """
+
+    falls_due: tuple[Array, ...]
+    discount: tuple[Array, ...]
+    soonest: tuple[Array, ...]
+
+    @classmethod
+    def of(
+        cls,
+        gap: Array,
+        over: Array,
+        spread: Array,
+        drifts: float,
+        unknown_gap: Array,
+        payments: int,
+        days: int,
+        rate: float,
+    ) -> _Payments:
+        """Return the next payments, see :meth:`RegularPayments.ends`."""
+        daily = float(np.log1p(rate)) / 365.0
+        falls_due, discount, soonest = [], [], []
+        for n in range(1, payments + 1):
+            due = np.maximum(n * gap - over, 0.0)
+            away = np.sqrt(spread**2 * (1.0 + drifts * (n - 1)) + (n * unknown_gap) ** 2)
+            falls_due.append(ndtr((days - due) / away))
+            discount.append(np.exp(-daily * np.minimum(due, days)))
+            soonest.append(np.exp(-daily * np.clip(due - NORMAL_TAIL * away, 0.0, days)))
+        return cls(tuple(falls_due), tuple(discount), tuple(soonest))
+
+    def counted(self, p_none: Array, orders: Array) -> tuple[Array, Array]:
+        """Return the discounted payments that surely come, and those that may, (rows,) each."""
+        paid = np.minimum((1.0 - p_none) / np.maximum(self.falls_due[0], _SMALLEST), 1.0)
+        goes_on = self._goes_on(paid, orders)
+        low, high, stays = np.zeros(len(paid)), np.zeros(len(paid)), paid
+        for due, discount, soonest in zip(self.falls_due, self.discount, self.soonest, strict=True):
+            low += np.where(due * stays >= SURE, discount, 0.0)
+            high += np.where((due > FALLS_DUE) & (due * stays > MAY_COME), soonest, 0.0)
+            stays = stays * goes_on
+        return low, high
+
+    def _goes_on(self, paid: Array, orders: Array) -> Array:
+        """Return the share s who go on after a payment, (rows,), by Newton's steps from 1.
+
+        The expected payments are a polynomial in s that is convex and rises.
+        """
+        share = np.ones(len(paid))
+        for _ in range(NEWTON_STEPS):
+            value, slope = np.zeros(len(paid)), np.zeros(len(paid))
+            for due, discount in zip(
+                reversed(self.falls_due), reversed(self.discount), strict=True
+            ):
+                slope = slope * share + value
+                value = value * share + paid * due * discount
+            step = np.maximum(value - orders, 0.0) / np.maximum(slope, _SMALLEST)
+            share = np.maximum(share - step, 0.0)
+        return share
+
+
+def model_of_payments(base: CustomerBase) -> Model | None:
+    """Return the model whose gaps payments are counted by; None where they cannot be."""
+    regular = [
+        (weight, model)
+        for weight, model in zip(base.weights, base.models, strict=True)
+        if model.regularity >= FEWEST_PHASES
+    ]
+    if sum(weight for weight, _ in regular) < LEAST_WEIGHT:
+        return None
+    return max(regular, key=lambda pair: pair[0])[1]
