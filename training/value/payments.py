@@ -113,12 +113,21 @@ class RegularPayments:
         over = T - t_x - spread * np.sqrt(2.0 / np.pi) / erfcx(z / np.sqrt(2.0))
         unknown_gap = gap / np.sqrt(shape) if base.due is None else np.zeros(len(x))
         most = (days + np.maximum(over, 0.0) + 2.0 * spread) / np.maximum(gap, 1.0)
-        payments = int(np.clip(np.ceil(most.max(initial=1.0)) + 1.0, 1, days + 1))
+        # of each row alone, so that a customer scored alone has the same numbers
+        payments = np.clip(np.ceil(most) + 1.0, 1.0, days + 1.0)
+        largest = int(payments.max(initial=1.0))
         cheapest, dearest = self._prices(columns, price, margin)
 
         def of_part(part: slice) -> Ends:
             come = _Payments.of(
-                gap[part], over[part], spread[part], drifts, unknown_gap[part], payments, days, rate
+                gap[part],
+                over[part],
+                spread[part],
+                drifts,
+                unknown_gap[part],
+                payments[part],
+                days,
+                rate,
             )
             orders = money[part] / np.maximum(price[part], _SMALLEST)
             low, high = come.counted(p_none[part], orders)
@@ -127,7 +136,7 @@ class RegularPayments:
                 np.maximum(high * dearest[part], money[part]),
             )
 
-        return in_parts(len(x), max(1, MAX_CELLS // payments), of_part)
+        return in_parts(len(x), max(1, MAX_CELLS // largest), of_part)
 
     def _prices(
         self, columns: Mapping[str, Array], price: Array, margin: float
@@ -176,17 +185,17 @@ class _Payments:
         spread: Array,
         drifts: float,
         unknown_gap: Array,
-        payments: int,
+        payments: Array,
         days: int,
         rate: float,
     ) -> _Payments:
         """Return the next payments, see :meth:`RegularPayments.ends`."""
         daily = float(np.log1p(rate)) / 365.0
         falls_due, discount, soonest = [], [], []
-        for n in range(1, payments + 1):
+        for n in range(1, int(payments.max(initial=1.0)) + 1):
             due = np.maximum(n * gap - over, 0.0)
             away = np.sqrt(spread**2 * (1.0 + drifts * (n - 1)) + (n * unknown_gap) ** 2)
-            falls_due.append(ndtr((days - due) / away))
+            falls_due.append(np.where(n <= payments, ndtr((days - due) / away), 0.0))
             discount.append(np.exp(-daily * np.minimum(due, days)))
             soonest.append(np.exp(-daily * np.clip(due - NORMAL_TAIL * away, 0.0, days)))
         return cls(tuple(falls_due), tuple(discount), tuple(soonest))
