@@ -32,6 +32,7 @@ from stagecast.training.inactivity.model import ChurnModel
 from stagecast.training.inactivity.unseen import Unseen
 from stagecast.training.leads.after import after_conversion
 from stagecast.training.leads.fitting import fit_leads, landmarks_of
+from stagecast.training.learners.leaving import Leaving
 from stagecast.training.models import Models, Predictions, predict
 from stagecast.training.next_stage.fitting import fit_next_stage
 from stagecast.training.next_stage.rules import after_another_order
@@ -41,7 +42,7 @@ from stagecast.training.reference.reference import EMPTY, learn_reference
 from stagecast.training.value.fit_after_contract import learned_share
 from stagecast.training.value.fit_base_share import sampled
 from stagecast.training.value.fit_payments import fit_payments
-from stagecast.training.value.fitting import Teaching, fit_value
+from stagecast.training.value.fitting import Teaching, fit_value, leaving_of_log
 from stagecast.training.value.spans import Purchases
 
 # Points that the product-limit estimate of the gaps is stored at.
@@ -85,7 +86,14 @@ def fit_models(
     due = None if panel.base is None else panel.base.due
     peak = find_peak(panel, days, config) if is_counted else None
     taught = panel if peak is None else peak.without(panel)
-    churn, unseen = _fit_churn(taught, current, rule, config, peak)
+    histories, purchases = _histories_now(panel), Purchases(days, day_number(panel.as_of))
+    gaps = gaps_of(days, panel.now.customer[panel.now.buyers], due) if is_counted else None
+    leaving = None
+    if panel.base is not None:
+        leaving = leaving_of_log(panel.base, histories, purchases, panel.history_days, gaps, peak)
+    churn, unseen = _fit_churn(taught, current, rule, config, peak, leaving)
+    if leaving is not None and churn.by_season:
+        leaving = replace(leaving, by_season=churn.by_season)
     if is_counted and due is None:  # the hazard reads the first payments as they are
         churn = with_hazard(
             churn, days, panel.catalog, panel.as_of, current, config.seed, config.members.hazard
@@ -101,17 +109,18 @@ def fit_models(
         Teaching(
             every_date(taught),
             panel.bases,
-            Purchases(days, day_number(panel.as_of)),
+            purchases,
             has_amounts,
             panel.history_days,
-            _histories_now(panel),
+            histories,
             panel.as_of,
             seasons,
-            gaps_of(days, panel.now.customer[panel.now.buyers], due) if is_counted else None,
+            gaps,
             unseen,
             panel.years,
             (sample, churn.probability(sample)),
             peak,
+            leaving,
         ),
         config,
     )
@@ -156,6 +165,7 @@ def _fit_churn(
     rule: GapRule,
     config: TrainConfig,
     peak: Peak | None,
+    leaving: Leaving | None,
 ) -> tuple[ChurnModel, Unseen | None]:
     """Return P(no purchase) and what was said unseen, see :func:`fit_churn_and_unseen`.
 
@@ -171,6 +181,9 @@ def _fit_churn(
         config.calendar,
         config.members,
         None if peak is None else peak.calm_none,
+        None
+        if peak is not None or leaving is None
+        else leaving.none_by_season(config.horizon_days),
     )
     if peak is None or churn.method == "rule":
         return churn, unseen

@@ -14,6 +14,7 @@ from stagecast.serving.python.lifecycle.logs import covered_as_of
 from stagecast.training.checks import check_dates
 from stagecast.training.config import TrainConfig
 from stagecast.training.judging.readiness.counting import known_at
+from stagecast.training.learners.leaving import Leaving
 from tests.training.made import START, Row, day, log_of, trained
 
 PRICE, HORIZON = 40.0, 90
@@ -94,3 +95,10 @@ def test_the_value_of_the_year_is_that_of_a_season_to_come(tmp_path: Path) -> No
     assert len(came) > 400
     discount = 1.1**-0.4  # most is bought in the first half of the year
     assert scores["clv"].sum() == pytest.approx(PRICE * len(came) * discount, rel=0.12)
+    # past years knew less of closed summers: by their level a fifth too many were expected
+    buyers = {row[0] for row in later if row[1] < day(as_of + HORIZON)}
+    assert (1.0 - scores["p_inactive"]).sum() == pytest.approx(len(buyers), rel=0.16)
+    assert done.training.models.churn.by_season > 0.75
+    leaving = done.training.models.value.leaving
+    assert leaving is not None
+    assert Leaving.from_json(leaving.to_json()) == leaving

@@ -30,6 +30,7 @@ from stagecast.training.inactivity.fit_members import (
 from stagecast.training.inactivity.members import ALONE, GapRule
 from stagecast.training.inactivity.model import ChurnModel, rule_alone
 from stagecast.training.inactivity.own_members import EstimatorOdds
+from stagecast.training.inactivity.season_level import NoneBySeason, towards_season
 from stagecast.training.inactivity.simple import better_alone, fit_simple, out_of_fold_margins
 from stagecast.training.inactivity.unseen import Unseen
 from stagecast.training.learners import blend
@@ -164,6 +165,7 @@ def fit_churn_and_unseen(
     calendar: Calendar = Calendar(),  # noqa: B008 - it cannot be changed
     settings: MemberSettings = USUAL,
     calm_none: Callable[[Mapping[str, Array]], Array] | None = None,
+    none_by_season: NoneBySeason | None = None,
 ) -> tuple[ChurnModel, Unseen | None]:
     """Fit the members on every date of the panel, and their weights on the newest.
 
@@ -195,6 +197,8 @@ def fit_churn_and_unseen(
         Returns P(no purchase) of customers of a date, or of a sample of them, by a customer base
         that knows of a peak of the log which is over, and of which the panel has the ordinary days
         alone; None: there was none.
+    none_by_season
+        P(no purchase) of buyers of a date by a model of the season; None where there is none.
     """
     if panel.base is None:
         return rule_alone(rule, horizon_days), None
@@ -275,7 +279,13 @@ def fit_churn_and_unseen(
             shifts.append(shift_of(reference_pool, season) - by_calendar(season.as_of))
     occasions = by_calendar(panel.as_of)
     known = days_known(seasons) if seasons else None
-    level = blend.carried_level(shifts, panel.years, known) + towards_base + occasions
+    level = blend.carried_level(shifts, panel.years, known) + towards_base
+    by_season = 0.0
+    if none_by_season is not None and seasons and not calendar.occasions:
+        level, by_season = towards_season(
+            level, shifts, seasons, none_by_season, pool.margin, current
+        )
+    level += occasions
     used = {name: weight for name, weight in weights.items() if weight > 1e-4}
     if settings.own:
         members = _measured(members, dates)
@@ -291,6 +301,7 @@ def fit_churn_and_unseen(
         towards_base,
         by_calendar=occasions,
         alone=alone,
+        by_season=by_season,
     )
     return model, unseen
 

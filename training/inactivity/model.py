@@ -68,6 +68,8 @@ class ChurnModel:
         Part of ``level`` that the occasions of the calendar make.
     alone
         The only member, where it replaced a pool that was worse beyond chance.
+    by_season
+        Share, 0 to 1, of a model of the season in ``level``; past years say the rest of it.
     """
 
     method: Method
@@ -81,6 +83,7 @@ class ChurnModel:
     few_customers: bool = False
     by_calendar: float = 0.0
     alone: str | None = None
+    by_season: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "weights", dict(sorted(self.weights.items())))
@@ -146,6 +149,7 @@ class ChurnModel:
             **({"few_customers": True} if self.few_customers else {}),
             **({"by_calendar": self.by_calendar} if self.by_calendar else {}),
             **({"alone": self.alone} if self.alone else {}),
+            **({"by_season": self.by_season} if self.by_season else {}),
             "rule": {
                 "times": list(self.rule.times),
                 "alive": list(self.rule.alive),
@@ -188,6 +192,7 @@ class ChurnModel:
             bool(data.get("few_customers", False)),
             float(data.get("by_calendar", 0.0)),
             None if data.get("alone") is None else str(data["alone"]),
+            float(data.get("by_season", 0.0)),
         )
 
 

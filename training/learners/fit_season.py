@@ -27,8 +27,9 @@ def season_of(days: PurchaseDays, as_of_day: float, history_days: float, model: 
     """Return the season of the repeat purchases of a log; even where there is none.
 
     What came in a part of a year is compared with what customers of those ages usually order, by
-    the model. Of the logs of these ratios, the part that the years have in common counts: the
-    covariance of two halves of the years over their mean variance.
+    the model. The logs of these ratios are shrunk to 0 as the mean of a normal posterior: the
+    variance of the season is the covariance of two halves of the years, and what they do not have
+    in common is chance, more of it in parts of fewer orders.
 
     Parameters
     ----------
@@ -48,11 +49,17 @@ def season_of(days: PurchaseDays, as_of_day: float, history_days: float, model: 
     came, usual = counts
     by_year = _log_pace(came, usual, PRIOR_ORDERS)
     odd, rest = by_year[::2].mean(axis=0), by_year[1::2].mean(axis=0)
-    shared = float(np.clip(2.0 * (odd @ rest) / max(odd @ odd + rest @ rest, 1e-9), 0.0, 1.0))
-    of_all = _log_pace(came.sum(axis=0)[None], usual.sum(axis=0)[None], PRIOR_OF_YEARS)
-    mean = of_all[0] * shared
-    if mean.std() < LEAST_SPREAD:
+    signal, halves = float(odd @ rest) / BINS, float(odd @ odd + rest @ rest) / BINS / 2.0
+    shared = float(np.clip(signal / max(halves, 1e-9), 0.0, 1.0))
+    orders, expected = came.sum(axis=0), usual.sum(axis=0)
+    of_all = _log_pace(orders[None], expected[None], PRIOR_OF_YEARS)[0]
+    if (of_all * shared).std() < LEAST_SPREAD:
         return even
+    # the mean of both halves has half of the chance of each, and a part of few orders more of it
+    # (of a part without orders, where many are usual, there is little doubt)
+    per_order = 1.0 / (np.maximum(orders, expected) + PRIOR_OF_YEARS)
+    chance = max(halves - signal, 0.0) / 2.0 * per_order / per_order.mean()
+    mean = of_all * signal / (signal + chance)
     pace = np.exp(mean)[::-1]
     return Season(tuple(map(float, pace / pace.mean())), as_of_day)
 

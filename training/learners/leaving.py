@@ -13,7 +13,7 @@ this is close to the smaller total: to be half too low is a smaller error than t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -74,12 +74,16 @@ class Leaving:
     seasonal
         The model of a shop with a season, which takes the place of all others; None where there is
         no season.
+    by_season
+        How far it does better at past dates than these agree, 0 to 1, see
+        :func:`stagecast.training.inactivity.season_level.share_of_season`.
     """
 
     gone_weights: tuple[float, ...]
     models: tuple[Model, ...] = ()
     weights: tuple[float, ...] = ()
     seasonal: SeasonalPareto | None = None
+    by_season: float = 0.0
 
     @property
     def is_of_gaps(self) -> bool:
@@ -182,6 +186,25 @@ class Leaving:
         _, position = distinct_histories(features)
         return np.concatenate([*parts, np.zeros(0)])[position]
 
+    def none_by_season(self, horizon_days: int) -> Callable[[Mapping[str, Array]], Array] | None:
+        """Return P(no purchase in the horizon) by the model of the season; None where none is.
+
+        What is returned takes the columns of :meth:`outlook`, all of one date.
+        """
+        model = self.seasonal
+        if model is None:
+            return None
+
+        def none(features: Mapping[str, Array]) -> Array:
+            parts = [
+                1.0 - model.alive(past) * (1.0 - model.none_if_alive(past, float(horizon_days)))
+                for past in self._pasts(features)
+            ]
+            _, position = distinct_histories(features)
+            return np.concatenate([*parts, np.zeros(0)])[position]
+
+        return none
+
     def to_json(self) -> dict[str, Any]:
         """Return the models as plain data."""
         return {
@@ -189,6 +212,7 @@ class Leaving:
             "models": [model.to_json() for model in self.models],
             "weights": list(self.weights),
             **({} if self.seasonal is None else {"seasonal": self.seasonal.to_json()}),
+            **({"by_season": self.by_season} if self.by_season else {}),
         }
 
     @classmethod
@@ -208,7 +232,7 @@ class Leaving:
         seasonal = SeasonalPareto.from_json(data["seasonal"]) if data.get("seasonal") else None
         if len(models) != len(weights) or (models and len(models) != len(gone_weights)):
             raise ValueError("models of leaving and their weights differ in number")
-        return cls(gone_weights, models, weights, seasonal)
+        return cls(gone_weights, models, weights, seasonal, float(data.get("by_season", 0.0)))
 
 
 def weighted(values: Sequence[Array], weights: Sequence[float]) -> Array:

@@ -212,8 +212,13 @@ class ValueOfOne:
             earned = clv / maximum(orders, _SMALLEST)
         outlook = self._leaving(columns, said)
         of_season = 0.0 if self.model.knows_season else self.season_log_odds
-        without_season = expit(logit(clip(p_inactive, 1e-6, 1 - 1e-6)) - of_season)
-        alive = _still_customer(without_season, outlook.none, outlook.alive)
+        odds = logit(clip(p_inactive, 1e-6, 1 - 1e-6)) - of_season
+        by_season = 0.0 if self.model.leaving is None else self.model.leaving.by_season
+        if by_season:
+            odds = odds + by_season * (outlook.none - odds)
+        alive = _still_customer(expit(odds), outlook.none, outlook.alive)
+        if by_season:
+            alive = maximum(alive, 1.0 - p_inactive)
         gone = minimum(1.0 - alive, p_inactive)
         later = outlook.kept_orders * max(0.0, 1.0 - horizon / days)
         p_none = gone + (p_inactive - gone) * exp(-later)

@@ -13,6 +13,7 @@ from stagecast.features.arrays import Array, Integers
 from stagecast.training.config import TrainConfig
 from stagecast.training.inactivity.unseen import Unseen
 from stagecast.training.learners.agreement import UNKNOWN, Agreement
+from stagecast.training.learners.blend import SEASON_SPREAD
 from stagecast.training.learners.btyd.gaps import LogGaps
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.factor import Factor
@@ -38,6 +39,7 @@ from stagecast.training.value.fit_prices import fit_prices
 from stagecast.training.value.fit_reactivation import fit_reactivation
 from stagecast.training.value.fit_spend import SpendTeaching, fit_spend
 from stagecast.training.value.model import ValueModel, repeat_if_any
+from stagecast.training.value.orders_of_season import towards_season
 from stagecast.training.value.own_regressors import with_own_regressors
 from stagecast.training.value.rest import Rest, fit_rest
 from stagecast.training.value.rest_of_season import at_season
@@ -82,6 +84,8 @@ class Teaching:
     peak
         A peak of a young log that is over, of which the dates have the ordinary days alone; None
         where there is none.
+    leaving
+        How customers leave, see :func:`leaving_of_log`; None where the customer base tells it.
     """
 
     dates: Sequence[Frame]
@@ -97,6 +101,7 @@ class Teaching:
     years: Agreement = UNKNOWN
     current: tuple[Mapping[str, Array], Array] = field(default_factory=lambda: ({}, np.zeros(0)))
     peak: Peak | None = None
+    leaving: Leaving | None = None
 
 
 def fit_value(teaching: Teaching, config: TrainConfig) -> ValueModel:
@@ -108,7 +113,7 @@ def fit_value(teaching: Teaching, config: TrainConfig) -> ValueModel:
     )
     base = teaching.bases.get(0)
     if teaching.has_amounts and base is not None:
-        model = replace(model, leaving=_fit_leaving(base, teaching))
+        model = replace(model, leaving=teaching.leaving)
         reactivation = fit_reactivation(
             teaching.dates, teaching.bases, model.leaving, teaching.purchases, config
         )
@@ -194,15 +199,25 @@ def _mixed(model: ValueModel, before: ValueModel, teaching: Teaching) -> ValueMo
     return with_base_share(model, newest, share, columns, p_inactive)
 
 
-def _fit_leaving(base: CustomerBase, teaching: Teaching) -> Leaving | None:
-    """Return the models of leaving, in the time of the season where purchases have one."""
-    purchases, random = teaching.purchases, base.models[-1]
+def leaving_of_log(
+    base: CustomerBase,
+    now: Mapping[str, Array],
+    purchases: Purchases,
+    history_days: float,
+    gaps: LogGaps | None,
+    peak: Peak | None,
+) -> Leaving | None:
+    """Return the models of leaving, in the time of the season where purchases have one.
+
+    The parameters are those of :class:`Teaching`, and the customer base of the as_of.
+    """
+    random = base.models[-1]
     season: Pace | None = None
-    if teaching.peak is not None:
-        season = teaching.peak.pace
+    if peak is not None:
+        season = peak.pace
     elif random.regularity == 1:
-        season = season_of(purchases.days, purchases.as_of_day, teaching.history_days, random)
-    return fit_leaving(base, teaching.now, teaching.gaps, season)
+        season = season_of(purchases.days, purchases.as_of_day, history_days, random)
+    return fit_leaving(base, now, gaps, season)
 
 
 def _mean_spend(now: Mapping[str, Array]) -> float:
@@ -262,5 +277,23 @@ def _fit_orders(
     seasons = with_purchases(teaching.seasons)
     times = Times(level, dates, seasons, teaching.as_of, config, years=teaching.years)
     before = replace(before, level=of_all)
-    carried = float(np.exp(times.carried(factor)))
-    return replace(factor, level=of_all * carried * ahead), before
+    carried, leaving = times.carried(factor), teaching.leaving
+    if leaving is not None and leaving.seasonal is not None and teaching.peak is None:
+        carried = _orders_of_season(carried, times, factor, leaving, teaching.current)
+    return replace(factor, level=of_all * float(np.exp(carried)) * ahead), before
+
+
+def _orders_of_season(
+    carried: float,
+    times: Times,
+    factor: Factor,
+    leaving: Leaving,
+    current: tuple[Mapping[str, Array], Array],
+) -> float:
+    """Return the log of the level of the repeat orders, moved to the model of the season."""
+    if not (times.seasons and len(current[1])) or times.config.calendar.occasions:
+        return carried
+    logs = [float(np.log(times.level([f], factor, SEASON_SPREAD))) for f in times.seasons]
+    return towards_season(
+        carried, logs, times.seasons, leaving, factor, current, times.config.horizon_days
+    )

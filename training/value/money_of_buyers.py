@@ -97,8 +97,13 @@ def money_of_buyers(
         regained = model.reactivation.orders(outlook.regained_orders, span)
         # models in the time of a season expect its level themselves
         of_season = 0.0 if model.knows_season else season_log_odds
-        without_season = expit(log_odds(p_inactive) - of_season)
-        alive = still_customer(without_season, outlook.none, outlook.alive)
+        odds = log_odds(p_inactive) - of_season
+        by_season = 0.0 if model.leaving is None else model.leaving.by_season
+        if by_season:  # as far as it does better than the pool, it says who is a customer
+            odds = odds + by_season * (outlook.none - odds)
+        alive = still_customer(expit(odds), outlook.none, outlook.alive)
+        if by_season:
+            alive = np.maximum(alive, 1.0 - p_inactive)
         # the silent are gone, or buy in the rest of the value horizon at their own rate
         gone = np.minimum(1.0 - alive, p_inactive)
         kept_orders = outlook.kept_orders

@@ -25,7 +25,8 @@ from stagecast.training.value.ahead import rest_within_own_rate
 from stagecast.training.value.rest import Rest, expected_and_most
 
 SHARE: Final = 0.75
-"""Share of the way, in logs, from the level of past dates to that of the model of the season."""
+"""Share of the way, in logs, from the level of past dates to that of the model of the season; more
+where the model takes more of the level of P(no purchase)."""
 _WIDEST: Final = np.log(5.0)
 
 
@@ -68,4 +69,5 @@ def at_season(
 
     if gap(-_WIDEST) >= 0.0 or gap(_WIDEST) <= 0.0:  # so far apart that one of them is wrong
         return rest
-    return replace(rest, factor=of_level(SHARE * float(brentq(gap, -_WIDEST, _WIDEST, xtol=1e-6))))
+    share = max(SHARE, leaving.by_season)
+    return replace(rest, factor=of_level(share * float(brentq(gap, -_WIDEST, _WIDEST, xtol=1e-6))))

@@ -122,15 +122,21 @@ def test_days_of_a_zone_have_the_same_bytes(scorer: Scorer, zone: str) -> None:
     assert counts["with reasons"] > 80
 
 
-@pytest.mark.parametrize("season", [None, Season((0.5, *(1.0,) * 24, 1.5), 18_000.0)])
-def test_models_of_leaving_have_the_same_bytes(scorer: Scorer, season: Season | None) -> None:
+SEASON = Season((0.5, *(1.0,) * 24, 1.5), 18_000.0)
+
+
+@pytest.mark.parametrize(("season", "by_season"), [(None, 0.0), (SEASON, 0.0), (SEASON, 0.7)])
+def test_models_of_leaving_have_the_same_bytes(
+    scorer: Scorer, season: Season | None, by_season: float
+) -> None:
     models = scorer.bundle.models
     assert models.base is not None
     any_time = Model("pareto_nbd", (1.2, 40.0, 1.5, 600.0), 0.0, 100, 4)
     at_purchase = Model("mbg_nbd", (1.2, 40.0, 0.6, 5.0), 0.0, 100, 4)
     leaving = Leaving((0.4, 0.6), (at_purchase, any_time), (0.3, 0.7))
     if season:
-        leaving = Leaving((0.4, 0.6), seasonal=SeasonalPareto((1.2, 40.0, 1.5, 600.0), season))
+        of_season = SeasonalPareto((1.2, 40.0, 1.5, 600.0), season)
+        leaving = Leaving((0.4, 0.6), seasonal=of_season, by_season=by_season)
     models = replace(models, value=replace(models.value, leaving=leaving))
     counts = compared(Scorer(replace(scorer.bundle, models=models)), customers(20, seed=9))
     assert counts["left to arrays"] == 0

@@ -66,3 +66,13 @@ def test_the_pace_of_a_season_is_the_true_one() -> None:
     assert pace[[15, 16]].mean() == pytest.approx(3.0 / (0.7 + 2.3 * 42 / 365), rel=0.15)
     quiet = np.r_[0:13, 19:26]
     assert pace[quiet].mean() == pytest.approx(0.7 / (0.7 + 2.3 * 42 / 365), rel=0.12)
+
+
+def test_the_pace_of_a_short_season_is_not_flattened() -> None:
+    # half of the chance of half of the years, and less of it in a part of many orders
+    true = 3.0 / (0.7 + 2.3 * 42 / 365)
+    peaks = [
+        np.array(season_of(shop((3.0,) * 3, seed), AS_OF, YEARS * 365.0, PARETO).pace)[::-1][15:17]
+        for seed in range(1, 9)
+    ]
+    assert float(np.mean(peaks)) / true > 0.92
