@@ -360,6 +360,7 @@ EVALUATION = {
     "value.model",
     "value.money",
     "value.money_of_buyers",
+    "value.payments",
     "value.prices",
     "value.reactivation",
     "waiting.next_order",
