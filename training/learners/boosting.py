@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+import lightgbm
 import numpy as np
 
 from stagecast.features.arrays import Array
@@ -76,9 +77,6 @@ def fit(
     parameters
         LightGBM parameters that override those in ``COMMON``.
     """
-    # it imports scikit-learn and SciPy's statistics, half a second for who fits no trees
-    import lightgbm
-
     rows = len(target)
     settings = {
         **COMMON,

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import sklearn.metrics
 from numpy.typing import NDArray
+from scipy.stats import spearmanr
 
 from stagecast.features.arrays import Array
 from stagecast.features.plain_json import IF_KNOWN
@@ -327,6 +328,4 @@ def rank_correlation(outcome: Array, prediction: Array) -> float:
     """Return Spearman's rank correlation; NaN where either does not vary."""
     if len(outcome) < 2 or np.ptp(outcome) == 0 or np.ptp(prediction) == 0:
         return float("nan")
-    from scipy.stats import spearmanr  # slow to import, and most figures do without
-
     return float(spearmanr(outcome, prediction).statistic)

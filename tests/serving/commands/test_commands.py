@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import click
 import pytest
@@ -71,19 +70,3 @@ def test_only_the_help_that_tells_of_contracts_imports_numpy() -> None:
     others = [name for name in COMMANDS if name not in ("check", "run", "train", "backtest")]
     loaded, _ = packages_loaded(HELP_OF_EACH, json.dumps(others))
     assert "numpy" not in loaded
-
-
-def test_a_log_is_checked_without_what_fits_trees(tmp_path: Path) -> None:
-    """Half a second of each ``stagecast check`` went into imports of packages it never calls."""
-    log = tmp_path / "log.csv"
-    log.write_text("customer_id,timestamp,amount\na,2024-01-01,1\na,2024-02-01,2\nb,2024-02-03,5\n")
-    program = """
-import json, sys
-from stagecast.serving.cli import cli
-cli(["check", sys.argv[1]], standalone_mode=False)
-sys.stderr.write(json.dumps(sorted(sys.modules)))
-"""
-    loaded, text = packages_loaded(program, str(log))
-    assert "3 rows in = 3 loaded" in text
-    assert "stagecast" in loaded
-    assert loaded & {"lightgbm", "sklearn", "mlflow"} == set()
