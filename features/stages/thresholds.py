@@ -31,6 +31,9 @@ LOYAL_QUANTILE = 0.75
 SLEEPING_OVER_AT_RISK = 1.5
 
 FALLBACK_AT_RISK = 2.0
+# A gap longer than usual by a fifth, or by a week where that is less, is late: of yearly payments,
+# a fifth would be ten weeks. Asleep is told from the fifth on.
+LEAST_LATE, LEAST_LATE_DAYS = 0.2, 7.0
 
 
 THRESHOLD_NAMES = (
@@ -74,16 +77,17 @@ def derive(days: PurchaseDays, as_of_day: float) -> dict[str, float]:
     if len(gap) >= FEWEST_GAPS:
         usual = _usual_after(days, shop_gap)
         usual_before = usual[:-1][same_customer]
-        at_risk = max(1.2, float(np.quantile(gap / usual_before, AT_RISK_QUANTILE)))
+        late = float(np.quantile(gap / usual_before, AT_RISK_QUANTILE))
+        at_risk = max(1.0 + min(LEAST_LATE, LEAST_LATE_DAYS / shop_gap), late)
         sleeping = _sleeping_from(
             gap,
             usual_before,
             still_open,
             usual[ends],
-            at_risk,
+            max(1.0 + LEAST_LATE, late),
             least_days=min(YEAR_DAYS / 4, shop_gap),
         )
-        lost_after = _lost_after(gap, still_open)
+        lost_after = _lost_after(gap, still_open, shop_gap)
     # summed in whole millionths, as features are: rounding must not put a customer who spent
     # exactly the limit below it
     spend = np.add.reduceat(np.rint(days.spend * 1e6), starts) / 1e6 if len(starts) else np.zeros(0)
@@ -179,20 +183,23 @@ def _two_digit_numbers(at_least: float) -> Iterator[float]:
         digits += 1
 
 
-def _lost_after(completed: Array, still_open: Array) -> float:
+def _lost_after(completed: Array, still_open: Array, shop_gap: float) -> float:
     """Return the shortest silence in days after which hardly anybody orders within a year.
 
+    It is at least the usual gap: who is not due yet is not lost, however few have ordered so soon.
     It is infinite where the upper bound of the chance is nowhere below ``LOST_CHANCE``.
     """
     curve = outlook(completed, still_open)
     silence = np.arange(len(curve.after))
     chance = curve.chance_at_most(silence, YEAR_DAYS, YEAR_DAYS / 4)
-    is_lost = np.flatnonzero(chance < LOST_CHANCE)
+    is_lost = np.flatnonzero((chance < LOST_CHANCE) & (silence >= shop_gap))
     return float(is_lost[0]) if len(is_lost) else math.inf
 
 
 def round_thresholds(thresholds: Mapping[str, float]) -> dict[str, float]:
     """Return thresholds rounded to two significant digits; ``loyal_orders`` is not rounded.
+
+    A ratio of less than 1.2 keeps three: a tenth of a yearly gap is five weeks.
 
     Rounding loses little, and with one more week of the log the thresholds seldom change, so stages
     stay comparable from run to run.
@@ -200,11 +207,17 @@ def round_thresholds(thresholds: Mapping[str, float]) -> dict[str, float]:
     >>> days, money = {"shop_gap_days": 47.36}, {"loyal_spend": 1234.5}
     >>> round_thresholds({**days, "at_risk_ratio": 2.347, "loyal_orders": 12.0, **money})
     {'shop_gap_days': 47.0, 'at_risk_ratio': 2.3, 'loyal_orders': 12.0, 'loyal_spend': 1200.0}
+    >>> round_thresholds({"at_risk_ratio": 1.0192, "sleeping_ratio": 1.8})
+    {'at_risk_ratio': 1.02, 'sleeping_ratio': 1.8}
     """
-    return {
-        name: value if name == "loyal_orders" or not math.isfinite(value) else float(f"{value:.2g}")
-        for name, value in thresholds.items()
-    }
+    return {name: _rounded(name, value) for name, value in thresholds.items()}
+
+
+def _rounded(name: str, value: float) -> float:
+    if name == "loyal_orders" or not math.isfinite(value):
+        return value
+    digits = 3 if name == "at_risk_ratio" and value < 1.0 + LEAST_LATE else 2
+    return float(f"{value:.{digits}g}")
 
 
 def catalog_parameters(thresholds: Mapping[str, float]) -> dict[str, float]:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from stagecast.serving.scoring.compact_columns import EmptyLists
-from stagecast.training.reasons.explanation import Explanation, Reason
+from stagecast.training.reasons.explanation import Explanation
+from stagecast.training.reasons.reason import Reason
 from stagecast.training.reasons.sentences import sentence_of
 
 

@@ -26,6 +26,8 @@ MODEL_SPREAD: Final = YEAR / np.sqrt(PHASES)
 """Standard deviation of the gaps of that model, in days."""
 MOST_OVERDUE: Final = 180.0
 """Days after the date within which a payment is overdue; then the next one is nearer."""
+FEBRUARY_ENDS: Final = 59.0
+"""Days of a year before March, but for a leap year."""
 HISTORY: Final = ("first_day", "last_day", "t_x_days", "T_days", "frequency")
 """Features of a history that begins with a first payment."""
 
@@ -63,15 +65,33 @@ class DueDate:
             Whether each is the first of its contract: later ones belong to the date next to them.
 
         >>> DueDate(9.0, 10.0).after(np.array([100.0, 369.0]), np.array([True, False])).tolist()
-        [374.2425, 739.485]
+        [374.0, 739.0]
         """
-        early = np.where(is_first, self.covered, YEAR / 2.0)
-        years = np.floor((paid + early - self.day) / YEAR) + 1.0
-        return np.asarray(self.day + years * YEAR)
+        return self._of_year(self._years_to(paid, np.where(is_first, self.covered, YEAR / 2.0)))
 
     def begins(self, first: Array) -> Array:
         """Return the date a year before the one that follows first payments, same shape."""
-        return self.after(first, np.ones(len(first), dtype=np.bool_)) - YEAR
+        return np.asarray(self.day + (self._years_to(first, self.covered) - 1.0) * YEAR)
+
+    def _years_to(self, paid: Array, early: Array | float) -> Array:
+        """Return the year of the date after payments, since 1970, same shape."""
+        return np.asarray(np.floor((paid + early - self.day) / YEAR) + 1.0)
+
+    def _of_year(self, years: Array) -> Array:
+        """Return the date in years since 1970 by the calendar, same shape.
+
+        A year begins up to a day beside a multiple of :data:`YEAR`, as the years around it do on
+        average, and the dates of a leap year after February are one later.
+        """
+        year = np.nan_to_num(years).astype(np.int64)
+        around = year[..., None] + np.arange(-2, 2)
+        beside = (_first_day(around) - around * YEAR).mean(axis=-1)
+        begins = _first_day(year)
+        after_february = self.day >= FEBRUARY_ENDS
+        of_year = np.round(self.day - beside - 0.25 * after_february)
+        is_leap = _first_day(year + 1) - begins > 365.0
+        due = begins + of_year + (is_leap & (of_year >= FEBRUARY_ENDS))
+        return np.where(np.isfinite(years), due, np.nan)
 
     def on_the_date(self, features: Mapping[str, Array]) -> dict[str, Array]:
         """Return histories as if all had paid on the date, and first a year before the next one.
@@ -127,6 +147,11 @@ class DueDate:
         price = float(data["price"]) if "price" in data else None
         spread = float(data.get("spread", MODEL_SPREAD))
         return cls(float(data["day"]), float(data["covered"]), price, spread)
+
+
+def _first_day(year: NDArray[np.int64]) -> Array:
+    """Return the first days of years since 1970, same shape."""
+    return year.astype("datetime64[Y]").astype("datetime64[D]").astype(np.int64).astype(np.float64)
 
 
 def days_of_year_between(date: float, days: Array) -> Array:

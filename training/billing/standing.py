@@ -78,11 +78,31 @@ def log_renewal_hazard(
 
 def days_to_payment(periods: BillingPeriods, columns: Mapping[str, Array]) -> Array:
     """Return the days until the next payment is due, shape (rows,); NaN where unknown."""
+    return np.maximum(_days_left(periods, columns)[0], 0.0)
+
+
+def days_late(periods: BillingPeriods, columns: Mapping[str, Array]) -> Array:
+    """Return the whole days by which the payment is late, shape (rows,); NaN where unknown.
+
+    0 where it is not due yet, or no later than payments of the period usually are.
+    """
+    left, spread = _days_left(periods, columns)
+    late = np.floor(-left)
+    return np.where((late >= 1.0) & (late > spread), late, np.where(np.isnan(left), np.nan, 0.0))
+
+
+def _days_left(periods: BillingPeriods, columns: Mapping[str, Array]) -> tuple[Array, Array]:
+    """Return the days until the next payment is due, below 0 of one that is late, and the spread
+    of the days between two, (rows,) each; NaN where unknown.
+    """
     shares = periods.shares(columns)
     left = np.column_stack([p.days - p.silence(columns) for p in periods.periods])
-    of_row = left[np.arange(len(shares)), shares.argmax(axis=1)]
+    likeliest = shares.argmax(axis=1)
+    of_row = left[np.arange(len(shares)), likeliest]
     known = shares.sum(axis=1) >= KNOWN_FROM
-    return np.where(known, np.maximum(of_row, 0.0), np.nan)
+    # on a day of the month, the spread is that of the lengths of months
+    spread = [0.0 if p.is_by_months(columns) else p.spread_days for p in periods.periods]
+    return np.where(known, of_row, np.nan), np.array(spread)[likeliest]
 
 
 def days_between_payments(periods: BillingPeriods, columns: Mapping[str, Array]) -> Array:

@@ -33,6 +33,7 @@ class ReasonsOfOne:
     def __init__(self, models: Models, churn: ChurnOfOne) -> None:
         self._churn, self._usual = churn, models.reference.buyers
         self._high_risk = models.config.high_risk
+        self._horizon_days = float(models.config.horizon_days)
         self._families = buyer_families(models)
         self._places = [family_index(self._families, name) for name in churn.effect_columns]
         read = {name for family in self._families for name in (family.feature, family.own_past)}
@@ -63,6 +64,7 @@ class ReasonsOfOne:
             group,
             title,
             np.array([predicted.p_silent]),
+            horizon_days=self._horizon_days,
         )
         return explain(self._families, rows, self._usual, self._high_risk)[0]
 

@@ -14,6 +14,11 @@ own past, else from what is usual on the stage, else from what is usual of the a
 without such a number explains nothing. A silence longer than the customer's own gaps never lowers
 the risk, whatever is usual of others: it is told as overdue beside the reason. A high risk without
 a reason gets that of the stage, or the average of the log.
+
+Where the usual gap is longer than the horizon, a silence shorter than it tells when the next order
+is due: it raises the risk where that is after the horizon, as just after a yearly payment, and
+lowers it within. Of a contract with a known billing period the silence is told as a payment that is
+late, or not at all. Who has paid nothing has no order to speak of.
 """
 
 from __future__ import annotations
@@ -27,7 +32,9 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from stagecast.features.arrays import Array
+from stagecast.training.reasons.due import FREE, PAYMENT_LATE, due_reason, late_payment
 from stagecast.training.reasons.families import SEASON, Family
+from stagecast.training.reasons.reason import Reason
 from stagecast.training.reasons.sentences import (
     ACTIVE,
     LOWERS,
@@ -46,41 +53,10 @@ SMALLEST_EFFECT = 0.05
 # Share of the larger of two numbers by which they must differ to explain anything.
 SMALLEST_DIFFERENCE = 0.05
 # Features of buyers whose null is no 0.
-MAY_BE_UNKNOWN = ("gap_mean", "payment_days")
+MAY_BE_UNKNOWN = ("gap_mean", "payment_days", "orders_90d")
+# Features that speak of orders, which those who have paid nothing have none of.
+OF_ORDERS = ("orders", "orders_90d", "gap_mean", "T_days")
 _SURE = 1e-9
-
-
-@dataclass(frozen=True)
-class Reason:
-    """One reason of a risk.
-
-    Parameters
-    ----------
-    code
-        What is said: the feature and what it is compared with, like ``orders.stage``; see
-        :mod:`stagecast.training.reasons.sentences`.
-    feature
-        The feature that is shown.
-    value
-        Its value.
-    usual
-        The value that it is compared with; NaN: with none.
-    effect
-        Effect on the log odds; NaN where it is part of the base, or no model gave the risk.
-    direction
-        ``raises`` or ``lowers``.
-    label
-        Words that belong to the value: the meaning of one of the user's own features, the title of
-        a stage, a date.
-    """
-
-    code: str
-    feature: str
-    value: float
-    usual: float
-    effect: float
-    direction: str
-    label: str | None = None
 
 
 @dataclass(frozen=True)
@@ -121,6 +97,8 @@ class Explained:
     names_risk
         Whether reasons that name a risk say that it is of ordering nothing, because churn is
         something else.
+    horizon_days
+        Days of the horizon of a risk of no order; infinite where the risk is another.
     """
 
     effects: Array
@@ -129,6 +107,7 @@ class Explained:
     titles: NDArray[np.str_]
     risk: Array
     names_risk: bool = False
+    horizon_days: float = math.inf
 
 
 def explain(
@@ -157,7 +136,8 @@ def explain(
     on_stage = (within * against_average <= 0) & (np.abs(within) >= SMALLEST_EFFECT)
     on_stage &= larger | (within > 0)
     effects = np.where(on_stage, within, against_average)
-    values = _values(families, rows.columns)
+    has_amounts = usual.medians[AVERAGE].get("spend_mean", np.nan) > 0
+    values = _values(families, rows.columns, has_amounts=has_amounts)
     order = np.argsort(-np.abs(effects), axis=1, kind="stable")
     log_odds = logit(np.clip(rows.risk, _SURE, 1 - _SURE))
     result = []
@@ -172,7 +152,7 @@ def explain(
             side = RAISES if effect > 0 else LOWERS
             if len(sides[side]) == (MOST_RAISING if effect > 0 else MOST_LOWERING):
                 continue
-            reason = _reason(families[k], values[k], row, rows.columns, usual, group, effect)
+            reason = _reason(families[k], values[k], row, rows, usual, group, effect)
             if reason is not None:
                 sides[side].append(reason)
                 untold -= 0.0 if on_stage[row, k] else float(between[row, k])
@@ -190,14 +170,18 @@ def explain(
     return result
 
 
-def _values(families: Sequence[Family], columns: Mapping[str, Array]) -> list[Array]:
+def _values(
+    families: Sequence[Family], columns: Mapping[str, Array], *, has_amounts: bool
+) -> list[Array]:
     """Return the values to show; null in a catalogue feature of a buyer means none yet.
 
     A customer of one order has no gap, and of a trial it is not known whether a payment is due:
     neither is a reason of its own. All orders of a customer who
-    came within a window lie in it: their number in the window is that of all orders once more.
+    came within a window lie in it: their number in the window is that of all orders once more. What
+    was free is no order where the log has amounts.
     """
     bought = columns["orders"] > 0
+    free = paid_nothing(columns) & has_amounts
     values = []
     for family in families:
         shown_values = np.where(
@@ -208,15 +192,29 @@ def _values(families: Sequence[Family], columns: Mapping[str, Array]) -> list[Ar
         if family.window_days:
             came_within = columns["T_days"] <= family.window_days
             shown_values = np.where(came_within, np.nan, shown_values)
+        if family.feature in OF_ORDERS:
+            shown_values = np.where(free, np.nan, shown_values)
+        if family.feature == "spend_mean":  # nothing was paid, or all of it was given back
+            shown_values = np.where((shown_values == 0) & ~free, np.nan, shown_values)
         values.append(shown_values)
     return values
+
+
+def paid_nothing(columns: Mapping[str, Array]) -> NDArray[np.bool_]:
+    """Return who has orders that were all for nothing, as a trial or a sample, shape (rows,).
+
+    Who was given all of it back has paid.
+    """
+    unknown = np.full(len(columns["orders"]), np.nan)
+    spend, refunds = columns.get("spend_mean", unknown), columns.get("refund_share", unknown)
+    return np.asarray((columns["orders"] > 0) & (spend == 0) & ~(refunds > 0))
 
 
 def _reason(
     family: Family,
     values: Array,
     row: int,
-    columns: Mapping[str, Array],
+    rows: Explained,
     usual: Usual,
     group: str,
     effect: float,
@@ -226,12 +224,28 @@ def _reason(
     direction = RAISES if effect > 0 else LOWERS
     if family.feature == SEASON:
         return Reason(f"{SEASON}.{PLAIN}", SEASON, value, np.nan, effect, direction)
+    columns = rows.columns
+    if family.overdue:
+        if PAYMENT_LATE in columns and not np.isnan(columns[PAYMENT_LATE][row]):
+            return late_payment(float(columns[PAYMENT_LATE][row]), effect)
+        average = usual.medians[AVERAGE]
+        if average.get("spend_mean", np.nan) > 0 and paid_nothing(columns)[row]:
+            return Reason(f"{FREE}.{PLAIN}", FREE, value, np.nan, effect, direction)
+        gap_of_all = average.get(family.own_past, np.nan)
+        reason = due_reason(family, row, columns, gap_of_all, effect, rows.horizon_days)
+        if reason is not None:
+            return reason
     for versus, compared in _comparisons(family, row, columns, usual, group):
         if versus == OWN and family.overdue and effect < 0 and value > compared:
             return None
-        if _shows(family, value, compared, effect):
-            code = f"{family.feature}.{versus}"
-            return Reason(code, family.feature, value, compared, effect, direction, label)
+        if family.turns_at:
+            turn = float(columns[family.turns_at][row])
+            if (turn - value) * effect <= 0 or math.isnan(value):
+                return None
+        elif not _shows(family, value, compared, effect):
+            continue
+        code = f"{family.feature}.{versus}"
+        return Reason(code, family.feature, value, compared, effect, direction, label)
     return None
 
 

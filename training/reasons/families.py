@@ -39,6 +39,9 @@ class Family:
     overdue
         Whether a value above that of the own past is told as overdue, and is no reason of a lower
         risk.
+    turns_at
+        Column of the value below which the feature raises the risk and above which it lowers it;
+        the feature is then compared with its own past alone. Empty: it has none.
     window_days
         Days before the as_of in which the feature counts, and before which it counts its own past;
         0: it has no window.
@@ -51,6 +54,7 @@ class Family:
     own_past: str = ""
     least_gaps: int = 0
     overdue: bool = False
+    turns_at: str = ""
     window_days: int = 0
 
     def has(self, column: str) -> bool:

@@ -88,6 +88,7 @@ def buyer_explanations(
         title_of(models, snapshot, buyers),
         predicted.p_silent[buyers],
         names_risk=models.config.churn == "cancellation",
+        horizon_days=float(models.config.horizon_days),
     )
     explanations = explain(buyer_families(models), explained, usual, models.config.high_risk)
     return dict(zip(buyers.tolist(), explanations, strict=True))

@@ -21,23 +21,32 @@ from stagecast.training.billing.periods import AS_OF_DAY, BillingPeriods
 from stagecast.training.billing.standing import (
     RENEWAL_HAZARD,
     days_between_payments,
+    days_late,
     days_to_payment,
 )
 from stagecast.training.cancellation.columns import step_columns
 from stagecast.training.cancellation.landmarks import open_contracts
 from stagecast.training.models import Models, Predictions, contracts_of
-from stagecast.training.reasons.explanation import Explained, Explanation, Reason, explain
+from stagecast.training.reasons.due import PAYMENT_LATE
+from stagecast.training.reasons.explanation import Explained, Explanation, explain
 from stagecast.training.reasons.families import FAMILIES, Family, family_effects, own_families
 from stagecast.training.reasons.of_buyers import (
     COMPARED,
     stage_of,
     title_of,
 )
+from stagecast.training.reasons.reason import Reason
 from stagecast.training.reasons.sentences import PLAIN, RAISES
 from stagecast.training.reference.usual import NOTHING_USUAL, SAMPLE, Risk, Usual, learn_usual
 
 CONTRACT_FAMILIES = (
-    Family("payment_days", (RENEWAL_HAZARD,), -1),
+    Family(
+        "payment_days",
+        (RENEWAL_HAZARD,),
+        -1,
+        own_past="payment_period_days",
+        turns_at="payment_turn_days",
+    ),
     Family("contract_days", ("age_days", "ahead_days")),
     Family("earlier_contracts", ("earlier_spells",), 1),
     Family("season", ("season_",)),
@@ -104,24 +113,29 @@ def _columns_and_effects(
 ) -> tuple[dict[str, Array], Array]:
     open_rows = contracts_of(snapshot).of(rows)
     features = {name: values[rows] for name, values in snapshot.features.items()}
-    columns = with_contract_columns(features, open_rows, models.value.billing)
+    horizon = float(models.config.horizon_days)
+    columns = with_contract_columns(features, open_rows, models.value.billing, horizon)
     effects = contract_effects(models, columns, open_rows, threads)
-    return _with_usual_gap(columns, open_rows, models.value.billing), effects
+    return _told_by_periods(columns), effects
 
 
-def _with_usual_gap(
-    columns: dict[str, Array], contracts: Contracts, billing: BillingPeriods
-) -> dict[str, Array]:
-    """Return the columns with the billing period as the usual gap of those who have one.
+def _told_by_periods(columns: dict[str, Array]) -> dict[str, Array]:
+    """Return the columns without what the billing period says already, of those who have one.
 
-    The mean gap between purchase days counts a trial for nothing, and what was bought besides.
+    Their usual gap is the period: the mean gap between purchase days counts a trial for nothing,
+    and what was bought besides. As many orders in a window as the period brings say nothing else.
     """
-    if billing.is_none or "gap_mean" not in columns:
-        return columns
-    mean, today = columns["gap_mean"], np.full(len(contracts.open), contracts.as_of)
-    days = days_between_payments(billing, {**columns, AS_OF_DAY: today / DAY_MICROSECONDS})
-    known = np.isfinite(mean) & np.isfinite(days)
-    return {**columns, "gap_mean": np.where(known, days, mean)}
+    period = columns["payment_period_days"]
+    known = np.isfinite(period)
+    result, own = dict(columns), {}
+    if "gap_mean" in columns:
+        own["gap_mean"] = np.where(np.isfinite(columns["gap_mean"]), period, np.nan)
+    if "orders_90d" in columns:
+        orders = columns["orders_90d"]
+        own["orders_90d"] = np.where(np.abs(orders - 90.0 / period) > 1.0, orders, np.nan)
+    for name, values in own.items():
+        result[name] = np.where(known, values, columns[name])
+    return result
 
 
 def announced_explanations(contracts: Contracts) -> dict[int, Explanation]:
@@ -187,19 +201,34 @@ def contract_effects(
 
 
 def with_contract_columns(
-    features: Mapping[str, Array], contracts: Contracts, billing: BillingPeriods
+    features: Mapping[str, Array],
+    contracts: Contracts,
+    billing: BillingPeriods,
+    horizon_days: float = np.inf,
 ) -> dict[str, Array]:
-    """Return the features with the columns of contracts that reasons show."""
-    due = np.full(len(contracts.open), np.nan)
+    """Return the features with the columns of contracts that reasons show.
+
+    A payment raises the risk in the second half of its period, if it is due within the horizon.
+    """
+    due, late, period = (np.full(len(contracts.open), np.nan) for _ in range(3))
     if not billing.is_none:
         today = np.full(len(due), contracts.as_of / DAY_MICROSECONDS)
-        due = np.floor(days_to_payment(billing, {**features, AS_OF_DAY: today}))
+        dated = {**features, AS_OF_DAY: today}
+        due, late = np.floor(days_to_payment(billing, dated)), days_late(billing, dated)
+        period = days_between_payments(billing, dated)
+        left_over = period - features["recency_days"] <= -1.0
+        due = np.where((late > 0) | ((due == 0) & left_over), np.nan, due)
         if billing.has_prices:  # whether a trial for nothing will be paid is not known
-            due = np.where(is_trial(features, contracts), np.nan, due)
+            trial = is_trial(features, contracts)
+            due, period = np.where(trial, np.nan, due), np.where(trial, np.nan, period)
+            late = np.where(trial, 0.0, late)
     month = calendar(contracts.as_of)["as_of_month"]
     return {
         **features,
         "payment_days": due,
+        "payment_period_days": period,
+        "payment_turn_days": np.minimum(period / 2.0, horizon_days),
+        PAYMENT_LATE: late,
         "contract_days": np.floor(contracts.age_days),
         "earlier_contracts": contracts.earlier,
         "season": np.full(len(contracts.open), month),

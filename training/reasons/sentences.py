@@ -100,7 +100,9 @@ def clause(
     if usual is None and feature not in words.whole:
         _, text = _template(f"{feature}.{PLAIN}", language)
     here = 0.0 if value is None else value
-    return words.form(text, here).format(
+    # an amount has no form but that of nothing
+    number = 2.0 if feature in AMOUNTS and here else here
+    return words.form(text, number).format(
         value=_shown(words, feature, here, currency),
         usual="" if usual is None else _shown(words, feature, usual, currency),
         label=label or feature,

@@ -145,7 +145,7 @@ def test_lost_after_is_the_shortest_silence_that_seldom_ends(data: st.DataObject
     still_open = data.draw(st.lists(lengths, min_size=1, max_size=40))
     long_open = data.draw(st.lists(lengths.map(lambda t: 400 + t / 9), max_size=1)) * 80
     open_gaps = [*still_open, *long_open]
-    lost_after = thresholds._lost_after(np.array(completed, dtype=float), np.array(open_gaps))
+    lost_after = thresholds._lost_after(np.array(completed, dtype=float), np.array(open_gaps), 0.0)
     assert lost_after == lost_by_hand(completed, open_gaps)
 
 
@@ -153,7 +153,7 @@ def test_lost_needs_more_than_a_handful_of_silences() -> None:
     # no silence of more than 30 days ever ended, but 52 are needed for an upper bound of 5 %
     completed = np.full(200, 30.0)
     for still_open, lost_after in ((7, math.inf), (30, math.inf), (51, math.inf), (52, 30.0)):
-        assert thresholds._lost_after(completed, np.full(still_open, 500.0)) == lost_after
+        assert thresholds._lost_after(completed, np.full(still_open, 500.0), 0.0) == lost_after
 
 
 def test_a_short_outlook_is_extrapolated_to_a_year() -> None:
@@ -161,8 +161,8 @@ def test_a_short_outlook_is_extrapolated_to_a_year() -> None:
     # bound is 1 - (1 - 0.0027) ** (365 / 150) = 0.7 %; of those beyond 10 days 3 % end, which the
     # same extrapolation makes 6 %
     completed = np.array([5.0] * 19 + [10.0] + [60.0] * 30)
-    assert thresholds._lost_after(completed, np.full(970, 210.0)) == 60.0
-    assert thresholds._lost_after(completed, np.full(970, 120.0)) == math.inf
+    assert thresholds._lost_after(completed, np.full(970, 210.0), 0.0) == 60.0
+    assert thresholds._lost_after(completed, np.full(970, 120.0), 0.0) == math.inf
 
 
 EMPTY = purchase_days()
@@ -374,3 +374,29 @@ def test_the_sleeping_limit_has_two_digits_already_and_is_well_above_at_risk() -
     derived = derive(purchase_days(*steady_payers(300, 900, 0.18, 5)), 900.0)
     assert derived["sleeping_ratio"] == round_thresholds(derived)["sleeping_ratio"]
     assert derived["sleeping_ratio"] >= 1.5 * derived["at_risk_ratio"]
+
+
+def yearly_payers(customers: int, years: int, leave: float, seed: int) -> list[list[int]]:
+    """Return days of yearly payments, a day early or late; after each some leave for good."""
+    rng = np.random.default_rng(seed)
+    lives = []
+    for first in rng.integers(0, 365, customers):
+        count = rng.geometric(leave)
+        paid = first + 365 * np.arange(count) + rng.integers(-1, 2, count)
+        lives.append([int(day) for day in paid if 0 <= day < 365 * years] or [int(first)])
+    return lives
+
+
+@pytest.mark.parametrize("years", [2, 3, 4])
+def test_a_yearly_payment_is_late_after_a_week_and_nobody_is_lost_before_it_is_due(
+    years: int,
+) -> None:
+    limits = limits_at(yearly_payers(500, years, 0.15, years), 365 * years)
+    assert 1.01 <= limits["at_risk_ratio"] <= 1.03
+    assert limits["lost_after_days"] >= 364
+    assert limits["sleeping_ratio"] >= 1.8
+
+
+def test_a_monthly_payment_is_late_after_a_fifth_of_the_gap() -> None:
+    limits = limits_at(steady_payers(300, 900, 0.1, 5), 900)
+    assert limits["at_risk_ratio"] == 1.2

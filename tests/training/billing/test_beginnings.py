@@ -152,14 +152,22 @@ def test_a_trial_without_a_payment_of_0_is_worth_as_much(
     assert others.loc[never, "p_convert"].isna().all()
 
 
-def test_the_usual_gap_of_a_member_is_the_billing_period(scored: pd.DataFrame) -> None:
+def test_a_payment_is_compared_with_the_period_and_a_silence_with_nothing(
+    scored: pd.DataFrame,
+) -> None:
     # the fortnight of the trial before is no gap between payments
-    said = [
-        reason["sentence"]
-        for mine in scored.loc[scored["state"] == "active", "reasons"]
-        for reason in mine
-        if reason["code"] in ("recency_days.own", "gap_mean.stage", "gap_mean.active")
-    ]
-    own = [sentence for sentence in said if "their usual gap is" in sentence]
-    assert own
-    assert all("their usual gap is 30" in sentence for sentence in own)
+    active = scored[(scored["state"] == "active") & (scored["spend"] > 0)]
+    said = [reason for mine in active["reasons"] for reason in mine]
+    payments = [reason for reason in said if reason["feature"] == "payment_days"]
+    assert payments
+    assert all("they pay every 30 days" in reason["sentence"] for reason in payments)
+    for reason in payments:
+        assert (reason["value"] < 15.5) == (reason["direction"] == "raises")
+    assert not any(reason["feature"] == "recency_days" for reason in said)
+
+
+def test_who_paid_nothing_is_told_no_orders(scored: pd.DataFrame) -> None:
+    trials = scored[(scored["state"] == "active") & (scored["spend"] == 0)]
+    features = {reason["feature"] for mine in trials["reasons"] for reason in mine}
+    assert features
+    assert not features & {"orders", "orders_90d", "gap_mean", "T_days", "recency_days"}

@@ -16,6 +16,7 @@ from stagecast.training.billing.fit_periods import fit_periods
 from stagecast.training.billing.months import day_of_month, months_after, months_between
 from stagecast.training.billing.periods import AS_OF_DAY, BillingPeriods, Period
 from stagecast.training.billing.schedule import Spans, schedule
+from stagecast.training.billing.standing import days_late, days_to_payment
 
 EPOCH, AS_OF = date(1970, 1, 1), date(2026, 3, 12)
 
@@ -147,3 +148,26 @@ def test_days_are_those_of_the_shop(monthly: Period) -> None:
     unknown = {"recency_days": np.array([np.nan]), AS_OF_DAY: np.array([today])}
     assert np.isnan(monthly.silence(unknown)).all()
     assert replace(monthly, months=None).silence(columns).tolist() == [20.0]
+
+
+def test_a_payment_is_late_after_its_day_alone(monthly: Period) -> None:
+    today = number(AS_OF)
+    paid = np.array([number(day) for day in (date(2026, 2, 10), date(2026, 2, 12), AS_OF)])
+    columns = {
+        "recency_days": np.r_[today - paid, 2000.0],
+        "gap_last": np.full(4, 31.0),
+        "gap_mean": np.full(4, 30.4),
+        "spend_last": np.full(4, 10.0),
+        "orders": np.full(4, 9.0),
+        AS_OF_DAY: np.full(4, today),
+    }
+    periods = BillingPeriods((monthly,))
+    assert days_late(periods, columns)[:3].tolist() == [2.0, 0.0, 0.0]
+    assert days_to_payment(periods, columns)[:3] == pytest.approx([0.0, 0.0, 31.0], abs=1e-6)
+    # of who paid years ago no period is known
+    assert np.isnan(days_late(periods, columns)[3])
+    # payments that are days apart are late beyond the spread of their gaps
+    apart = BillingPeriods((replace(monthly, months=None, spread_days=4.0),))
+    assert days_late(
+        apart, {**columns, "recency_days": np.array([33.0, 36.0, 30.0, 1.0])}
+    ).tolist() == [0.0, 5.0, 0.0, 0.0]
