@@ -9,10 +9,10 @@ window without a contact, c the cost of a contact and d that of the offer:
     gain   =  gross - cost
 
 where e is the effect of keeping for customers who are active, and that of winning back for the
-lapsed. A contact makes at most as many of the lapsed come back as do by themselves: their effect is
-no more than P(return), so that nobody is contacted who surely does not return. A log without
-amounts has no value; a kept customer is then worth what the terms say, w:
-gross = e (1 - p_horizon) w.
+lapsed. A contact makes at most as many come back as do by themselves: the effect of winning back is
+no more than P(an order in the horizon), of the value gone of the active, too, so that nobody is
+contacted who surely does not return. A log without amounts has no value; a kept customer is then
+worth what the terms say, w: gross = e (1 - p_horizon) w.
 
 Where churn is the end of a contract, an order is to be a customer still: p is the probability of
 that at the end of the window, and the offer is paid to all who are.

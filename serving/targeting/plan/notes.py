@@ -85,7 +85,7 @@ def _effects(terms: Terms, plays: Sequence[Play]) -> str:
         "The effects are assumed, not measured: a contact saves "
         f"{KEEP_EFFECT if keep is None else keep:.1%} of the value at risk and brings back "
         f"{WIN_BACK_EFFECT if win_back is None else win_back:.1%} of the value gone"
-        ", of the lapsed at most what may return without it"
+        ", at most what may return without it"
         f"{', unless the play of the customer says otherwise' if by_play else ''}; the read-out "
         "of a plan says what they are."
     )

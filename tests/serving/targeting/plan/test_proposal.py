@@ -205,6 +205,7 @@ def test_a_budget_below_one_contact_is_refused_with_the_cheapest():
 def test_the_effect_is_said_to_be_assumed():
     notes = made([customer("a")], Terms(holdout=0.0)).forecast.notes
     assert "assumed, not measured" in notes[0]
+    assert "of the value gone, at most what may return without it" in notes[0]
     assert "5.0%" in notes[0]
 
 
