@@ -357,6 +357,7 @@ EVALUATION = {
     "value.base_share",
     "value.contract_money",
     "value.currency",
+    "value.due",
     "value.intervals",
     "value.kept",
     "value.model",

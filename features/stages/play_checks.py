@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stagecast.features.errors import UsageError, did_you_mean
-from stagecast.features.stages.plays import BANDS, STATES, TEXTS, Comparison, Play
+from stagecast.features.stages.plays import BANDS, CHURN, STATES, TEXTS, Comparison, Play
 
 
 def check_plays(plays: Sequence[Play], stages: Sequence[str], where: str) -> None:
@@ -26,7 +26,7 @@ def check_plays(plays: Sequence[Play], stages: Sequence[str], where: str) -> Non
         An id stands twice, a text is not one that its column can have, or no customer can have a
         play.
     """
-    values = {"stage": tuple(stages), "state": STATES, "churn_band": BANDS}
+    values = {"stage": tuple(stages), "state": STATES, "churn_band": BANDS, "churn": CHURN}
     ids = [play.id for play in plays]
     for play in plays:
         place = f"{where}, play '{play.id}'"

@@ -41,6 +41,8 @@ from stagecast.features.stages.entries import Entry
 
 STATES = ("prospect", "active", "lapsed")
 BANDS = ("low", "medium", "high")
+CHURN = ("inactivity", "cancellation")
+"""What a score calls churn."""
 
 MONEY = ("expected_spend", "clv", "value_at_risk", "value_gone", "value_if_kept", "spend")
 """Columns in money, which may be compared with a percentile."""
@@ -55,7 +57,7 @@ NUMBERS = (
     "frequency",
     "orders",
 )
-TEXTS = ("stage", "state", "churn_band")
+TEXTS = ("stage", "state", "churn_band", "churn")
 
 _COMPARE = {
     "==": np.equal,

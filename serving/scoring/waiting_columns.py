@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,7 @@ def waiting_columns(
             np.where(state[rows] == "lapsed", np.nan, predicted.value_at_risk[rows]),
             horizon_days=models.config.horizon_days,
             value_days=models.config.value_horizon_days,
+            ended=partial(models.value.ended, models.base),
         )
         loss[rows] = waiting.loss_per_week
         closes[rows] = np.floor(day_number(snapshot.as_of)) + waiting.closes_in_days

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from stagecast.features.arrays import Array
 from stagecast.features.one_customer.numbers import (
     clip,
     exp,
@@ -41,13 +42,14 @@ from stagecast.training.one_row.predictions import BaseOutlook, MoneyOfOne
 from stagecast.training.one_row.trees import factor_of_one
 from stagecast.training.value import ahead, base_share, prices, reactivation
 from stagecast.training.value import model as value_model
-from stagecast.training.value.kept import parts_of_buyers, still_customer
+from stagecast.training.value.kept import parts_of_buyers, still_customer, still_until_due
 from stagecast.training.value.model import ValueModel, discounted_days
 from stagecast.training.value.money import YEARS
 from stagecast.training.value.payments import LAST_PRICE
 
 _parts_of_buyers = on_numbers(parts_of_buyers)
 _still_customer = on_numbers(still_customer)
+_still_until_due = on_numbers(still_until_due)
 _repeat_if_any = on_numbers(value_model.repeat_if_any)
 _mixed_if_any = on_numbers(base_share.mixed_if_any)
 _own_rate = on_numbers(ahead.own_rate)
@@ -201,7 +203,7 @@ class ValueOfOne:
         if_any = min(if_any, float(horizon))
         expected_orders = float((1.0 - p_inactive) * if_any)
         if self.model.mean_spend is None:
-            alive = self._alive(columns, said)
+            alive = _still_until_due(self._alive(columns, said), self._ended(columns))
             return MoneyOfOne(expected_orders, float(if_any), p_alive=alive)
         per_order = self._spend_so_far(columns) * self.spend(columns)
         until, priced = self._until(columns, said, expected_orders)
@@ -210,7 +212,7 @@ class ValueOfOne:
         clv = priced[days] * earned
         if self.model.has_later_prices:
             earned = clv / maximum(orders, _SMALLEST)
-        outlook = self._leaving(columns, said)
+        outlook, ended = self._leaving(columns, said), self._ended(columns)
         of_season = 0.0 if self.model.knows_season else self.season_log_odds
         odds = logit(clip(p_inactive, 1e-6, 1 - 1e-6)) - of_season
         by_season = 0.0 if self.model.leaving is None else self.model.leaving.by_season
@@ -229,7 +231,9 @@ class ValueOfOne:
             outlook.kept_orders,
             self._reactivated(outlook.regained_orders),
             earned,
+            ended,
         )
+        p_alive = outlook.alive if self.model.knows_season else self._alive(columns, said)
         by_year, residual = self._by_year(priced, of_horizon, clv, parts.clv)
         p_any = orders * self.to_end
         p_none = clip(maximum(p_none, 1.0 - p_any), 0.0, p_inactive)
@@ -244,7 +248,7 @@ class ValueOfOne:
             residual,
             parts.at_risk,
             parts.gone,
-            outlook.alive if self.model.knows_season else self._alive(columns, said),
+            _still_until_due(p_alive, ended),
             *self._ranges(
                 columns,
                 (p_none, parts.clv, earned),
@@ -297,6 +301,15 @@ class ValueOfOne:
         alive = leaving.alive(one_row(columns, (*HISTORY, "first_day")))
         assert alive is not None
         return float(alive[0])
+
+    def _ended(self, columns: Columns) -> float:
+        if self.model.payments is None:
+            return 1.0
+        return float(np.asarray(self.ended(one_row(columns, HISTORY))).item())
+
+    def ended(self, columns: Mapping[str, Array]) -> Array | float:
+        """Return P(the next payment has fallen due), see :meth:`ValueModel.ended`."""
+        return self.model.ended(self._base, columns)
 
     def _leaving(self, columns: Columns, said: BaseOutlook) -> _LeavingOfOne:
         """Return what leaving does to the orders, see :mod:`stagecast.training.value.money`."""

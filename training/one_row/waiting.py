@@ -115,12 +115,15 @@ class WaitingOfArrays:
     ----------
     model
         The first customer-base model.
+    value
+        The value model, with the customer base as it is asked.
     horizon_days, value_days
         The horizon, and the value horizon.
     """
 
-    def __init__(self, model: Model, horizon_days: int, value_days: int) -> None:
+    def __init__(self, model: Model, value: ValueOfOne, horizon_days: int, value_days: int) -> None:
         self._model, self._horizon, self._value_days = model, horizon_days, value_days
+        self._ended = value.ended
 
     def price(
         self, said: BaseOutlook, p_inactive: float, value_at_risk: float
@@ -133,6 +136,7 @@ class WaitingOfArrays:
             np.array([value_at_risk]),
             horizon_days=self._horizon,
             value_days=self._value_days,
+            ended=self._ended,
         )
         return float(waiting.loss_per_week[0]), float(waiting.closes_in_days[0])
 
@@ -155,7 +159,7 @@ def waiting_of_one(
     if isinstance(base, BaseOfOne) and isinstance(base.models[0], BetaGeometricOfOne):
         place = base.place[value_days]
         return WaitingOfOne(base.models[0], horizon_days, value_days, place)
-    return WaitingOfArrays(model, horizon_days, value_days)
+    return WaitingOfArrays(model, value, horizon_days, value_days)
 
 
 def _between(

@@ -13,6 +13,9 @@ before; the silence since counts only against the rate of one who has not.
 P(still a customer) is that of the customer base, moved together with P(purchase | still a
 customer), in log odds, until both make the pooled P(purchase). The less likely a purchase is for a
 customer, the less a silence says of whether there still is one, and the less it moves.
+
+Who pays a price at regular gaps leaves when the next payment falls due (:mod:`.due`): until then
+the whole of what leaving costs is at risk, and nothing is gone.
 """
 
 from __future__ import annotations
@@ -95,6 +98,22 @@ def still_customer(p_inactive: Array, base_none: Array, base_alive: Array) -> Ar
     return np.maximum(expit(of_alive + p_if_alive * shift), 1.0 - p_inactive)
 
 
+def still_until_due(alive: Array, ended: Array | float) -> Array:
+    """Return P(still a customer) if who leaves does so when the next payment falls due, (rows,).
+
+    Parameters
+    ----------
+    alive
+        P(still a customer) if who leaves does so after the last payment.
+    ended
+        P(the next payment of who goes on has fallen due); 1 where nobody can say when it is.
+
+    >>> still_until_due(np.array([0.9, 0.9]), np.array([0.0, 1.0])).tolist()
+    [1.0, 0.9]
+    """
+    return np.asarray(alive + (1.0 - alive) * (1.0 - ended))
+
+
 def parts_of_buyers(
     clv: Array,
     alive: Array,
@@ -102,6 +121,7 @@ def parts_of_buyers(
     kept_orders: Array,
     regained_orders: Array,
     value_per_order: Array,
+    ended: Array | float = 1.0,
 ) -> ValueParts:
     """Return the parts of the value of buyers.
 
@@ -119,6 +139,9 @@ def parts_of_buyers(
         Those of a customer who had left, and is one again.
     value_per_order
         Earned per order.
+    ended
+        P(the next payment has fallen due), of who pays at regular gaps; see
+        :func:`still_until_due`.
     """
     ratio = clv / np.maximum(alive * orders_if_alive * value_per_order, _SMALLEST)
     # a clv that is far from what the rate of a customer says, says that there is no customer
@@ -127,6 +150,7 @@ def parts_of_buyers(
     value_if_stays = np.maximum(kept_orders * value_per_order * rate, clv)
     # nobody is less of a customer than the clv needs
     alive = np.clip(np.maximum(alive, clv / np.maximum(value_if_stays, _SMALLEST)), 0.0, 1.0)
+    alive = still_until_due(alive, ended)
     at_risk = np.maximum(alive * value_if_stays - clv, 0.0)
     return ValueParts(clv, at_risk, (1.0 - alive) * regained_orders * value_per_order)
 

@@ -33,6 +33,7 @@ from stagecast.training.learners.factor import Factor, OwnShare
 from stagecast.training.learners.leaving import Leaving
 from stagecast.training.value.after_contract import AfterContract
 from stagecast.training.value.base_share import BaseShare
+from stagecast.training.value.due import own_gaps
 from stagecast.training.value.payments import RegularPayments
 from stagecast.training.value.prices import NO_TREND, PriceTrend
 from stagecast.training.value.reactivation import Reactivation
@@ -118,6 +119,14 @@ class ValueModel:
         """
         of_season = None if self.leaving is None else self.leaving.alive(columns)
         return columns["btyd_alive"] if of_season is None else of_season
+
+    def ended(self, base: CustomerBase, columns: Mapping[str, Array]) -> Array | float:
+        """Return P(the next payment has fallen due) of who pays a price at regular gaps, (rows,).
+
+        1 in other logs, in which nobody knows when customers decide.
+        """
+        gaps = None if self.payments is None else own_gaps(base, columns, self.payments.spread)
+        return 1.0 if gaps is None else gaps.ended
 
     @property
     def knows_season(self) -> bool:

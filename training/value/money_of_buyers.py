@@ -21,6 +21,7 @@ from stagecast.training.value.kept import (
     parts_of_contracts,
     range_of_contracts,
     still_customer,
+    still_until_due,
 )
 from stagecast.training.value.model import ValueModel, discounted_days
 from stagecast.training.value.money import YEARS, Money
@@ -74,7 +75,8 @@ def money_of_buyers(
     money.expected_orders[:], money.orders_if_any[:] = expected_orders, if_any
     if per_order is None:
         if base is not None:
-            money.p_alive[:] = model.p_alive(columns)
+            ended = 1.0 if contracts is not None else model.ended(base, columns)
+            money.p_alive[:] = still_until_due(model.p_alive(columns), ended)
         if contracts is None:
             return money
         return with_payments(money, contracts, 1.0 - p_inactive, None, config.margin)
@@ -91,8 +93,10 @@ def money_of_buyers(
     p_none = p_inactive * np.exp(-np.maximum(orders - near, 0.0) / np.maximum(if_any, 1.0))
     if base is not None:
         outlook = _outlook_of_leaving(model, base, config, columns, ahead)
+        ended = 1.0 if contracts is not None else model.ended(base, columns)
         # what ``ValueModel.p_alive`` would work out once more
-        money.p_alive[:] = outlook.alive if model.knows_season else model.p_alive(columns)
+        p_alive = outlook.alive if model.knows_season else model.p_alive(columns)
+        money.p_alive[:] = still_until_due(p_alive, ended)
         span = float(discounted_days(np.array([float(days)]), config.annual_discount)[0])
         regained = model.reactivation.orders(outlook.regained_orders, span)
         # models in the time of a season expect its level themselves
@@ -109,7 +113,9 @@ def money_of_buyers(
         kept_orders = outlook.kept_orders
         later = kept_orders * max(0.0, 1.0 - horizon / days)
         p_none = gone + (p_inactive - gone) * np.exp(-later)
-        parts = parts_of_buyers(clv, alive, outlook.orders_if_alive, kept_orders, regained, earned)
+        parts = parts_of_buyers(
+            clv, alive, outlook.orders_if_alive, kept_orders, regained, earned, ended
+        )
         if contracts is not None:
             parts = of_former(parts, contracts, span, per_order, config.margin)
         if contracts is not None and len(contracts.rows):

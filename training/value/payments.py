@@ -20,22 +20,16 @@ import numpy as np
 from scipy.special import erfcx, ndtr
 
 from stagecast.features.arrays import Array
-from stagecast.training.billing.calendar import YEAR
 from stagecast.training.billing.schedule import SURE, in_parts
-from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.customer_base import CustomerBase
+from stagecast.training.value.due import own_gaps
 
-FEWEST_PHASES: Final = 12
-"""Phases of a gap from which payments are counted; below, their days are too uncertain."""
-LEAST_WEIGHT: Final = 0.5
-"""Least weight of the models of regular gaps in the customer base."""
 FALLS_DUE: Final = 0.05
 """P(a payment falls due in a span) above which the upper end counts it."""
 MAY_COME: Final = 0.02
 """P(it comes) above which it does: a silence rules out that a customer goes on."""
 NORMAL_TAIL: Final = 1.645
 """Standard deviations of a normal distribution beyond which 5 % lie."""
-HISTORY: Final = ("frequency", "t_x_days", "T_days")
 LAST_PRICE: Final = "spend_last"
 """Feature with the last payment."""
 NEWTON_STEPS: Final = 8
@@ -82,7 +76,7 @@ class RegularPayments:
         Parameters
         ----------
         base
-            The customer base, see :func:`model_of_payments`.
+            The customer base, see :func:`stagecast.training.value.due.own_gaps`.
         columns
             Histories and ``orders`` of the customers, shape (rows,) each.
         days
@@ -98,20 +92,12 @@ class RegularPayments:
         margin
             Share of the last payment that counts: that of ``price``.
         """
-        model = model_of_payments(base)
-        assert model is not None
-        r, alpha = model.params[:2]
-        k, x, t_x, T = model.regularity, *(columns[n] for n in HISTORY)
-        shape = r + k * x
-        gap = k * (alpha + t_x) / np.maximum(shape - 1.0, 0.5)
-        spread, drifts = self.spread * gap, 1.0
-        if base.due is not None:  # a date is as far off as the next one
-            gap, drifts = np.full(len(x), YEAR), 0.0
-            spread = np.full(len(x), base.due.spread)
-        z = (T - t_x - gap) / spread
+        gaps = own_gaps(base, columns, self.spread)
+        assert gaps is not None
+        gap, spread = gaps.gap, gaps.spread
+        z = (gaps.silence - gap) / spread
         # days of the gap that are over; who is late is late by little more
-        over = T - t_x - spread * np.sqrt(2.0 / np.pi) / erfcx(z / np.sqrt(2.0))
-        unknown_gap = gap / np.sqrt(shape) if base.due is None else np.zeros(len(x))
+        over = gaps.silence - spread * np.sqrt(2.0 / np.pi) / erfcx(z / np.sqrt(2.0))
         most = (days + np.maximum(over, 0.0) + 2.0 * spread) / np.maximum(gap, 1.0)
         # of each row alone, so that a customer scored alone has the same numbers
         payments = np.clip(np.ceil(most) + 1.0, 1.0, days + 1.0)
@@ -123,8 +109,8 @@ class RegularPayments:
                 gap[part],
                 over[part],
                 spread[part],
-                drifts,
-                unknown_gap[part],
+                gaps.drifts,
+                gaps.unknown[part],
                 payments[part],
                 days,
                 rate,
@@ -136,7 +122,7 @@ class RegularPayments:
                 np.maximum(high * dearest[part], money[part]),
             )
 
-        return in_parts(len(x), max(1, MAX_CELLS // largest), of_part)
+        return in_parts(len(gap), max(1, MAX_CELLS // largest), of_part)
 
     def _prices(
         self, columns: Mapping[str, Array], price: Array, margin: float
@@ -227,15 +213,3 @@ class _Payments:
             step = np.maximum(value - orders, 0.0) / np.maximum(slope, _SMALLEST)
             share = np.maximum(share - step, 0.0)
         return share
-
-
-def model_of_payments(base: CustomerBase) -> Model | None:
-    """Return the model whose gaps payments are counted by; None where they cannot be."""
-    regular = [
-        (weight, model)
-        for weight, model in zip(base.weights, base.models, strict=True)
-        if model.regularity >= FEWEST_PHASES
-    ]
-    if sum(weight for weight, _ in regular) < LEAST_WEIGHT:
-        return None
-    return max(regular, key=lambda pair: pair[0])[1]

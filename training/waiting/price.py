@@ -18,12 +18,15 @@ taken as it is, since a power that is right for what falls due within the horizo
 falls due later. ``closes_in_days`` is the first day from which P(purchase in the horizon | silence
 so far) stays below a limit.
 
+Who pays a price at regular gaps leaves when the next payment falls due: until then a(w) is 1, and
+waiting costs nothing.
+
 Silence tells nothing of open contracts, and nothing is known of the silence of prospects.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,6 +36,7 @@ from numpy.typing import NDArray
 from stagecast.features.arrays import Array
 from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.btyd.distinct import packed
+from stagecast.training.value.kept import still_until_due
 
 WEEK_DAYS: Final = 7.0
 LIMIT: Final = 0.05
@@ -74,6 +78,7 @@ def price_of_waiting(
     *,
     horizon_days: int,
     value_days: int,
+    ended: Callable[[Mapping[str, Array]], Array | float] | None = None,
     limit: float = LIMIT,
 ) -> Waiting:
     """Return what it costs to wait with the contact of buyers.
@@ -92,6 +97,9 @@ def price_of_waiting(
         Horizon of ``p_inactive``.
     value_days
         Value horizon of the value at risk.
+    ended
+        P(the next payment has fallen due) of columns, see
+        :meth:`stagecast.training.value.model.ValueModel.ended`; None where nobody knows.
     limit
         Chance of a purchase in the horizon below which the window is closed.
     """
@@ -104,15 +112,25 @@ def price_of_waiting(
         power = np.ones(len(p_inactive))
     else:
         power = np.log(_clipped(p_inactive)) / log_none
-    at = T + np.array([0.0, WEEK_DAYS])[:, None]  # today, and after a week of silence
+    at = _a_week_later(T)
     log_silent = np.log(_clipped(model.p_none(WEEK_DAYS, x, t_x, T)))[position]
     alive = model.p_alive(x, t_x, at)
     # undiscounted: the ratio of two dates a week apart hardly depends on the discount
     stays = model.orders_if_kept(float(value_days), x, t_x, at, 0.0)
     may_leave = model.expected_orders_discounted(float(value_days), x, t_x, at, 0.0, alive)
-    savable = _ratio(np.maximum(alive * stays - may_leave, 0.0))[position]
+    alive, stays, may_leave = (values[:, position] for values in (alive, stays, may_leave))
+    if ended is not None:
+        alive = still_until_due(
+            alive, ended({**columns, "T_days": _a_week_later(columns["T_days"])})
+        )
+    savable = _ratio(np.maximum(alive * stays - may_leave, 0.0))
     loss = np.exp(power * log_silent) * value_at_risk * (1.0 - np.clip(savable, 0.0, 1.0))
     return Waiting(np.asarray(loss), _closes(model, columns, power, horizon_days, limit))
+
+
+def _a_week_later(T: Array) -> Array:
+    """Return the ages today and after a week of silence, shape (2, rows)."""
+    return np.asarray(T + np.array([0.0, WEEK_DAYS])[:, None])
 
 
 def _ratio(values: Array) -> Array:

@@ -29,9 +29,11 @@ def play(name: str, *when: str) -> Play:
 
 
 def columns(**values: list[Any]) -> dict[str, np.ndarray]:
+    rows = len(next(iter(values.values())))
+    usual: dict[str, list[Any]] = {"churn": ["inactivity"] * rows, "p_alive": [0.8] * rows}
     return {
         name: np.array(column, dtype=object if isinstance(column[0], str) else float)
-        for name, column in values.items()
+        for name, column in (usual | values).items()
     }
 
 
@@ -191,6 +193,28 @@ def test_more_than_four_buyers_in_five_is_said_of_a_fifth_at_most(column: str) -
         above = clause.holds({column: values}, bounds)
         assert above.sum() <= 20
         assert all((values < value).mean() >= 0.8 for value in values[above])
+
+
+@pytest.mark.parametrize("name", [n for n in known_schemes() if n != "membership"])
+def test_who_has_nothing_to_pay_within_the_horizon_is_left_alone(name: str) -> None:
+    scheme = load_scheme(name)
+    stage = next(s.id for s in scheme.stages if s.state == "active")
+    rows = columns(
+        stage=[stage] * 3,
+        state=["active"] * 3,
+        churn=["inactivity", "inactivity", "cancellation"],
+        churn_band=["high"] * 3,
+        churn_probability=[0.99] * 3,
+        p_alive=[1.0, 0.8, 1.0],  # due later; overdue; a contract that will be cancelled
+        expected_orders=[0.01] * 3,
+        value_at_risk=[1.0] * 3,
+    ) | {column: np.full(3, np.nan) for column in ("p_return", "value_gone")}
+    chosen = [
+        scheme.plays[k].id if k >= 0 else None for k in assign_plays(scheme.plays, rows, {}, 3)
+    ]
+    assert [play == "not_due" for play in chosen] == [True, False, False]
+    (mine,) = [play for play in scheme.plays if play.id == "not_due"]
+    assert not mine.contact
 
 
 def test_nobody_is_likely_to_order_because_a_cancellation_is_unlikely() -> None:

@@ -27,6 +27,8 @@ def test_the_action_is_that_of_the_play_else_of_the_stage() -> None:
         "state": np.array(["active", "active", "prospect"]),
         "churn_probability": np.array([0.63, 0.02, np.nan]),
         "churn_band": np.array(["medium", "low", None], dtype=object),
+        "churn": ["inactivity"] * 3,
+        "p_alive": np.array([0.8, 0.9, np.nan]),
         "expected_orders": np.array([1.2, 4.0, np.nan]),
         "p_return": np.full(3, np.nan),
         "value_at_risk": np.array([5.0, 5.0, np.nan]),

@@ -14,8 +14,9 @@ from stagecast.training.billing.calendar import DueDate
 from stagecast.training.config import TrainConfig
 from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.customer_base import CustomerBase
+from stagecast.training.value.due import regular_model
 from stagecast.training.value.fit_payments import fit_payments
-from stagecast.training.value.payments import RegularPayments, model_of_payments
+from stagecast.training.value.payments import RegularPayments
 from tests.training.made import Row, day, trained
 
 PRICE = 30.0
@@ -109,10 +110,10 @@ def test_on_a_date_of_the_year_there_is_one_payment_however_near_the_next_one_is
 
 
 def test_payments_are_not_counted_where_gaps_are_hardly_regular() -> None:
-    assert model_of_payments(base_of(30.0, 8)) is None
+    assert regular_model(base_of(30.0, 8)) is None
     few = base_of(30.0, 96)
-    assert model_of_payments(CustomerBase(few.models, None, (0.4, 0.6))) is None
-    assert model_of_payments(few) == few.models[0]
+    assert regular_model(CustomerBase(few.models, None, (0.4, 0.6))) is None
+    assert regular_model(few) == few.models[0]
 
 
 def payers(prices: str, *, customers: int = 200) -> PurchaseDays:
@@ -171,6 +172,19 @@ def test_scores_of_yearly_payers_have_ranges_of_whole_payments(tmp_path: Path) -
         assert row["clv_high"] <= (1.0 if row["recency_days"] < 270 else 2.0) * price + 1e-9
         if 0.05 * price < row["clv"] < 0.95 * price:
             assert row["clv_high"] > row["clv"]
+    # nothing is gone before the next payment falls due; then the silence says who has left
+    waits = [row for row in active if row["recency_days"] < 300]
+    assert len(waits) > 50
+    for row in waits:
+        assert row["p_alive"] == pytest.approx(1.0, abs=1e-3)
+        assert row["value_gone"] < 0.005 * price
+        assert row["loss_per_week"] < 0.005 * price
+    # three in twenty leave at a payment, of which about one falls due in a year
+    at_risk = np.mean([row["value_at_risk"] for row in waits])
+    assert 0.08 * price < at_risk < 0.25 * price
+    silent = [row for row in scores if row["recency_days"] > 450]
+    assert min(row["value_gone"] for row in silent) > 0.8 * price
+    assert max(row["value_at_risk"] for row in silent) < 0.01 * price
     # clv is discounted by up to a tenth
     inside = [
         row["clv_low"] <= came[row["customer_id"]] <= 1.1 * row["clv_high"] + 1e-6 for row in active

@@ -1,0 +1,95 @@
+"""When the next payment of a customer who pays a price at regular gaps falls due.
+
+Who pays a price at regular intervals, as for a membership, decides whether to go on when the next
+payment falls due, not on the day of the last one, on which the models of the customer base toss
+their coin. Until then nobody has left, and a contact can still keep them all. Of who buys what and
+when they like nobody knows when they decide, however regular their purchases are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from scipy.special import ndtr
+
+from stagecast.features.arrays import Array
+from stagecast.training.billing.calendar import YEAR
+from stagecast.training.learners.btyd import Model
+from stagecast.training.learners.customer_base import CustomerBase
+
+FEWEST_PHASES: Final = 12
+"""Phases of a gap from which gaps are regular; below, the day of a payment is too uncertain."""
+LEAST_WEIGHT: Final = 0.5
+"""Least weight of the models of regular gaps in the customer base."""
+HISTORY: Final = ("frequency", "t_x_days", "T_days")
+
+
+@dataclass(frozen=True)
+class OwnGaps:
+    """Gaps of customers, one array of shape (rows,) for each.
+
+    Parameters
+    ----------
+    gap
+        Days of a gap.
+    spread
+        Standard deviation of the days of a payment around its date, where that is known.
+    unknown
+        Standard deviation of the days by which the gap itself is not known.
+    silence
+        Days since the last payment.
+    drifts
+        1 where the dates of later payments are counted from those before, and so less and less
+        certain; 0 where all fall on a date of the year.
+    """
+
+    gap: Array
+    spread: Array
+    unknown: Array
+    silence: Array
+    drifts: float
+
+    @property
+    def ended(self) -> Array:
+        """P(the next payment of who goes on has fallen due), shape (rows,)."""
+        return np.asarray(ndtr((self.silence - self.gap) / np.hypot(self.spread, self.unknown)))
+
+
+def regular_model(base: CustomerBase) -> Model | None:
+    """Return the model by whose regular gaps payments are told; None where gaps are not regular."""
+    regular = [
+        (weight, model)
+        for weight, model in zip(base.weights, base.models, strict=True)
+        if model.regularity >= FEWEST_PHASES
+    ]
+    if sum(weight for weight, _ in regular) < LEAST_WEIGHT:
+        return None
+    return max(regular, key=lambda pair: pair[0])[1]
+
+
+def own_gaps(base: CustomerBase, columns: Mapping[str, Array], spread: float) -> OwnGaps | None:
+    """Return the gaps of customers; None where gaps are not regular.
+
+    Parameters
+    ----------
+    base
+        The customer base.
+    columns
+        ``frequency``, ``t_x_days`` and ``T_days`` of buyers, shape (rows,) each.
+    spread
+        Standard deviation of the days of a payment over the gap.
+    """
+    model = regular_model(base)
+    if model is None:
+        return None
+    x, t_x, T = (columns[name] for name in HISTORY)
+    if base.due is not None:  # a date is as far off as the next one
+        gap, of_date = np.full(len(x), YEAR), np.full(len(x), base.due.spread)
+        return OwnGaps(gap, of_date, np.zeros(len(x)), T - t_x, 0.0)
+    r, alpha = model.params[:2]
+    shape = r + model.regularity * x
+    gap = model.regularity * (alpha + t_x) / np.maximum(shape - 1.0, 0.5)
+    return OwnGaps(gap, spread * gap, gap / np.sqrt(shape), T - t_x, 1.0)
