@@ -297,6 +297,7 @@ EVALUATION = {
     "learners.boosted",
     "learners.btyd.betageometric",
     "learners.btyd.closed_forms",
+    "learners.btyd.dated",
     "learners.btyd.densities",
     "learners.btyd.distinct",
     "learners.btyd.gammagamma",

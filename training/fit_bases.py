@@ -20,6 +20,7 @@ from stagecast.training.config import TrainConfig
 from stagecast.training.learners.btyd.gaps import LogGaps
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.fit_customer_base import fit_customer_base
+from stagecast.training.learners.fit_dates import with_dates
 
 PAST_CUSTOMERS: Final = 5_000
 """About how many customers the models of a past date are fitted on."""
@@ -69,7 +70,8 @@ def fit_base(
     customers = snapshot.customer[rows]
     gaps = None if days is None or not own.regular_gaps else gaps_of(days, customers, due)
     most = PAST_CUSTOMERS if back else MAX_CUSTOMERS
-    return fit_customer_base(bought, start, most, gaps, own.models, due)
+    base = fit_customer_base(bought, start, most, gaps, own.models, due)
+    return base if days is None or gaps is None else with_dates(base, days)
 
 
 def known_days(

@@ -117,7 +117,12 @@ def _words(
         risk = _number("churn_probability", score["churn_probability"], display)
         return f"{name} {risk} ({texts['bands'].get(value, value)})"
     if column in TEXTS:
-        labels = {"stage": titles, "state": texts["states"], "churn_band": texts["bands"]}[column]
+        labels = {
+            "stage": titles,
+            "state": texts["states"],
+            "churn_band": texts["bands"],
+            "churn": texts["changes"]["churn_kinds"],
+        }[column]
         return f"{name}: {labels.get(value, value)}"
     if comparison.percentile is not None:
         top = display.number(100 - comparison.percentile)

@@ -47,12 +47,16 @@ class DueDate:
         whole.
     spread
         Standard deviation of the days of later payments around the date.
+    knows_late
+        Whether the model knows how late payments come, so that the days after the date count as
+        they are.
     """
 
     day: float
     covered: float
     price: float | None = None
     spread: float = MODEL_SPREAD
+    knows_late: bool = False
 
     def after(self, paid: Array, is_first: NDArray[np.bool_]) -> Array:
         """Return the day on which the payment after one is due, same shape.
@@ -123,9 +127,10 @@ class DueDate:
         paid_for = np.maximum(np.minimum(ends, np.floor(as_of)) - begins, 0.5 * t_x)
         t_x = np.where(repeats > 0, paid_for, 0.0)
         T = np.maximum(features["T_days"] + earlier, t_x)
-        # a week after the date is late where all pay within a few days; no model is as regular
-        overdue = np.where(is_tied, np.clip(T - t_x - YEAR, 0.0, MOST_OVERDUE), 0.0)
-        T = T + overdue * max(MODEL_SPREAD / self.spread - 1.0, 0.0)
+        if not self.knows_late:
+            # a week after the date is late where all pay within a few days; no phases say so
+            overdue = np.where(is_tied, np.clip(T - t_x - YEAR, 0.0, MOST_OVERDUE), 0.0)
+            T = T + overdue * max(MODEL_SPREAD / self.spread - 1.0, 0.0)
         return {**features, "first_day": begins, "t_x_days": t_x, "T_days": T}
 
     def is_near(self, days: Array) -> NDArray[np.bool_]:
@@ -139,14 +144,16 @@ class DueDate:
     def to_json(self) -> dict[str, float]:
         """Return it as plain data."""
         price = {} if self.price is None else {"price": self.price}
-        return {"day": self.day, "covered": self.covered, **price, "spread": self.spread}
+        stored = {"day": self.day, "covered": self.covered, **price, "spread": self.spread}
+        return {**stored, **({"knows_late": True} if self.knows_late else {})}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> DueDate:
         """Read what :meth:`to_json` returns."""
         price = float(data["price"]) if "price" in data else None
         spread = float(data.get("spread", MODEL_SPREAD))
-        return cls(float(data["day"]), float(data["covered"]), price, spread)
+        knows_late = bool(data.get("knows_late", False))
+        return cls(float(data["day"]), float(data["covered"]), price, spread, knows_late)
 
 
 def _first_day(year: NDArray[np.int64]) -> Array:

@@ -15,6 +15,7 @@ import numpy as np
 
 from stagecast.features.arrays import Array
 from stagecast.training.customer_base.uncertainty import covariance_of_logs
+from stagecast.training.learners.btyd.dated import DatedModel
 from stagecast.training.learners.btyd.gammagamma import log_density
 from stagecast.training.learners.btyd.stored import Covariances
 from stagecast.training.learners.fit_customer_base import without_outliers
@@ -137,6 +138,8 @@ def _purchases(model: Model, histories: tuple[Array, Array, Array, Array] | None
     alone = ParetoNBD() if model.name == "pareto_nbd" else ModifiedBetaGeo()
     if isinstance(alone, ModifiedBetaGeo):
         alone.regularity = model.regularity
+    if isinstance(model, DatedModel):
+        model = model.of_phases  # dates are the log's, and not the model's of the publication
     if histories is None:
         alone._take(model, 1.0, _NO_HISTORIES, float("nan"))
         return alone

@@ -17,6 +17,7 @@ from stagecast.features.arrays import Array
 from stagecast.training.billing.calendar import DueDate
 from stagecast.training.learners.btyd import GammaGamma, Model
 from stagecast.training.learners.btyd.closed_forms import DAYS_PER_YEAR
+from stagecast.training.learners.btyd.dated import DatedModel, model_from_json
 from stagecast.training.learners.btyd.distinct import packed
 
 MODELS = ("mbg_nbd", "pareto_nbd")
@@ -148,6 +149,11 @@ class CustomerBase:
         return np.asarray(self._mean(orders)[:, position])
 
     @property
+    def has_dates(self) -> bool:
+        """Whether a model knows the dates of payments."""
+        return any(isinstance(model, DatedModel) for model in self.models)
+
+    @property
     def is_regular(self) -> bool:
         """Whether a model has regular gaps."""
         return any(model.regularity > 1 for model in self.models)
@@ -263,7 +269,7 @@ class CustomerBase:
     def from_json(cls, data: Mapping[str, Any]) -> CustomerBase:
         spend = data["spend"]
         return cls(
-            tuple(Model.from_json(m) for m in data["models"]),
+            tuple(model_from_json(m) for m in data["models"]),
             None if spend is None else GammaGamma.from_json(spend),
             tuple(float(w) for w in data["weights"]),
             DueDate.from_json(data["due"]) if data.get("due") else None,

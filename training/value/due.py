@@ -18,6 +18,7 @@ from scipy.special import ndtr
 from stagecast.features.arrays import Array
 from stagecast.training.billing.calendar import YEAR
 from stagecast.training.learners.btyd import Model
+from stagecast.training.learners.btyd.dated import DatedModel
 from stagecast.training.learners.customer_base import CustomerBase
 
 FEWEST_PHASES: Final = 12
@@ -44,6 +45,8 @@ class OwnGaps:
     drifts
         1 where the dates of later payments are counted from those before, and so less and less
         certain; 0 where all fall on a date of the year.
+    ended
+        P(the next payment of who goes on has fallen due).
     """
 
     gap: Array
@@ -51,11 +54,7 @@ class OwnGaps:
     unknown: Array
     silence: Array
     drifts: float
-
-    @property
-    def ended(self) -> Array:
-        """P(the next payment of who goes on has fallen due), shape (rows,)."""
-        return np.asarray(ndtr((self.silence - self.gap) / np.hypot(self.spread, self.unknown)))
+    ended: Array
 
 
 def regular_model(base: CustomerBase) -> Model | None:
@@ -86,10 +85,20 @@ def own_gaps(base: CustomerBase, columns: Mapping[str, Array], spread: float) ->
     if model is None:
         return None
     x, t_x, T = (columns[name] for name in HISTORY)
+    silence, drifts = T - t_x, 1.0
     if base.due is not None:  # a date is as far off as the next one
-        gap, of_date = np.full(len(x), YEAR), np.full(len(x), base.due.spread)
-        return OwnGaps(gap, of_date, np.zeros(len(x)), T - t_x, 0.0)
-    r, alpha = model.params[:2]
-    shape = r + model.regularity * x
-    gap = model.regularity * (alpha + t_x) / np.maximum(shape - 1.0, 0.5)
-    return OwnGaps(gap, spread * gap, gap / np.sqrt(shape), T - t_x, 1.0)
+        gap, unknown, drifts = np.full(len(x), YEAR), np.zeros(len(x)), 0.0
+        error = np.full(len(x), base.due.spread)
+    elif isinstance(model, DatedModel):
+        gap, unknown = model.gaps(x, t_x)
+        error = spread * gap
+    else:
+        r, alpha = model.params[:2]
+        shape = r + model.regularity * x
+        gap = model.regularity * (alpha + t_x) / np.maximum(shape - 1.0, 0.5)
+        error, unknown = spread * gap, gap / np.sqrt(shape)
+    if isinstance(model, DatedModel):
+        ended = model.ended(x, t_x, T)
+    else:
+        ended = np.asarray(ndtr((silence - gap) / np.hypot(error, unknown)))
+    return OwnGaps(gap, error, unknown, silence, drifts, ended)

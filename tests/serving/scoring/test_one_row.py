@@ -22,6 +22,7 @@ from stagecast.serving.scoring.scorer import ONE_BY_ONE, Scorer
 from stagecast.training.billing.calendar import DueDate
 from stagecast.training.learners import boosted, single_row
 from stagecast.training.learners.btyd import Model
+from stagecast.training.learners.btyd.dated import MIDDLES, DatedModel
 from stagecast.training.learners.btyd.seasonal_pareto import SeasonalPareto
 from stagecast.training.learners.factor import Factor
 from stagecast.training.learners.leaving import Leaving
@@ -290,7 +291,14 @@ def test_sums_that_are_no_64_bit_integers_are_left_to_arrays(scorer: Scorer) -> 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "kind", ["regular gaps", "regular payments", "Pareto/NBD first", "on a date of the year"]
+    "kind",
+    [
+        "regular gaps",
+        "regular payments",
+        "payments on dates",
+        "Pareto/NBD first",
+        "on a date of the year",
+    ],
 )
 def test_other_customer_bases_have_the_same_bytes(scorer: Scorer, kind: str) -> None:
     models = scorer.bundle.models
@@ -300,13 +308,17 @@ def test_other_customer_bases_have_the_same_bytes(scorer: Scorer, kind: str) -> 
     chosen = {
         "regular gaps": (replace(mbg, regularity=3), pareto),
         "regular payments": (replace(mbg, regularity=24), pareto),
+        "payments on dates": (
+            DatedModel.of(replace(mbg, regularity=96), tuple(0.02 * MIDDLES), 0.01),
+            pareto,
+        ),
         "Pareto/NBD first": (pareto, mbg),
         "on a date of the year": (mbg, pareto),
     }[kind]
     due = DueDate(40.0, 10.5) if kind == "on a date of the year" else None
     base = replace(models.base, models=chosen, weights=(0.7, 0.3), due=due)
     value = models.value
-    if kind == "regular payments":
+    if kind in ("regular payments", "payments on dates"):
         value = replace(value, payments=RegularPayments(0.1, (0.97, 1.04)))
     other = Scorer(replace(scorer.bundle, models=replace(models, base=base, value=value)))
     counts = compared(other, [*customers(25, seed=17), *odd_customers()[:6]])

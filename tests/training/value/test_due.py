@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from stagecast.training.billing.calendar import YEAR, DueDate
+from stagecast.training.config import TrainConfig
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.value.due import own_gaps
 from stagecast.training.value.kept import parts_of_buyers, still_until_due
 from stagecast.training.value.model import ValueModel
 from stagecast.training.value.payments import RegularPayments
 from stagecast.training.waiting.price import price_of_waiting
+from tests.training.made import Row, day, trained
 from tests.training.value.test_payments import base_of, histories
 
 SPREAD = 0.02
@@ -77,3 +81,49 @@ def test_a_week_of_waiting_costs_something_from_when_the_payment_is_due() -> Non
     assert early == pytest.approx(0.0, abs=1e-6)
     assert soon < 1.0
     assert due > 1.0
+
+
+@pytest.mark.slow
+def test_the_value_of_yearly_payers_is_that_of_payments_on_their_dates(tmp_path: Path) -> None:
+    """Own dates within a day, one payment in thirty a month late, one payer in seven leaves."""
+    random, stays, late_share = np.random.default_rng(12), 6.0 / 7.0, 1.0 / 30.0
+    rows: list[Row] = []
+    dates: dict[str, float] = {}
+    as_of, prices = 1_250, {}
+    for k in range(420):
+        name = f"c{k:03d}"
+        dates[name], prices[name] = float(random.integers(0, as_of)), float(random.choice([60, 90]))
+        n = 0
+        while (at := dates[name] + 365.0 * n) < as_of:
+            if n and random.random() > stays:
+                break
+            late = 30.0 if random.random() < late_share else float(random.integers(-1, 2))
+            if at + late * (n > 0) < as_of:
+                rows.append((name, day(int(at + late * (n > 0))), "purchase", prices[name]))
+            n += 1
+    done = trained(rows, tmp_path / "m", day(as_of), TrainConfig(horizon_days=90, max_dates=4))
+    base = done.bundle.models.base
+    assert base is not None
+    assert base.has_dates
+    truth, found, near = [], [], []
+    for row in done.scores().to_pylist():
+        name = row["customer_id"]
+        due = (as_of - dates[name]) % 365.0  # days since the newest date
+        if row["recency_days"] > due + 2.0:
+            continue  # late, or gone
+        ahead = 365.0 - due
+        kept = prices[name] * 1.1 ** (-ahead / 365.0)
+        truth.append((stays * kept, (1.0 - stays) * kept))
+        found.append((row["clv"], row["value_at_risk"]))
+        near.append(ahead)
+        if 5.0 < ahead < 355.0:
+            assert row["value_if_kept"] == pytest.approx(kept, rel=0.12)
+            assert row["value_gone"] < 0.03 * kept
+    clv, at_risk = np.array(found).T
+    true_clv, true_at_risk = np.array(truth).T
+    assert clv.sum() == pytest.approx(true_clv.sum(), rel=0.06)
+    assert at_risk.sum() == pytest.approx(true_at_risk.sum(), rel=0.3)
+    assert np.abs(clv - true_clv).sum() < 0.08 * true_clv.sum()
+    # of those due within a month, and of those due in eleven, too
+    for part in (np.array(near) < 30.0, np.array(near) > 335.0):
+        assert clv[part].sum() == pytest.approx(true_clv[part].sum(), rel=0.1)

@@ -8,6 +8,7 @@
 ``histories``      checks of input
 ``betageometric``  formulas of BG/NBD and MBG/NBD
 ``regular``        formulas of MBG/CNBD-k, MBG/NBD with regular gaps
+``dated``          ``DatedModel``: MBG/CNBD-k whose payments come on dates of their own
 ``renewals``       expected orders of MBG/CNBD-k
 ``regular_pareto`` formulas of Pareto/CNBD-k, Pareto/NBD with regular gaps
 ``paretonbd``      formulas of Pareto/NBD
