@@ -27,12 +27,14 @@ AT_RISK_QUANTILE = 0.80
 SLEEPING_CHANCE = 0.50
 LOST_CHANCE = 0.05
 LOYAL_QUANTILE = 0.75
-# Asleep is at least so much longer a silence than at risk.
-SLEEPING_OVER_AT_RISK = 1.5
+# Asleep is at least so much longer a silence than at risk; where gaps are so regular that one is at
+# risk before a fifth of a gap is over, at least so many times as late (equal at a fifth): a yearly
+# payment that is a week late is overdue, and who is five weeks late may be asleep.
+SLEEPING_OVER_AT_RISK, SLEEPING_OVER_LATE = 1.5, 4.0
 
 FALLBACK_AT_RISK = 2.0
 # A gap longer than usual by a fifth, or by a week where that is less, is late: of yearly payments,
-# a fifth would be ten weeks. Asleep is told from the fifth on.
+# a fifth would be ten weeks.
 LEAST_LATE, LEAST_LATE_DAYS = 0.2, 7.0
 
 
@@ -84,7 +86,7 @@ def derive(days: PurchaseDays, as_of_day: float) -> dict[str, float]:
             usual_before,
             still_open,
             usual[ends],
-            max(1.0 + LEAST_LATE, late),
+            at_risk,
             least_days=min(YEAR_DAYS / 4, shop_gap),
         )
         lost_after = _lost_after(gap, still_open, shop_gap)
@@ -129,8 +131,9 @@ def _sleeping_from(
 ) -> float:
     """Return the least ratio after which at most ``SLEEPING_CHANCE`` order within a year.
 
-    It is at least ``SLEEPING_OVER_AT_RISK`` times the ratio from which on a customer is at risk: if
-    fewer order again after a shorter silence already, no more do so after that one.
+    It is at least ``SLEEPING_OVER_AT_RISK`` times the ratio from which on a customer is at risk, or
+    ``SLEEPING_OVER_LATE`` times as late where that is below a fifth: if fewer order again after a
+    shorter silence already, no more do so after that one.
 
     A gap is at risk from the day on which it has lasted so many usual gaps; the chance that it ends
     within a year from then on is that of :meth:`~stagecast.features.survival.Outlook.
@@ -147,7 +150,10 @@ def _sleeping_from(
     least_days
         Shortest time in days that is extrapolated to a year.
     """
-    at_least = next(_two_digit_numbers(SLEEPING_OVER_AT_RISK * at_risk))
+    soonest = SLEEPING_OVER_AT_RISK * at_risk
+    if at_risk < 1.0 + LEAST_LATE:
+        soonest = 1.0 + SLEEPING_OVER_LATE * (at_risk - 1.0)
+    at_least = next(_two_digit_numbers(soonest))
     for ratio in _two_digit_numbers(at_risk):
         beyond, open_beyond = completed - ratio * usual_before, still_open - ratio * usual_of_open
         lasts, is_open = beyond > 0, open_beyond >= 0
