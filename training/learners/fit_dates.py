@@ -5,23 +5,24 @@ How late a payment came is measured against the gap that the other gaps of its c
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
-from stagecast.features.arrays import Array
+from stagecast.features.arrays import Array, Integers
 from stagecast.features.record import PurchaseDays
 from stagecast.training.billing.calendar import YEAR, DueDate
 from stagecast.training.learners.btyd import Model
-from stagecast.training.learners.btyd.dated import MIDDLES, DatedModel
+from stagecast.training.learners.btyd.dated import MIDDLES, DatedModel, own_gap
 from stagecast.training.learners.customer_base import CustomerBase
 
-FEWEST_PHASES: Final = 48
-"""Phases of a gap from which purchases are payments of a plan."""
-LEAST_ALIKE: Final = 16.0
-"""Parameter r from which gaps of customers are alike, within a quarter, so that the first gap of a
-customer is known as that of the others."""
+SHARP: Final = 0.1
+"""Spread of the dates over the gap, above which purchases are no payments of a plan."""
+ALIKE: Final = 0.25
+"""Standard deviation of the gaps of customers, over the usual one, up to which they are alike, so
+that the first gap of a customer is known as that of the others."""
+LEAST_ALIKE: Final = 1e-3
 FEWEST_GAPS: Final = 20
 """Gaps of customers with another one, below which nothing is known of dates."""
 SHARPER: Final = 0.7
@@ -48,33 +49,67 @@ def with_dates(base: CustomerBase, days: PurchaseDays) -> CustomerBase:
 
 
 def _with_dates(model: Model, days: PurchaseDays, due: DueDate | None) -> Model:
-    if model.name != "mbg_nbd" or model.regularity < FEWEST_PHASES:
+    if model.name != "mbg_nbd" or model.regularity == 1:
         return model
-    if model.params[0] < LEAST_ALIKE:
+    gaps = _Gaps.of(days)
+    if len(gaps.own) < FEWEST_GAPS:
         return model
-    late = _lateness_of_gaps(model, days) if due is None else _lateness_of_dates(days, due)
+    usual = float(np.median(gaps.own)) if due is None else YEAR
+    low, high = np.quantile(gaps.own, (0.16, 0.84)) if due is None else (usual, usual)
+    alike = max((high - low) / (2.0 * usual), LEAST_ALIKE)
+    late = gaps.lateness(usual, alike) if due is None else _lateness_of_dates(days, due)
     late = late[late > -1.0]
-    if len(late) < FEWEST_GAPS:
+    if alike > ALIKE or len(late) < FEWEST_GAPS:
         return model
-    quantiles = np.quantile(late, MIDDLES)
-    share = _OF_PHASES / (len(late) + _PSEUDO_GAPS)
     # rounded, so that a bundle is the same where only the last bits differ
-    known = DatedModel.of(model, tuple(float(f"{q:.6g}") for q in quantiles), share)
-    return known if known.spread < SHARPER / np.sqrt(model.regularity) else model
+    quantiles = [float(f"{q:.6g}") for q in np.quantile(late, MIDDLES)]
+    share = _OF_PHASES / (len(late) + _PSEUDO_GAPS)
+    known = DatedModel.of(model, tuple(quantiles), share, usual, float(f"{alike:.6g}"))
+    limit = min(SHARP, SHARPER / np.sqrt(model.regularity))
+    return known if known.spread < limit else model
 
 
-def _lateness_of_gaps(model: Model, days: PurchaseDays) -> Array:
-    """Return how late payments came, over the gap by the others of their customers, (gaps,)."""
-    same = days.customer[1:] == days.customer[:-1]
-    gap, customer = np.diff(days.day)[same].astype(np.float64), days.customer[1:][same]
-    count = np.bincount(customer, minlength=1)[customer] - 1.0
-    others = np.bincount(customer, weights=gap, minlength=1)[customer] - gap
-    r, alpha = model.params[:2]
-    prior, precision = r - 1.0, 1.0 / _CLOSE**2
-    expected = (model.regularity * alpha + precision * others) / (prior + precision * count)
-    has_other = count > 0
-    known = has_other if has_other.sum() >= FEWEST_GAPS else np.ones(len(gap), dtype=np.bool_)
-    return np.asarray(gap[known] / expected[known] - 1.0)
+@dataclass(frozen=True)
+class _Gaps:
+    """Gaps between purchase days.
+
+    Parameters
+    ----------
+    gap
+        Days, shape (gaps,).
+    customer
+        Position of the customer of each in ``own``, shape (gaps,).
+    own
+        Median gap of each customer who has one, shape (customers,).
+    """
+
+    gap: Array
+    customer: Integers
+    own: Array
+
+    @classmethod
+    def of(cls, days: PurchaseDays) -> _Gaps:
+        same = days.customer[1:] == days.customer[:-1]
+        gap = np.diff(days.day)[same].astype(np.float64)
+        _, customer = np.unique(days.customer[1:][same], return_inverse=True)
+        order = np.lexsort((gap, customer))
+        count = np.bincount(customer, minlength=0)
+        start = np.cumsum(count) - count
+        middle = [gap[order[start + half]] for half in ((count - 1) // 2, count // 2)]
+        return cls(gap, customer, (middle[0] + middle[1]) / 2.0)
+
+    def lateness(self, usual: float, alike: float) -> Array:
+        """Return how late payments came, over the gap that the others of the customer say.
+
+        Of customers with another gap, shape (their gaps,); of all where these are few.
+        """
+        days = np.bincount(self.customer, self.gap)
+        others = np.bincount(self.customer).astype(np.float64)[self.customer] - 1.0
+        expected = own_gap(others, days[self.customer] - self.gap, usual, alike, _CLOSE)
+        is_known = others > 0
+        if is_known.sum() < FEWEST_GAPS:
+            is_known = np.ones(len(others), dtype=np.bool_)
+        return np.asarray(self.gap[is_known] / expected[is_known] - 1.0)
 
 
 def _lateness_of_dates(days: PurchaseDays, due: DueDate) -> Array:

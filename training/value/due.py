@@ -62,7 +62,7 @@ def regular_model(base: CustomerBase) -> Model | None:
     regular = [
         (weight, model)
         for weight, model in zip(base.weights, base.models, strict=True)
-        if model.regularity >= FEWEST_PHASES
+        if model.regularity >= FEWEST_PHASES or isinstance(model, DatedModel)
     ]
     if sum(weight for weight, _ in regular) < LEAST_WEIGHT:
         return None
@@ -102,3 +102,12 @@ def own_gaps(base: CustomerBase, columns: Mapping[str, Array], spread: float) ->
     else:
         ended = np.asarray(ndtr((silence - gap) / np.hypot(error, unknown)))
     return OwnGaps(gap, error, unknown, silence, drifts, ended)
+
+
+def regular_gaps(base: CustomerBase, columns: Mapping[str, Array]) -> Array | None:
+    """Return the customers' own gaps in days, shape (rows,); None where gaps are not regular.
+
+    The parameters are those of :func:`own_gaps`.
+    """
+    gaps = own_gaps(base, columns, 0.0)
+    return None if gaps is None else gaps.gap

@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from stagecast.features.arrays import Array
 from stagecast.features.record import PurchaseDays
 from stagecast.training.billing.fit_periods import (
     FEWEST,
@@ -20,8 +21,9 @@ from stagecast.training.value.payments import NORMAL_TAIL, RegularPayments
 LEAST_SPREAD: Final = 0.005
 """Least standard deviation of the days of a payment, over the gap: two days of a year."""
 ONE_PRICE: Final = 0.1
-"""Two thirds of the payments over the one before must lie within a range of this width, in logs:
-prices, that rise from year to year, and not amounts that a customer chooses each time."""
+"""Two thirds of the payments over the one before must lie within a range of this width, in logs, or
+be no other or the usual rise: prices, that rise from year to year or once, and not amounts that a
+customer chooses each time."""
 _HALF_A_DAY: Final = 0.5
 
 
@@ -51,8 +53,19 @@ def fit_payments(days: PurchaseDays, base: CustomerBase | None) -> RegularPaymen
     every = np.ones(len(payments.day), dtype=np.bool_)
     later = np.flatnonzero(payments.number > 1)
     ratio = np.log(payments.spend[later] / payments.spend[later - 1])
-    low, high = np.quantile(ratio, (1.0 / 6.0, 5.0 / 6.0))
-    if high - low > ONE_PRICE:
+    if not _are_prices(ratio):
         return None
     spread = float(np.clip(spread, LEAST_SPREAD, of_model))
     return RegularPayments(spread, later_prices(payments, every, days_of_gap))
+
+
+def _are_prices(ratio: Array) -> bool:
+    """Return whether payments over the one before, in logs, are those of prices, see ONE_PRICE."""
+    low, high = np.quantile(ratio, (1.0 / 6.0, 5.0 / 6.0))
+    if high - low <= ONE_PRICE:
+        return True
+    rises = ratio[ratio > ONE_PRICE / 2.0]
+    if not len(rises):
+        return False
+    is_usual = np.abs(ratio - np.median(rises)) <= ONE_PRICE / 2.0
+    return bool(np.mean(is_usual | (np.abs(ratio) <= ONE_PRICE / 2.0)) >= 2.0 / 3.0)

@@ -309,7 +309,7 @@ def test_other_customer_bases_have_the_same_bytes(scorer: Scorer, kind: str) -> 
         "regular gaps": (replace(mbg, regularity=3), pareto),
         "regular payments": (replace(mbg, regularity=24), pareto),
         "payments on dates": (
-            DatedModel.of(replace(mbg, regularity=96), tuple(0.02 * MIDDLES), 0.01),
+            DatedModel.of(replace(mbg, regularity=96), tuple(0.02 * MIDDLES), 0.01, 40.0, 0.2),
             pareto,
         ),
         "Pareto/NBD first": (pareto, mbg),

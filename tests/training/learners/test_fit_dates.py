@@ -17,8 +17,8 @@ from stagecast.training.learners.fit_dates import with_dates
 RANDOM = Model("pareto_nbd", (2.0, 60.0, 1.0, 600.0), 0.0, 100)
 
 
-def base_of(gap: float, phases: int = 96, r: float = 900.0) -> CustomerBase:
-    regular = Model("mbg_nbd", (r, r * gap / phases, 1.0, 9.0), 0.0, 100, phases)
+def base_of(gap: float, phases: int = 96) -> CustomerBase:
+    regular = Model("mbg_nbd", (900.0, 900.0 * gap / phases, 1.0, 9.0), 0.0, 100, phases)
     return CustomerBase((regular, RANDOM), None, (0.95, 0.05))
 
 
@@ -43,15 +43,25 @@ def test_dates_are_known_to_a_day_or_two_and_who_is_late_is_seen() -> None:
     # 20 days, more where another payment of the customer came 20 days after a late one
     assert 15.0 < known[0].lateness[-2] * YEAR < 35.0
     _, unknown = known[0].gaps(np.array([0.0, 3.0]), np.array([0.0, 3.0 * YEAR]))
-    assert unknown[0] == pytest.approx(YEAR / 30.0, rel=0.01)  # r is 900
-    assert unknown[1] < 2.0
+    assert (unknown < 2.0).all()
+    # who left a year out, and came back half a year late, has no gap of one and a half years
+    gap, _ = known[0].gaps(np.array([1.0]), np.array([550.0]))
+    assert gap[0] == pytest.approx(YEAR, rel=0.01)
+
+
+def two_plans() -> PurchaseDays:
+    """Return monthly and yearly payments of as many customers."""
+    monthly, yearly = payments(30.4, 1.0), payments(YEAR, 1.0)
+    customer = np.r_[monthly.customer, yearly.customer + 1_000]
+    day = np.r_[monthly.day, yearly.day]
+    return PurchaseDays(customer, day, np.ones(len(day)), day * 86_400_000_000)
 
 
 @pytest.mark.parametrize(
     ("base", "days"),
     [
-        (base_of(YEAR, 24), payments(YEAR, 1.0)),  # purchases, and no plan
-        (base_of(YEAR, 96, r=2.0), payments(YEAR, 1.0)),  # gaps of customers differ
+        (base_of(YEAR, 1), payments(YEAR, 1.0)),  # gaps that are random
+        (base_of(YEAR), two_plans()),  # gaps of customers differ
         (base_of(YEAR), payments(YEAR, 40.0)),  # no date
         (base_of(YEAR), payments(YEAR, 1.0, customers=4)),  # too few
     ],

@@ -124,7 +124,13 @@ def payers(prices: str, *, customers: int = 200) -> PurchaseDays:
         price, begins = float(random.choice([9.0, 29.0])), int(random.integers(0, 60))
         for n in range(20):
             rise = 1.05 ** ((begins + 30 * n) // 365)
-            amount = {"fixed": 1.0, "rising": rise, "any": float(random.lognormal(0.0, 0.4))}
+            amount = {
+                "fixed": 1.0,
+                "rising": rise,
+                "risen once": 1.2 if begins + 30 * n > 300 else 1.0,
+                "any": float(random.lognormal(0.0, 0.4)),
+                "round": float(random.choice([1.0, 2.0, 2.5, 5.0])),
+            }
             rows.append((k, begins + 30 * n, price * amount[prices]))
     customer, days, spend = (np.array(values) for values in zip(*rows, strict=True))
     day_number = days.astype(np.int64)
@@ -140,7 +146,9 @@ def test_a_price_may_rise_and_amounts_that_vary_are_no_price() -> None:
     assert rising is not None
     assert rising.later_price[0] == 1.0
     assert rising.later_price[1] == pytest.approx(1.05)
+    assert fit_payments(payers("risen once"), base) is not None
     assert fit_payments(payers("any"), base) is None
+    assert fit_payments(payers("round"), base) is None
     assert fit_payments(payers("fixed"), None) is None
     assert RegularPayments.from_json(rising.to_json()) == rising
 

@@ -1,7 +1,7 @@
 """MBG/CNBD-k of payments whose dates are known better than k phases tell.
 
-    T_1 = g (1 + z) + error       day of the next payment after the last one
-    T_n = T_1 + (n - 1) g + drift day of the n-th one
+    T_1 = g (1 + z) + error           day of the next payment after the last one
+    T_n = T_1 + (n - 1) g m + drift   day of the n-th one; m is the mean of 1 + z
 
 A gap of k phases has a standard deviation of 1 / sqrt(k) of it: of 96 phases, 37 days of a year.
 Who pays each year on a date of their own pays within a day or two of it, or late. Here z, how late
@@ -32,6 +32,7 @@ from stagecast.training.learners.btyd.histories import (
     checked_days,
     checked_history,
 )
+from stagecast.training.learners.btyd.stored import positive
 
 _TAIL = (0.005, 0.01, 0.02, 0.03, 0.04)
 LEVELS: Final = np.r_[0.0, _TAIL, np.linspace(0.05, 0.95, 31), 1.0 - np.array(_TAIL[::-1]), 1.0]
@@ -40,11 +41,15 @@ late, and they are who is asked about."""
 MIDDLES: Final = (LEVELS[1:] + LEVELS[:-1]) / 2.0
 LEAST_ERROR: Final = 0.5
 """Days: dates are whole days."""
+FAR: Final = 4.0
+"""Standard deviations from the gaps of the others beyond which a customer's mean gap is none."""
 NORMAL_END: Final = 6.0
 """Standard deviations beyond which nothing falls due."""
+OWN: Final = ("lateness", "share_of_phases", "usual_days", "alike")
 DAYS_PER_YEAR: Final = 365.0
 _OF_PHASES: Final = (np.arange(8.0) + 0.5) / 8.0
 _LEAST: Final = 1e-290
+_SMALL: Final = 1e-9
 _ROWS_AT_ONCE: Final = 4_096
 
 
@@ -59,10 +64,16 @@ class DatedModel(Model):
         :data:`LEVELS`, in rising order.
     share_of_phases
         Share of the gaps of k phases in the mixture.
+    usual_days
+        Median gap of the customers, in days.
+    alike
+        Standard deviation of the gaps of most customers around it, over it.
     """
 
     lateness: tuple[float, ...] = ()  # a field after one with a default needs one, too
     share_of_phases: float = 1.0
+    usual_days: float = 1.0
+    alike: float = 1.0
 
     @property
     def of_phases(self) -> Model:
@@ -90,23 +101,35 @@ class DatedModel(Model):
         """How late the median payment comes, over the gap."""
         return float(np.interp(0.5, MIDDLES, self.lateness))
 
+    @cached_property
+    def late_share(self) -> float:
+        """Share of the payments that are late, or left out, and not on their dates."""
+        limit = self.usual + FAR * max(self.spread, LEAST_ERROR / self.usual_days)
+        return float(np.diff(LEVELS)[np.array(self.lateness) > limit].sum())
+
+    @cached_property
+    def step(self) -> float:
+        """Mean days from a payment to the next one over the gap, with payments that are left out.
+
+        A date that is kept after a late payment comes early, so that both do not count.
+        """
+        return 1.0 + float(np.diff(LEVELS) @ self.lateness)
+
     def gaps(self, x: Array, t_x: Array) -> tuple[Array, Array]:
         """Return the customers' own gaps, and the standard deviations by which they are not known.
 
         In days, shape of ``x``.
         """
-        r, alpha = self.params[:2]
-        usual = self.regularity * alpha / max(r - 1.0, 1.0)
-        precision = 1.0 / max(self.spread, LEAST_ERROR / usual) ** 2
-        total = max(r - 1.0, 1.0) + precision * x
-        gap = (max(r - 1.0, 1.0) * usual + precision * t_x) / total
-        return gap, gap / np.sqrt(total)
+        known = max(self.spread, LEAST_ERROR / self.usual_days)
+        own = own_gap(x, t_x, self.usual_days, self.alike, known)
+        left = self.alike * known / np.sqrt(known**2 + x * self.alike**2)
+        return own, self.usual_days * left
 
     def ended(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Array:
         """Return P(the next payment of who goes on has fallen due by T | the purchases)."""
         x, t_x, T = checked_history(x, t_x, T)
         gap, unknown = self.gaps(x, t_x)
-        return as_floats(1.0 - self._silent(gap, unknown, T - t_x))
+        return as_floats(1.0 - self._silent(gap, unknown, silence(t_x, T)))
 
     def expected_orders_discounted(
         self,
@@ -138,7 +161,7 @@ class DatedModel(Model):
     def rate_if_left(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Array:
         """Return E[payments per day while active | history, inactive at T]."""
         x, t_x, T = checked_history(x, t_x, T)
-        return as_floats(1.0 / self.gaps(x, t_x)[0])
+        return as_floats(1.0 / (self.step * self.gaps(x, t_x)[0]))
 
     def to_json(self) -> dict[str, Any]:
         """Return the model as JSON values."""
@@ -146,6 +169,8 @@ class DatedModel(Model):
             **super().to_json(),
             "lateness": list(self.lateness),
             "share_of_phases": self.share_of_phases,
+            "usual_days": self.usual_days,
+            "alike": self.alike,
         }
 
     @classmethod
@@ -157,20 +182,28 @@ class DatedModel(Model):
         KeyError, TypeError, ValueError
             A key is missing or unknown, or a value is invalid.
         """
-        own = ("lateness", "share_of_phases")
-        model = Model.from_json({key: value for key, value in stored.items() if key not in own})
+        model = Model.from_json({key: value for key, value in stored.items() if key not in OWN})
         lateness = tuple(float(value) for value in stored["lateness"])
-        return cls.of(model, lateness, float(stored["share_of_phases"]))
+        share, usual_days, alike = (float(stored[key]) for key in OWN[1:])
+        return cls.of(model, lateness, share, usual_days, alike)
 
     @classmethod
-    def of(cls, model: Model, lateness: tuple[float, ...], share_of_phases: float) -> Self:
+    def of(
+        cls,
+        model: Model,
+        lateness: tuple[float, ...],
+        share_of_phases: float,
+        usual_days: float,
+        alike: float,
+    ) -> Self:
         """Return a model of k phases with the lateness of its payments.
 
         Raises
         ------
         ValueError
             There is not one quantile for each of :data:`MIDDLES`, one is not finite, at most -1 or
-            below the one before; or the share does not lie between 0 and 1.
+            below the one before; the share does not lie between 0 and 1; or the gap, or how alike
+            gaps are, is not positive.
         """
         values = np.array(lateness)
         if len(values) != len(MIDDLES) or not np.isfinite(values).all():
@@ -181,6 +214,7 @@ class DatedModel(Model):
             raise ValueError("quantiles of the lateness are above -1, in rising order")
         if not 0.0 < share_of_phases <= 1.0:
             raise ValueError(f"share_of_phases is {share_of_phases}; expected above 0, at most 1")
+        usual_days, alike = positive("usual_days", usual_days), positive("alike", alike)
         return cls(
             model.name,
             model.params,
@@ -189,39 +223,41 @@ class DatedModel(Model):
             model.regularity,
             lateness,
             share_of_phases,
+            usual_days,
+            alike,
         )
 
     def _log_odds_dead(self, x: Array, t_x: Array, T: Array) -> Array:
         _, _, a, b = self.params
         gap, unknown = self.gaps(x, t_x)
-        silent = np.log(np.maximum(self._silent(gap, unknown, T - t_x), _LEAST))
+        silent = np.log(np.maximum(self._silent(gap, unknown, silence(t_x, T)), _LEAST))
         return as_floats(np.log(a) - np.log(b + x) - silent)
 
     def _none(self, days: Array, x: Array, t_x: Array, T: Array, odds: Array) -> Array:
         gap, unknown = self.gaps(x, t_x)
-        now = np.maximum(self._silent(gap, unknown, T - t_x), _LEAST)
-        later = self._silent(gap, unknown, T - t_x + days)
+        now = np.maximum(self._silent(gap, unknown, silence(t_x, T)), _LEAST)
+        later = self._silent(gap, unknown, silence(t_x, T) + days)
         alive = 1.0 / (1.0 + np.exp(odds))
         return as_floats(np.minimum(1.0 - alive * (1.0 - np.minimum(later / now, 1.0)), 1.0))
 
     def _orders(self, days: Array, x: Array, t_x: Array, T: Array, alive: Array) -> Array:
         return as_floats(alive * self._payments(days, x, t_x, T, 0.0, stays=False))
 
-    def _silent(self, gap: Array, unknown: Array, silence: Array) -> Array:
-        """Return P(no payment within the silence | active), shape of the arguments."""
-        shape = np.broadcast_shapes(gap.shape, silence.shape)
+    def _silent(self, gap: Array, unknown: Array, days: Array) -> Array:
+        """Return P(no payment within a silence of these days | active), shape of the arguments."""
+        shape = np.broadcast_shapes(gap.shape, days.shape)
         total = np.zeros(shape)
         for late, around, chance in zip(*self._nodes, strict=True):
             error = np.hypot(np.maximum(around * gap, LEAST_ERROR), unknown)
-            total += chance * ndtr((gap * (1.0 + late) - silence) / error)
+            total += chance * ndtr((gap * (1.0 + late) - days) / error)
         return total
 
-    def _wait(self, gap: Array, unknown: Array, silence: Array) -> tuple[Array, Array]:
-        """Return mean and variance of the days to the next payment, given the silence."""
+    def _wait(self, gap: Array, unknown: Array, days: Array) -> tuple[Array, Array]:
+        """Return mean and variance of the days to the next payment, given a silence of days."""
         silent, mean, square = (np.zeros(gap.shape) for _ in range(3))
         for late, around, chance in zip(*self._nodes, strict=True):
             error = np.hypot(np.maximum(around * gap, LEAST_ERROR), unknown)
-            ahead = gap * (1.0 + late) - silence
+            ahead = gap * (1.0 + late) - days
             after = ndtr(ahead / error)
             density = error * np.exp(-0.5 * (ahead / error) ** 2) / np.sqrt(2.0 * np.pi)
             silent += chance * after
@@ -251,30 +287,69 @@ class DatedModel(Model):
         _, _, a, b = self.params
         daily = np.log1p(rate) / DAYS_PER_YEAR
         gap, unknown = self.gaps(x, t_x)
-        silence = T - t_x
-        wait, variance = self._wait(gap, unknown, silence)
-        now = np.maximum(self._silent(gap, unknown, silence), _LEAST)
-        later = self._silent(gap, unknown, silence + days)
+        silent_days = silence(t_x, T)
+        wait, variance = self._wait(gap, unknown, silent_days)
+        now = np.maximum(self._silent(gap, unknown, silent_days), _LEAST)
+        later = self._silent(gap, unknown, silent_days + days)
         falls_due = 1.0 - np.minimum(later / now, 1.0)
         coins = b + x + 1.0
         goes_on, drift = np.ones(len(x)), (self.spread * gap) ** 2
         total = falls_due * np.exp(-daily * wait)
         # who is not late yet pays as most do: the few who will be late do not blur later dates
         late, own = 1.0 - now, (self.spread * gap) ** 2 + unknown**2
-        wait = late * wait + (1.0 - late) * np.maximum(gap * (1.0 + self.usual) - silence, 0.0)
+        wait = late * wait + (1.0 - late) * np.maximum(gap * (1.0 + self.usual) - silent_days, 0.0)
         variance = late * variance + (1.0 - late) * np.maximum(own, LEAST_ERROR**2)
         # of each row alone, so that a customer scored alone has the same numbers
-        usual = np.maximum(days - wait, 0.0) / gap + 2.0
+        usual = np.maximum(days - wait, 0.0) / (gap * self.step) + 2.0
         error = np.sqrt(variance / gap**2 + usual * self.spread**2 + (usual * unknown / gap) ** 2)
         most = np.ceil(usual + NORMAL_END * error)
         for n in range(1, int(most.max(initial=1.0))):
             if not stays:
                 goes_on = goes_on * (coins + n - 1.0) / (a + coins + n - 1.0)
-            due = wait + n * gap
+            due = wait + n * gap * (1.0 + self.usual)
             error = np.sqrt(variance + n * drift + (n * unknown) ** 2)
-            falls_due = np.minimum(falls_due, ndtr((days - due) / error))
+            # none of them is late; or some are, by what all are on average
+            on_dates = (1.0 - self.late_share) ** n
+            delay = n * gap * max(self.step - 1.0 - self.usual, 0.0) / max(1.0 - on_dates, _SMALL)
+            is_due = on_dates * ndtr((days - due) / error)
+            is_due += (1.0 - on_dates) * ndtr((days - due - delay) / np.hypot(error, delay / 2.0))
+            falls_due, due = np.minimum(falls_due, is_due), due + (1.0 - on_dates) * delay
             total += np.where(n < most, goes_on * falls_due * np.exp(-daily * due), 0.0)
         return np.asarray(total)
+
+
+def silence(t_x: Array, T: Array) -> Array:
+    """Return the days without a payment, same shape: the day of T itself is not over.
+
+    A payment a gap of whole days after the last one may still come on that day.
+    """
+    return np.maximum(T - t_x - LEAST_ERROR, 0.0)
+
+
+def own_gap(gaps: Array, days: Array, usual: float, alike: float, spread: float) -> Array:
+    """Return the posterior mean of customers' own gaps in days, shape of ``gaps``.
+
+    Who left a payment out, or had left and came back, has a mean gap that is none: beyond
+    :data:`FAR` standard deviations above those of the others the gap is theirs. Two gaps or more
+    that are that much shorter are those of another plan.
+
+    Parameters
+    ----------
+    gaps, days
+        Number of the gaps of each customer, and the days of all of them.
+    usual, alike
+        The usual gap in days, and the standard deviation of customers' gaps over it.
+    spread
+        Standard deviation of a customer's gaps over it.
+
+    >>> own_gap(np.array([0.0, 2.0, 1.0, 2.0]), np.array([0, 732.0, 800, 360]), 365.0, 0.01, 0.01)
+    array([365.        , 365.66666667, 365.        , 180.        ])
+    """
+    mean, known = days / np.maximum(gaps, 1.0), spread / np.sqrt(np.maximum(gaps, 1.0))
+    away = (mean / usual - 1.0) / np.hypot(alike, known)
+    of_own = np.where((gaps > 0) & (np.abs(away) <= FAR), alike**2 / (alike**2 + known**2), 0.0)
+    of_own = np.where((gaps > 1) & (away < -FAR), 1.0, of_own)
+    return np.asarray(usual + of_own * (mean - usual))
 
 
 def model_from_json(stored: Mapping[str, Any]) -> Model:

@@ -25,7 +25,7 @@ def late(random: np.random.Generator, size: int) -> Array:
 @pytest.fixture(scope="module")
 def model() -> DatedModel:
     days = np.quantile(late(np.random.default_rng(1), 200_000), MIDDLES)
-    return DatedModel.of(PHASES, tuple((days / GAP).tolist()), 0.002)
+    return DatedModel.of(PHASES, tuple((days / GAP).tolist()), 0.002, GAP, 0.01)
 
 
 HISTORY = (np.full(5, 6.0), np.full(5, 6.0 * GAP), 6.0 * GAP + np.array([3.0, 60, 86, 92, 105]))
@@ -46,7 +46,7 @@ def drawn(silence: float, days: float, rate: float) -> tuple[float, float, float
         kept += worth
         orders += worth * goes_on
         goes_on &= random.random(size) >= p
-        at = at + GAP + random.normal(0.0, DAY, size)
+        at = at + GAP + late(random, size)
     is_active = stays & (first > silence)
     none = 1.0 - (is_active & (first - silence <= days)).sum() / silent.sum()
     return (
@@ -62,7 +62,8 @@ def drawn(silence: float, days: float, rate: float) -> tuple[float, float, float
 @pytest.mark.parametrize("days", [30.0, 365.0])
 def test_predictions_are_those_of_drawn_payers(model: DatedModel, days: float, rate: float) -> None:
     x, t_x, T = HISTORY
-    truth = np.array([drawn(float(silence), days, rate) for silence in T - t_x])
+    # the day of the as_of is not over
+    truth = np.array([drawn(float(silence) - 0.5, days, rate) for silence in T - t_x])
     alive, none = model.p_alive(x, t_x, T), model.p_none(days, x, t_x, T)
     np.testing.assert_allclose(alive, truth[:, 0], atol=0.03)
     np.testing.assert_allclose(none, truth[:, 1], atol=0.03)
@@ -71,7 +72,7 @@ def test_predictions_are_those_of_drawn_payers(model: DatedModel, days: float, r
     np.testing.assert_allclose(orders, truth[:, 2], atol=0.06)
     np.testing.assert_allclose(kept, truth[:, 3], atol=0.08)
     # the model of phases does not know on which day a payment is due
-    assert abs(PHASES.p_none(30.0, x, t_x, T)[1] - drawn(60.0, 30.0, 0.0)[1]) > 0.2
+    assert abs(PHASES.p_none(30.0, x, t_x, T)[1] - drawn(59.5, 30.0, 0.0)[1]) > 0.2
 
 
 def test_a_late_payer_is_neither_given_up_nor_counted_on(model: DatedModel) -> None:
@@ -80,7 +81,7 @@ def test_a_late_payer_is_neither_given_up_nor_counted_on(model: DatedModel) -> N
     assert alive[0] > 0.9
     assert 0.15 < alive[1] < 0.45  # one in 25 is late, one in eleven has left
     assert alive[2] < 0.05
-    ended = model.ended(x, t_x, t_x + np.array([80.0, GAP, 102.0]))
+    ended = model.ended(x, t_x, t_x + np.array([80.0, GAP + 0.5, 102.0]))  # a day is not over
     assert ended.round(1).tolist() == pytest.approx([0.0, 0.5, 1.0], abs=0.1)
 
 
