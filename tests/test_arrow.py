@@ -346,6 +346,7 @@ EVALUATION = {
     "reasons.of_contracts",
     "reasons.reason",
     "reasons.sentences",
+    "reasons.told_once",
     "reasons.wordings",
     "reference.reference",
     "reference.rfm",

@@ -7,11 +7,14 @@ from collections.abc import Mapping
 import numpy as np
 
 from stagecast.training.models import Models
+from stagecast.training.one_row.base_of_arrays import HISTORY, one_row
 from stagecast.training.one_row.churn import ChurnOfOne
 from stagecast.training.one_row.predictions import PredictionsOfOne
+from stagecast.training.reasons.due import USUAL_GAP
 from stagecast.training.reasons.explanation import Explained, Explanation, explain
 from stagecast.training.reasons.families import family_index
 from stagecast.training.reasons.of_buyers import buyer_families
+from stagecast.training.value.due import regular_gaps
 
 
 class ReasonsOfOne:
@@ -31,7 +34,7 @@ class ReasonsOfOne:
     """
 
     def __init__(self, models: Models, churn: ChurnOfOne) -> None:
-        self._churn, self._usual = churn, models.reference.buyers
+        self._churn, self._usual, self._base = churn, models.reference.buyers, models.base
         self._high_risk = models.config.high_risk
         self._horizon_days = float(models.config.horizon_days)
         self._families = buyer_families(models)
@@ -79,8 +82,12 @@ class ReasonsOfOne:
         self, columns: Mapping[str, float], features: Mapping[str, float]
     ) -> dict[str, np.ndarray]:
         """Return what is shown: features as they are, whatever the models read in their place."""
-        return {
+        shown = {
             name: np.array([features[name] if name in features else columns[name]])
             for name in self.columns
             if name in columns
         }
+        gaps = None
+        if self._base is not None and self._base.is_regular:
+            gaps = regular_gaps(self._base, one_row(columns, HISTORY))
+        return shown if gaps is None else {**shown, USUAL_GAP: gaps}

@@ -18,7 +18,9 @@ a reason gets that of the stage, or the average of the log.
 Where the usual gap is longer than the horizon, a silence shorter than it tells when the next order
 is due: it raises the risk where that is after the horizon, as just after a yearly payment, and
 lowers it within. Of a contract with a known billing period the silence is told as a payment that is
-late, or not at all. Who has paid nothing has no order to speak of.
+late, or not at all. Who has paid nothing has no order to speak of. Where purchases are regular the
+silence is compared with the customer's own gap alone. A fact that two families would tell is told
+once (:mod:`stagecast.training.reasons.told_once`).
 """
 
 from __future__ import annotations
@@ -32,7 +34,15 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from stagecast.features.arrays import Array
-from stagecast.training.reasons.due import FREE, PAYMENT_LATE, due_reason, late_payment
+from stagecast.training.reasons.due import (
+    FREE,
+    PAYMENT_LATE,
+    USUAL_GAP,
+    due_reason,
+    fact_of_regular,
+    late_payment,
+    reason_of_regular,
+)
 from stagecast.training.reasons.families import SEASON, Family
 from stagecast.training.reasons.reason import Reason
 from stagecast.training.reasons.sentences import (
@@ -45,6 +55,7 @@ from stagecast.training.reasons.sentences import (
     STAGE,
     shown,
 )
+from stagecast.training.reasons.told_once import told_once
 from stagecast.training.reference.usual import AVERAGE, Usual
 
 MOST_RAISING, MOST_LOWERING = 3, 2
@@ -127,10 +138,13 @@ def explain(
         A risk of at least this much gets a reason in any case.
     """
     base = usual.base[AVERAGE]
-    average = np.array(usual.mean_effects[AVERAGE])
-    by_group = [usual.mean_effects.get(str(group), average) for group in rows.groups]
+    of_all = np.array(usual.mean_effects[AVERAGE])
+    by_group = [usual.mean_effects.get(str(group), of_all) for group in rows.groups]
     means = np.array(by_group).reshape(rows.effects.shape)
-    within, between = rows.effects - means, means - average
+    own, means, average = told_once(
+        families, rows.columns, rows.effects, means, np.broadcast_to(of_all, means.shape)
+    )
+    within, between = own - means, means - average
     against_average = within + between
     larger = np.abs(within) >= np.abs(against_average)
     on_stage = (within * against_average <= 0) & (np.abs(within) >= SMALLEST_EFFECT)
@@ -156,6 +170,9 @@ def explain(
             if reason is not None:
                 sides[side].append(reason)
                 untold -= 0.0 if on_stage[row, k] else float(between[row, k])
+        fact = fact_of_regular(families, row, rows.columns, rows.horizon_days)
+        if fact is not None and all(r.feature != fact.feature for r in sides[RAISES]):
+            sides[RAISES] = [fact, *sides[RAISES][: MOST_RAISING - 1]]
         if not sides[RAISES] and rows.risk[row] >= high_risk:
             sides[RAISES].append(
                 of_stage(usual, group, str(rows.titles[row]), untold, names_risk=rows.names_risk)
@@ -228,10 +245,12 @@ def _reason(
     if family.overdue:
         if PAYMENT_LATE in columns and not np.isnan(columns[PAYMENT_LATE][row]):
             return late_payment(float(columns[PAYMENT_LATE][row]), effect)
-        average = usual.medians[AVERAGE]
-        if average.get("spend_mean", np.nan) > 0 and paid_nothing(columns)[row]:
+        medians = usual.medians[AVERAGE]
+        if medians.get("spend_mean", np.nan) > 0 and paid_nothing(columns)[row]:
             return Reason(f"{FREE}.{PLAIN}", FREE, value, np.nan, effect, direction)
-        gap_of_all = average.get(family.own_past, np.nan)
+        gap_of_all = medians.get(family.own_past, np.nan)
+        if USUAL_GAP in columns:
+            return reason_of_regular(family, row, columns, effect, rows.horizon_days)
         reason = due_reason(family, row, columns, gap_of_all, effect, rows.horizon_days)
         if reason is not None:
             return reason

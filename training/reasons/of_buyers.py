@@ -18,12 +18,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
+from stagecast.features.clock import DAY_MICROSECONDS
 from stagecast.features.snapshots import Snapshot
 from stagecast.training.billing.calendar import HISTORY
 from stagecast.training.columns import rows_of
 from stagecast.training.models import Models, Predictions
-from stagecast.training.reasons.explanation import Explained, Explanation, explain
+from stagecast.training.reasons.due import USUAL_GAP
+from stagecast.training.reasons.explanation import (
+    MOST_RAISING,
+    Explained,
+    Explanation,
+    explain,
+)
 from stagecast.training.reasons.families import FAMILIES, Family, family_effects, own_families
+from stagecast.training.reasons.reason import Reason
+from stagecast.training.reasons.sentences import LOWERS, PLAIN, RAISES
 from stagecast.training.reference.usual import (
     AVERAGE,
     NOTHING_USUAL,
@@ -33,7 +42,10 @@ from stagecast.training.reference.usual import (
     learn_usual,
     medians_of,
 )
+from stagecast.training.value.due import regular_gaps
 
+CONTRACT_OVER = "contract_over"
+"""In place of a feature: days since the last contract ended, of who has none."""
 COMPARED = (
     "recency_days",
     "orders",
@@ -91,7 +103,60 @@ def buyer_explanations(
         horizon_days=float(models.config.horizon_days),
     )
     explanations = explain(buyer_families(models), explained, usual, models.config.high_risk)
-    return dict(zip(buyers.tolist(), explanations, strict=True))
+    by_row = dict(zip(buyers.tolist(), explanations, strict=True))
+    if snapshot.contracts is not None:
+        contracts = snapshot.contracts
+        since_end = days_since(contracts.closed_days, contracts.as_of)
+        since_end = np.where(contracts.open, np.nan, since_end)
+        for row in buyers[np.isfinite(since_end[buyers])].tolist():
+            by_row[row] = of_former(by_row[row], float(since_end[row]))
+    return by_row
+
+
+def _is_due(reason: Reason) -> bool:
+    return "due" in reason.code.removeprefix(reason.feature)
+
+
+def days_since(age_days: Array, as_of: int) -> Array:
+    """Return the days from the dates that lie so far back to that of the as_of, same shape.
+
+    As features count them: what began yesterday is a day old at any hour.
+
+    Parameters
+    ----------
+    age_days
+        Days, with their part of a day; NaN is null.
+    as_of
+        Microseconds since 1970.
+    """
+    today = as_of / DAY_MICROSECONDS
+    return np.asarray(np.floor(today) - np.floor(today - age_days))
+
+
+def of_former(explanation: Explanation, days: float) -> Explanation:
+    """Return the explanation of who has no contract any more, which is the first reason.
+
+    What is told of nothing else is its effect. Nothing falls due that a silence would speak of.
+    """
+    rest = explanation.rest
+    effect = rest if rest > 0 else np.nan
+    over = Reason(f"{CONTRACT_OVER}.{PLAIN}", CONTRACT_OVER, days, np.nan, effect, RAISES)
+    told = [
+        reason
+        for reason in explanation.reasons
+        if not (
+            reason.feature == "recency_days" and (_is_due(reason) or reason.direction == LOWERS)
+        )
+    ]
+    untold = sum(r.effect for r in explanation.reasons if r not in told and np.isfinite(r.effect))
+    reasons = [
+        over,
+        *[r for r in told if r.direction == RAISES][: MOST_RAISING - 1],
+        *[r for r in told if r.direction == LOWERS],
+    ]
+    left_out = sum(r.effect for r in told if r not in reasons and np.isfinite(r.effect))
+    rest = (0.0 if rest > 0 else rest) + untold + left_out
+    return Explanation(tuple(reasons), explanation.base, rest)
 
 
 def usual_of_buyers(
@@ -139,10 +204,15 @@ def usual_of_buyers(
 def _facts(
     models: Models, snapshot: Snapshot, columns: Mapping[str, Array], rows: NDArray[np.int64]
 ) -> Mapping[str, Array]:
-    """Return the columns to show: histories begin with the first purchase, whatever models read."""
-    if models.base is None or models.base.due is None:
-        return columns
-    return {**columns, **{name: snapshot.features[name][rows] for name in HISTORY}}
+    """Return the columns to show: histories begin with the first purchase, whatever models read.
+
+    Where purchases are regular, with the customers' own gaps.
+    """
+    gaps = None if models.base is None else regular_gaps(models.base, columns)
+    own = {} if gaps is None else {USUAL_GAP: gaps}
+    if models.base is not None and models.base.due is not None:
+        own |= {name: snapshot.features[name][rows] for name in HISTORY}
+    return {**columns, **own} if own else columns
 
 
 def stage_of(models: Models, snapshot: Snapshot, rows: NDArray[np.int64]) -> NDArray[np.str_]:

@@ -32,6 +32,7 @@ from stagecast.training.reasons.explanation import Explained, Explanation, expla
 from stagecast.training.reasons.families import FAMILIES, Family, family_effects, own_families
 from stagecast.training.reasons.of_buyers import (
     COMPARED,
+    days_since,
     stage_of,
     title_of,
 )
@@ -222,14 +223,22 @@ def with_contract_columns(
             trial = is_trial(features, contracts)
             due, period = np.where(trial, np.nan, due), np.where(trial, np.nan, period)
             late = np.where(trial, 0.0, late)
-    month = calendar(contracts.as_of)["as_of_month"]
+    month, age = (
+        calendar(contracts.as_of)["as_of_month"],
+        days_since(contracts.age_days, contracts.as_of),
+    )
+    activity = {}
+    if "activity_30d" in features:  # the one event of a new contract is that it began
+        visits = features["activity_30d"]
+        activity["activity_30d"] = np.where((age <= 30.0) & (visits <= 1.0), np.nan, visits)
     return {
         **features,
+        **activity,
         "payment_days": due,
         "payment_period_days": period,
         "payment_turn_days": np.minimum(period / 2.0, horizon_days),
         PAYMENT_LATE: late,
-        "contract_days": np.floor(contracts.age_days),
+        "contract_days": age,
         "earlier_contracts": contracts.earlier,
         "season": np.full(len(contracts.open), month),
     }

@@ -68,6 +68,51 @@ def test_a_silence_shorter_than_the_gap_says_whether_the_next_is_due_in_the_hori
         assert (reason.direction == "raises") == (effect > 0)
 
 
+@pytest.mark.parametrize(
+    ("silence", "effect", "gaps", "horizon", "code"),
+    [
+        (372.0, 0.6, 2, 90.0, "recency_days.own"),  # a week late
+        (372.0, 0.6, 0, 90.0, "recency_days.gap_of_all"),
+        (372.0, -0.6, 2, 90.0, "recency_days.own"),  # a late payment lowers no risk
+        (372.0, -0.6, 0, 90.0, "recency_days.gap_of_all"),
+        (366.0, -0.6, 2, 90.0, None),  # a day is nothing yet
+        (200.0, 0.6, 2, 90.0, "recency_days.not_due"),
+        (200.0, -0.6, 2, 90.0, "recency_days.not_due"),
+        (274.0, -0.6, 2, 90.0, None),  # on the last day of the horizon or after it
+        (300.0, -0.6, 0, 90.0, "recency_days.due_of_all"),
+        (300.0, 0.6, 2, 400.0, None),  # a silence shorter than the gap raises nothing
+        (300.0, -0.6, 2, 400.0, "recency_days.own"),
+    ],
+)
+def test_the_silence_of_regular_purchases_is_compared_with_the_gap_alone(
+    silence: float, effect: float, gaps: int, horizon: float, code: str | None
+) -> None:
+    reason = told(
+        SILENCE,
+        effect,
+        horizon=horizon,
+        recency_days=silence,
+        frequency=gaps,
+        gap_mean=365.0 if gaps else math.nan,
+        usual_gap_days=365.0,
+    )
+    assert (reason and reason.code) == code
+    if reason is not None:
+        assert reason.usual == 365.0
+        # what is told against its effect has none
+        assert math.isnan(reason.effect) == (
+            effect * (1 if reason.direction == "raises" else -1) < 0
+        )
+
+
+def test_who_left_a_year_out_has_the_gap_of_the_others() -> None:
+    reason = told(SILENCE, 0.6, recency_days=372.0, gap_mean=550.0, usual_gap_days=365.0)
+    assert reason is not None
+    assert clause(reason.code, reason.value, reason.usual) == (
+        "no order for 372 days (a gap of 365 is usual)"
+    )
+
+
 def test_a_horizon_as_long_as_the_gap_leaves_the_silence_what_it_was() -> None:
     for horizon in (365.0, math.inf):
         reason = told(SILENCE, -0.6, horizon=horizon)
@@ -133,6 +178,7 @@ def test_every_code_is_worded_in_every_language(language: str) -> None:
         code: clause(code, 21.0, 365.0, None, language)
         for code in ("recency_days.own", "recency_days.due", "recency_days.not_due",
                      "recency_days.due_of_all", "recency_days.not_due_of_all", "payment_days.own",
+                     "recency_days.gap_of_all", "contract_over.plain",
                      "payment_days.active", "payment_late_days.plain", "free_days.plain")
     }  # fmt: skip
     assert len(set(texts.values())) == len(texts)
