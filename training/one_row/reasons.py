@@ -14,7 +14,7 @@ from stagecast.training.reasons.due import USUAL_GAP
 from stagecast.training.reasons.explanation import Explained, Explanation, explain
 from stagecast.training.reasons.families import family_index
 from stagecast.training.reasons.of_buyers import buyer_families
-from stagecast.training.value.due import regular_gaps
+from stagecast.training.value.due import dated_gaps
 
 
 class ReasonsOfOne:
@@ -88,6 +88,6 @@ class ReasonsOfOne:
             if name in columns
         }
         gaps = None
-        if self._base is not None and self._base.is_regular:
-            gaps = regular_gaps(self._base, one_row(columns, HISTORY))
+        if self._base is not None and self._base.has_dates:
+            gaps = dated_gaps(self._base, one_row(columns, HISTORY))
         return shown if gaps is None else {**shown, USUAL_GAP: gaps}

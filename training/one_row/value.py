@@ -275,8 +275,8 @@ class ValueOfOne:
 
         def ends(days: int, rate: float, span: tuple[float, ...], margin: float) -> list[float]:
             p_none, money, price = (np.array([value]) for value in span)
-            found = own.ends(self._base, rows, days, rate, p_none, money, price, margin)
-            return [float(found.low[0]), float(found.high[0])]
+            range_ends = own.ends(self._base, rows, days, rate, p_none, money, price, margin)
+            return [float(range_ends.low[0]), float(range_ends.high[0])]
 
         rate, margin = config.annual_discount, config.margin
         low, high = ends(config.value_horizon_days, rate, of_value, margin)

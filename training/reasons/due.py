@@ -20,9 +20,7 @@ period is not known.
 FREE: Final = "free_days"
 """In place of the silence of who has paid nothing: days since what was free."""
 USUAL_GAP: Final = "usual_gap_days"
-"""Column of buyers who purchase at regular gaps: days of the customer's own gap. Other logs have it
-not.
-"""
+"""Column of buyers who pay on dates: days of the customer's own gap. Other logs have it not."""
 SAME_GAP: Final = 0.1
 """Part by which the mean gap may differ from the own one."""
 LATE: Final = 0.01
@@ -80,10 +78,10 @@ def due_reason(
     return _due(family, silence, gap, effect, horizon_days, is_own=is_own)
 
 
-def reason_of_regular(
+def reason_of_payer(
     family: Family, row: int, columns: Mapping[str, Array], effect: float, horizon_days: float
 ) -> Reason | None:
-    """Return what the silence of who purchases at regular gaps says, or None.
+    """Return what the silence of who pays on dates says, or None.
 
     It is compared with the customer's own gap alone, never with a silence that is usual of others:
     a silence shorter than the gap raises no risk, unless the next order is due after the horizon,
@@ -104,12 +102,12 @@ def reason_of_regular(
     return Reason(code, family.feature, silence, gap, effect, direction)
 
 
-def fact_of_regular(
+def fact_of_payer(
     families: Sequence[Family], row: int, columns: Mapping[str, Array], horizon_days: float
 ) -> Reason | None:
     """Return that a payment is late, or due after the horizon, whatever its effect; or None.
 
-    Of who purchases at regular gaps this is what a reader asks first. The effect of the silence may
+    Of who pays on dates this is what a reader asks first. The effect of the silence may
     be another where the average customer is not due, or late as well: it is null.
     """
     family = next((f for f in families if f.overdue), None)
@@ -119,7 +117,7 @@ def fact_of_regular(
     over = max(LATE_DAYS, LATE * gap)
     if silence <= gap + over and silence + horizon_days + over >= gap:
         return None
-    reason = reason_of_regular(family, row, columns, 1.0, horizon_days)
+    reason = reason_of_payer(family, row, columns, 1.0, horizon_days)
     return None if reason is None else replace(reason, effect=np.nan)
 
 

@@ -18,7 +18,7 @@ a reason gets that of the stage, or the average of the log.
 Where the usual gap is longer than the horizon, a silence shorter than it tells when the next order
 is due: it raises the risk where that is after the horizon, as just after a yearly payment, and
 lowers it within. Of a contract with a known billing period the silence is told as a payment that is
-late, or not at all. Who has paid nothing has no order to speak of. Where purchases are regular the
+late, or not at all. Who has paid nothing has no order to speak of. Where payments come on dates the
 silence is compared with the customer's own gap alone. A fact that two families would tell is told
 once (:mod:`stagecast.training.reasons.told_once`).
 """
@@ -39,9 +39,9 @@ from stagecast.training.reasons.due import (
     PAYMENT_LATE,
     USUAL_GAP,
     due_reason,
-    fact_of_regular,
+    fact_of_payer,
     late_payment,
-    reason_of_regular,
+    reason_of_payer,
 )
 from stagecast.training.reasons.families import SEASON, Family
 from stagecast.training.reasons.reason import Reason
@@ -170,7 +170,7 @@ def explain(
             if reason is not None:
                 sides[side].append(reason)
                 untold -= 0.0 if on_stage[row, k] else float(between[row, k])
-        fact = fact_of_regular(families, row, rows.columns, rows.horizon_days)
+        fact = fact_of_payer(families, row, rows.columns, rows.horizon_days)
         if fact is not None and all(r.feature != fact.feature for r in sides[RAISES]):
             sides[RAISES] = [fact, *sides[RAISES][: MOST_RAISING - 1]]
         if not sides[RAISES] and rows.risk[row] >= high_risk:
@@ -250,7 +250,7 @@ def _reason(
             return Reason(f"{FREE}.{PLAIN}", FREE, value, np.nan, effect, direction)
         gap_of_all = medians.get(family.own_past, np.nan)
         if USUAL_GAP in columns:
-            return reason_of_regular(family, row, columns, effect, rows.horizon_days)
+            return reason_of_payer(family, row, columns, effect, rows.horizon_days)
         reason = due_reason(family, row, columns, gap_of_all, effect, rows.horizon_days)
         if reason is not None:
             return reason

@@ -42,7 +42,7 @@ from stagecast.training.reference.usual import (
     learn_usual,
     medians_of,
 )
-from stagecast.training.value.due import regular_gaps
+from stagecast.training.value.due import dated_gaps
 
 CONTRACT_OVER = "contract_over"
 """In place of a feature: days since the last contract ended, of who has none."""
@@ -141,20 +141,22 @@ def of_former(explanation: Explanation, days: float) -> Explanation:
     rest = explanation.rest
     effect = rest if rest > 0 else np.nan
     over = Reason(f"{CONTRACT_OVER}.{PLAIN}", CONTRACT_OVER, days, np.nan, effect, RAISES)
-    told = [
+    of_others = [
         reason
         for reason in explanation.reasons
         if not (
             reason.feature == "recency_days" and (_is_due(reason) or reason.direction == LOWERS)
         )
     ]
-    untold = sum(r.effect for r in explanation.reasons if r not in told and np.isfinite(r.effect))
+    untold = sum(
+        r.effect for r in explanation.reasons if r not in of_others and np.isfinite(r.effect)
+    )
     reasons = [
         over,
-        *[r for r in told if r.direction == RAISES][: MOST_RAISING - 1],
-        *[r for r in told if r.direction == LOWERS],
+        *[r for r in of_others if r.direction == RAISES][: MOST_RAISING - 1],
+        *[r for r in of_others if r.direction == LOWERS],
     ]
-    left_out = sum(r.effect for r in told if r not in reasons and np.isfinite(r.effect))
+    left_out = sum(r.effect for r in of_others if r not in reasons and np.isfinite(r.effect))
     rest = (0.0 if rest > 0 else rest) + untold + left_out
     return Explanation(tuple(reasons), explanation.base, rest)
 
@@ -206,9 +208,9 @@ def _facts(
 ) -> Mapping[str, Array]:
     """Return the columns to show: histories begin with the first purchase, whatever models read.
 
-    Where purchases are regular, with the customers' own gaps.
+    Where payments come on dates, with the customers' own gaps.
     """
-    gaps = None if models.base is None else regular_gaps(models.base, columns)
+    gaps = None if models.base is None else dated_gaps(models.base, columns)
     own = {} if gaps is None else {USUAL_GAP: gaps}
     if models.base is not None and models.base.due is not None:
         own |= {name: snapshot.features[name][rows] for name in HISTORY}

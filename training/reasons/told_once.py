@@ -1,7 +1,7 @@
 """Facts that two families of columns would tell: each is told once, with the effects of both.
 
 Of who ordered once, the first order is the last one. The first order of a first contract began with
-it, and as many orders as it had periods say how old it is. Where purchases are regular, a silence
+it, and as many orders as it had periods say how old it is. Where payments come on dates, a silence
 is compared with the gap; and where gaps are longer than a window, the orders within the window say
 how long ago the last one was.
 """

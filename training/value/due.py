@@ -104,10 +104,10 @@ def own_gaps(base: CustomerBase, columns: Mapping[str, Array], spread: float) ->
     return OwnGaps(gap, error, unknown, silence, drifts, ended)
 
 
-def regular_gaps(base: CustomerBase, columns: Mapping[str, Array]) -> Array | None:
-    """Return the customers' own gaps in days, shape (rows,); None where gaps are not regular.
+def dated_gaps(base: CustomerBase, columns: Mapping[str, Array]) -> Array | None:
+    """Return the customers' own gaps in days, shape (rows,); None where payments have no dates.
 
     The parameters are those of :func:`own_gaps`.
     """
-    gaps = own_gaps(base, columns, 0.0)
+    gaps = own_gaps(base, columns, 0.0) if base.has_dates else None
     return None if gaps is None else gaps.gap

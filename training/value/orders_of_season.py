@@ -57,12 +57,12 @@ def towards_season(
         return carried
     own, missed = [], []
     for frame in seasons:
-        came = np.maximum(frame.orders - 1.0, 0.0)
+        repeats = np.maximum(frame.orders - 1.0, 0.0)
         expected = _repeats(leaving, frame.columns, horizon_days)
-        if not (came.any() and expected.sum() > 0.0):
+        if not (repeats.any() and expected.sum() > 0.0):
             return carried
-        own.append(float(np.log(came.sum() / expected.sum())))
-        missed.append(float(np.log(shrunk_level(came, expected, LEVEL_SPREAD))))
+        own.append(float(np.log(repeats.sum() / expected.sum())))
+        missed.append(float(np.log(shrunk_level(repeats, expected, LEVEL_SPREAD))))
     wanted = float(np.log(ahead / by_pool)) + float(np.mean(missed))
     return carried + share_of_season(logs, own) * (wanted - carried)
 
