@@ -20,7 +20,8 @@ What customers pay can also change with the time since they came: who bought a b
 after three years. Within customers, that cannot be told from prices. First purchases can tell it,
 which are all of one age: the trend of what they cost is estimated in the same way, without
 customers. Only a trend that both tell is one of prices. As far as the two differ beyond chance, it
-is that of the first purchases, but never larger than within customers.
+is that of the first purchases, but never larger than within customers. A price that rose once is
+no trend: as far as the newest two years tell another one than the two before, none is believed.
 """
 
 from __future__ import annotations
@@ -118,6 +119,7 @@ def fit_prices(
         return NO_TREND
     of_first = yearly_trend(purchases, history_days, of_first=True)
     yearly = 0.0 if of_first is None else within.agreed(of_first)
+    yearly = _of_both_years(yearly, purchases, history_days)
     if not yearly:
         return NO_TREND
     age = np.minimum((now["T_days"] - now["t_x_days"] / 2.0)[paid], MAX_DAYS)
@@ -127,7 +129,12 @@ def fit_prices(
 
 
 def yearly_trend(
-    purchases: Purchases, history_days: float, *, of_first: bool = False
+    purchases: Purchases,
+    history_days: float,
+    *,
+    of_first: bool = False,
+    first_month: int = 0,
+    last_month: int = 3 * PARTS,
 ) -> Estimate | None:
     """Return the trend of what a customer pays on a repeat purchase day; None where it is not told.
 
@@ -140,19 +147,39 @@ def yearly_trend(
         fewer than sixteen say nothing.
     of_first
         Whether to return the trend of what first purchases cost instead, of all customers.
+    first_month, last_month
+        Months back from the as_of between which purchases count.
     """
     days, month_days = purchases.days, YEAR_DAYS / PARTS
-    months = int(min(history_days, MAX_DAYS) / month_days + 1e-9)
-    if months < PARTS + 1 + FEWEST_MONTHS:
+    months = min(int(min(history_days, MAX_DAYS) / month_days + 1e-9), last_month)
+    if months - first_month < PARTS + 1 + FEWEST_MONTHS:
         return None
     month = np.floor(np.maximum(purchases.as_of_day - days.day - 1.0, 0.0) / month_days)
     is_first = np.diff(days.customer, prepend=-1) != 0
     used = np.flatnonzero((days.spend > 0) & (is_first == of_first) & (month < months))
+    used = used[month[used] >= first_month]
     customer, used = _sampled(days.customer[used], used, 1 if of_first else 2)
     if not len(used) or customer[-1] + 1 < FEWEST_CUSTOMERS:
         return None
     level = np.zeros_like(customer) if of_first else customer
     return _regression(np.log(days.spend[used]), level, customer, month[used].astype(np.int64))
+
+
+def _of_both_years(yearly: float, purchases: Purchases, history_days: float) -> float:
+    """Return the trend less that by which the newest two years differ from the two before.
+
+    A price that rose once is in one of them alone, and will not rise again for that. As far as the
+    two differ beyond chance, none is believed. In a younger log it cannot be told, nor of a rise in
+    the year that both have in common.
+    """
+    newer = yearly_trend(purchases, history_days, last_month=2 * PARTS)
+    older = yearly_trend(purchases, history_days, first_month=PARTS)
+    if not yearly or newer is None or older is None:
+        return yearly
+    difference = newer.yearly - older.yearly
+    less = beyond_chance(difference, newer.variance + older.variance) * abs(difference)
+    steady = float(np.sign(yearly)) * max(abs(yearly) - less, 0.0)
+    return steady if abs(steady) >= LEAST_YEARLY else 0.0
 
 
 def _sampled(

@@ -158,6 +158,18 @@ def test_fixed_prices_that_rise_once_a_year_are_a_trend() -> None:
     assert estimate(customer, days, 3.0 + 0.05 * year).yearly == pytest.approx(0.05, abs=1e-6)
 
 
+@pytest.mark.parametrize("months_ago", [9, 12])
+def test_a_price_that_rose_once_for_all_is_no_trend(months_ago: int) -> None:
+    customer, days, _ = log(7)
+    prices = np.log(np.array([9.0, 19.0, 49.0]))[customer % 3]
+    rose = np.log(1.2) * (days > AS_OF_DAY - 30 * months_ago)
+    assert estimate(customer, days, prices + rose).believed > 0.05
+    assert abs(fitted(customer, days, prices + rose).yearly) < 0.03
+    # and one that rises each year is one
+    rises = fitted(customer, days, prices + 0.1 * ((days - AS_OF_DAY) // 365))
+    assert rises.yearly == pytest.approx(0.1, abs=0.02)
+
+
 def test_amounts_that_never_change_have_no_trend() -> None:
     customer, days, _ = log(7)
     prices = np.log(np.array([9.0, 19.0, 49.0]))[customer % 3]
