@@ -33,7 +33,7 @@ HISTORY = (np.full(5, 6.0), np.full(5, 6.0 * GAP), 6.0 * GAP + np.array([3.0, 60
 
 def drawn(silence: float, days: float, rate: float) -> tuple[float, float, float, float]:
     """Return P(alive), P(none), discounted orders and those of who stays, by drawing."""
-    random, size = np.random.default_rng(7), 400_000
+    random, size = np.random.default_rng(7), 100_000
     p = random.beta(A, B + 6.0, size)  # six coins of six payments came up heads
     stays = random.random(size) >= p  # and one falls now
     first = GAP + late(random, size)
