@@ -75,7 +75,7 @@ def money_of_buyers(
     money.expected_orders[:], money.orders_if_any[:] = expected_orders, if_any
     if per_order is None:
         if base is not None:
-            ended = 1.0 if contracts is not None else model.ended(base, columns)
+            ended = model.ended(base, columns)
             money.p_alive[:] = still_until_due(model.p_alive(columns), ended)
         if contracts is None:
             return money
@@ -93,7 +93,7 @@ def money_of_buyers(
     p_none = p_inactive * np.exp(-np.maximum(orders - near, 0.0) / np.maximum(if_any, 1.0))
     if base is not None:
         outlook = _outlook_of_leaving(model, base, config, columns, ahead)
-        ended = 1.0 if contracts is not None else model.ended(base, columns)
+        ended = model.ended(base, columns)
         # what ``ValueModel.p_alive`` would work out once more
         p_alive = outlook.alive if model.knows_season else model.p_alive(columns)
         money.p_alive[:] = still_until_due(p_alive, ended)
