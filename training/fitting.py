@@ -27,6 +27,7 @@ from stagecast.training.inactivity.fitting import (
     training_dates,
 )
 from stagecast.training.inactivity.hazard.joining import with_hazard
+from stagecast.training.inactivity.in_step import pay_in_step
 from stagecast.training.inactivity.members import GapRule
 from stagecast.training.inactivity.model import ChurnModel
 from stagecast.training.inactivity.unseen import Unseen
@@ -94,7 +95,8 @@ def fit_models(
     churn, unseen = _fit_churn(taught, current, rule, config, peak, leaving)
     if leaving is not None and churn.by_season:
         leaving = replace(leaving, by_season=churn.by_season)
-    if is_counted and due is None:  # the hazard reads the first payments as they are
+    in_step = panel.base is not None and pay_in_step(panel.base, current, config.horizon_days)
+    if is_counted and not in_step:  # the hazard reads payments as they are
         churn = with_hazard(
             churn, days, panel.catalog, panel.as_of, current, config.seed, config.members.hazard
         )

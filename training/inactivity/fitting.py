@@ -27,6 +27,7 @@ from stagecast.training.inactivity.fit_members import (
     prior_weights,
     trees_plan,
 )
+from stagecast.training.inactivity.in_step import pay_in_step
 from stagecast.training.inactivity.members import ALONE, GapRule
 from stagecast.training.inactivity.model import ChurnModel, rule_alone
 from stagecast.training.inactivity.own_members import EstimatorOdds
@@ -206,9 +207,7 @@ def fit_churn_and_unseen(
     if not teach_now(panel, dates, horizon_days):
         return fit_few(panel, rule, horizon_days, seed, settings)
     newest = dates[0]
-    # between two dates nobody pays, and while payments come in some do: neither what members learn
-    # there nor the level of such a date holds for another one
-    on_date = panel.base.due is not None
+    on_date = pay_in_step(panel.base, current, horizon_days)
     earlier_dates = [frame for frame in dates if frame.back >= newest.back + horizon_days]
     prior = prior_weights(len(newest), settings)
     plan = trees_plan(settings)

@@ -24,6 +24,10 @@ MODELS = ("mbg_nbd", "pareto_nbd")
 _SMALLEST = 1e-6
 # Probability below which it does not tell the models apart.
 _LEAST_CHANCE = 1e-300
+# Phases of a gap from which gaps are regular (below, the day of a payment is too uncertain), and
+# the least weight of the models of such gaps.
+_FEWEST_PHASES = 12
+_LEAST_REGULAR = 0.5
 # With at least this many rows, each distinct history is evaluated once.
 DEDUPLICATION_ROWS = 2_000
 
@@ -157,6 +161,18 @@ class CustomerBase:
     def is_regular(self) -> bool:
         """Whether a model has regular gaps."""
         return any(model.regularity > 1 for model in self.models)
+
+    @property
+    def regular_model(self) -> Model | None:
+        """The model by whose regular gaps payments are told; None where gaps are not regular."""
+        regular = [
+            (weight, model)
+            for weight, model in zip(self.weights, self.models, strict=True)
+            if model.regularity >= _FEWEST_PHASES or isinstance(model, DatedModel)
+        ]
+        if sum(weight for weight, _ in regular) < _LEAST_REGULAR:
+            return None
+        return max(regular, key=lambda pair: pair[0])[1]
 
     def rest_if_silent(
         self, horizon_days: int, days: int, features: Mapping[str, Array], annual_rate: float

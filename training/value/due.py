@@ -17,14 +17,9 @@ from scipy.special import ndtr
 
 from stagecast.features.arrays import Array
 from stagecast.training.billing.calendar import YEAR
-from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.btyd.dated import DatedModel
 from stagecast.training.learners.customer_base import CustomerBase
 
-FEWEST_PHASES: Final = 12
-"""Phases of a gap from which gaps are regular; below, the day of a payment is too uncertain."""
-LEAST_WEIGHT: Final = 0.5
-"""Least weight of the models of regular gaps in the customer base."""
 HISTORY: Final = ("frequency", "t_x_days", "T_days")
 
 
@@ -57,18 +52,6 @@ class OwnGaps:
     ended: Array
 
 
-def regular_model(base: CustomerBase) -> Model | None:
-    """Return the model by whose regular gaps payments are told; None where gaps are not regular."""
-    regular = [
-        (weight, model)
-        for weight, model in zip(base.weights, base.models, strict=True)
-        if model.regularity >= FEWEST_PHASES or isinstance(model, DatedModel)
-    ]
-    if sum(weight for weight, _ in regular) < LEAST_WEIGHT:
-        return None
-    return max(regular, key=lambda pair: pair[0])[1]
-
-
 def own_gaps(base: CustomerBase, columns: Mapping[str, Array], spread: float) -> OwnGaps | None:
     """Return the gaps of customers; None where gaps are not regular.
 
@@ -81,7 +64,7 @@ def own_gaps(base: CustomerBase, columns: Mapping[str, Array], spread: float) ->
     spread
         Standard deviation of the days of a payment over the gap.
     """
-    model = regular_model(base)
+    model = base.regular_model
     if model is None:
         return None
     x, t_x, T = (columns[name] for name in HISTORY)

@@ -15,7 +15,6 @@ from stagecast.training.billing.fit_periods import (
     usual_gaps,
 )
 from stagecast.training.learners.customer_base import CustomerBase
-from stagecast.training.value.due import regular_model
 from stagecast.training.value.payments import NORMAL_TAIL, RegularPayments
 
 LEAST_SPREAD: Final = 0.005
@@ -37,7 +36,7 @@ def fit_payments(days: PurchaseDays, base: CustomerBase | None) -> RegularPaymen
     base
         Its customer base; None where it has none.
     """
-    model = None if base is None else regular_model(base)
+    model = None if base is None else base.regular_model
     if base is None or model is None:
         return None
     payments = Payments.of_customers(days.of(np.flatnonzero(days.spend > 0)))

@@ -14,7 +14,6 @@ from stagecast.training.billing.calendar import DueDate
 from stagecast.training.config import TrainConfig
 from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.customer_base import CustomerBase
-from stagecast.training.value.due import regular_model
 from stagecast.training.value.fit_payments import fit_payments
 from stagecast.training.value.payments import RegularPayments
 from tests.training.made import Row, day, trained
@@ -110,10 +109,10 @@ def test_on_a_date_of_the_year_there_is_one_payment_however_near_the_next_one_is
 
 
 def test_payments_are_not_counted_where_gaps_are_hardly_regular() -> None:
-    assert regular_model(base_of(30.0, 8)) is None
+    assert base_of(30.0, 8).regular_model is None
     few = base_of(30.0, 96)
-    assert regular_model(CustomerBase(few.models, None, (0.4, 0.6))) is None
-    assert regular_model(few) == few.models[0]
+    assert CustomerBase(few.models, None, (0.4, 0.6)).regular_model is None
+    assert few.regular_model == few.models[0]
 
 
 def payers(prices: str, *, customers: int = 200) -> PurchaseDays:
