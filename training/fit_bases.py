@@ -21,6 +21,7 @@ from stagecast.training.learners.btyd.gaps import LogGaps
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.fit_customer_base import fit_customer_base
 from stagecast.training.learners.fit_dates import with_dates
+from stagecast.training.learners.fit_plans import with_plans
 
 PAST_CUSTOMERS: Final = 5_000
 """About how many customers the models of a past date are fitted on."""
@@ -71,7 +72,14 @@ def fit_base(
     gaps = None if days is None or not own.regular_gaps else gaps_of(days, customers, due)
     most = PAST_CUSTOMERS if back else MAX_CUSTOMERS
     base = fit_customer_base(bought, start, most, gaps, own.models, due)
-    return base if days is None or gaps is None else with_dates(base, days)
+    if days is None or gaps is None:
+        return base
+    if due is None and config.churn == "inactivity":
+        as_of = microseconds(snapshot.as_of)
+        planned = with_plans(base, bought, customers, days, gaps, as_of, most)
+        if planned is not base:
+            return planned
+    return with_dates(base, days)
 
 
 def known_days(

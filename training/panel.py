@@ -261,11 +261,21 @@ def build(
         now,
         bases.get(0),
         bases,
-        tuple(dates),
+        tuple(_with_plans(dates, bases)),
         tuple(prospects),
         contracts,
         _agreement(table, life, bases.get(0), history_days, config.horizon_days),
     )
+
+
+def _with_plans(dates: Sequence[Frame], bases: Mapping[int, CustomerBase]) -> list[Frame]:
+    """Return the dates at which the plans were known, where the customer base of today has some.
+
+    Before anybody had paid for a second year, yearly payers seemed to have left.
+    """
+    now = bases.get(0)
+    alike = [frame for frame in dates if now is None or bases[frame.back].reads == now.reads]
+    return alike or list(dates)
 
 
 def _agreement(

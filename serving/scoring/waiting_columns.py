@@ -36,17 +36,20 @@ def waiting_columns(
     loss, closes = np.full(len(snapshot), np.nan), np.full(len(snapshot), np.nan)
     rows, columns = predicted.buyers, predicted.columns
     if models.base is not None and len(rows) and models.has_purchases:
-        waiting = price_of_waiting(
-            models.base.models[0],
-            columns,
-            predicted.p_inactive[rows],
-            np.where(state[rows] == "lapsed", np.nan, predicted.value_at_risk[rows]),
-            horizon_days=models.config.horizon_days,
-            value_days=models.config.value_horizon_days,
-            ended=partial(models.value.ended, models.base),
-        )
-        loss[rows] = waiting.loss_per_week
-        closes[rows] = np.floor(day_number(snapshot.as_of)) + waiting.closes_in_days
+        at_risk = np.where(state[rows] == "lapsed", np.nan, predicted.value_at_risk[rows])
+        for part in models.base.parts(columns):
+            own = rows[part.rows]
+            waiting = price_of_waiting(
+                part.base.models[0],
+                part.histories,
+                predicted.p_inactive[own],
+                at_risk[part.rows],
+                horizon_days=models.config.horizon_days,
+                value_days=models.config.value_horizon_days,
+                ended=partial(models.value.ended, part.base, plan=part.plan),
+            )
+            loss[own] = waiting.loss_per_week
+            closes[own] = np.floor(day_number(snapshot.as_of)) + waiting.closes_in_days
         if snapshot.contracts is not None:
             loss[snapshot.contracts.open] = closes[snapshot.contracts.open] = np.nan
     return {"loss_per_week": loss, "window_closes": closes}

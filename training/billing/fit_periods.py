@@ -45,6 +45,10 @@ REGULAR_SHARE, MULTIPLE_SHARE = 0.5, 0.75
 """Shares of the customers whose last two gaps are alike, and alike or one twice or three times the
 other (a payment was left out), above which contracts have periods. Of gaps that are exponential one
 in ten is like the one before, of the Erlang-4 one in five."""
+NEAR_USUAL, NEAR_SHARE = 0.25, 0.8
+"""Or the share of all gaps that lie within a quarter of the customer's usual gap of it, or of twice
+or three times it. Where each fourth payment is some days late, as of cards that are refused, the
+gap before it is longer and the one after it shorter. Of exponential gaps it is one in two."""
 FEWEST_OF_PERIOD, LEAST_SHARE = 5, 0.02
 """Contracts of a period, and their share of all with a gap."""
 LATE: Final = 1.25
@@ -197,10 +201,23 @@ def _is_regular(payments: Payments) -> bool:
     left_out = np.clip(np.round(longer / shorter), 1.0, 3.0)
     away = np.abs(longer - left_out * shorter)
     alike = (shorter >= SHORTEST) & (away <= np.maximum(ALIKE * shorter, DAYS_APART))
-    return (
+    is_alike = (
         float((alike & (left_out == 1.0)).mean()) >= REGULAR_SHARE
         and float(alike.mean()) >= MULTIPLE_SHARE
     )
+    return is_alike or _are_near_usual(payments)
+
+
+def _are_near_usual(payments: Payments) -> bool:
+    """Return whether gaps are near to the usual ones of their contracts."""
+    usual, several = usual_gaps(payments), np.bincount(payments.contract)[payments.contract] > 2
+    rows = np.flatnonzero((payments.number > 1) & several & (usual >= SHORTEST))
+    gaps = payments.gap_before[rows] / usual[rows]
+    left_out = np.clip(np.round(gaps), 1.0, 3.0)
+    near = np.abs(gaps - left_out) <= NEAR_USUAL
+    if not len(rows):
+        return False
+    return float(near.mean()) >= NEAR_SHARE and float((left_out == 1.0).mean()) >= REGULAR_SHARE
 
 
 def usual_gaps(payments: Payments) -> Array:

@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 from scipy.special import ndtr
 
-from stagecast.features.arrays import Array
+from stagecast.features.arrays import Array, Integers
 from stagecast.training.billing.calendar import DueDate
 from stagecast.training.billing.months import day_of_month, month_of, months_after
 from stagecast.training.billing.renewals import Renewals
@@ -239,8 +239,37 @@ class BillingPeriods:
             Values of :data:`COLUMNS`, shape (rows,) each; ``gap_last`` is NaN before the second
             payment, and a price that is not known tells nothing.
         """
-        silence = columns["recency_days"]
-        unknown = np.full(len(silence), np.nan)
+        price = columns.get("spend_last", np.full(len(columns["recency_days"]), np.nan))
+        weight = self._of_payments(columns)
+        weight = weight * np.column_stack([p.outlasts(p.silence(columns)) for p in self.periods])
+        explained = weight.sum(axis=1, keepdims=True)
+        known_part = np.minimum(explained / OVERDUE, 1.0)
+        if self.has_prices:
+            # nothing was paid yet, as in a trial: what will be is not known
+            known_part = np.where((price <= 0.0)[:, None], 0.0, known_part)
+        return np.asarray(weight / np.maximum(explained, _SMALLEST) * known_part)
+
+    def likeliest(self, columns: Mapping[str, Array]) -> Integers:
+        """Return the position of the period of customers, shape (rows,).
+
+        By their payments alone: who has not paid for long has left, and has not changed the plan.
+        Of who has paid once in a log without amounts, the silence tells.
+
+        Parameters
+        ----------
+        columns
+            As for :meth:`shares`.
+        """
+        weight = self._of_payments(columns)
+        if not self.has_prices:
+            silent = [p.outlasts(columns["recency_days"]) for p in self.periods]
+            once = ~np.isfinite(columns["gap_last"])
+            weight = np.where(once[:, None], weight * np.column_stack(silent), weight)
+        return np.asarray(weight.argmax(axis=1))
+
+    def _of_payments(self, columns: Mapping[str, Array]) -> Array:
+        """Return P(billing period | the last price and the gaps), shape (rows, periods)."""
+        unknown = np.full(len(columns["recency_days"]), np.nan)
         price = columns.get("spend_last", unknown)
         customers = np.array([period.customers for period in self.periods], dtype=np.float64)
         prior = customers / customers.sum()
@@ -252,14 +281,7 @@ class BillingPeriods:
         of_gap = (np.nan_to_num(last) + np.nan_to_num(mean)) / np.maximum(known, 1.0)
         weight = np.where(known > 0, (1.0 - SWITCHED) * of_gap + SWITCHED * prior, prior)
         weight = weight * np.column_stack([p.likelihood_of(price) for p in self.periods])
-        weight = weight / weight.sum(axis=1, keepdims=True)
-        weight = weight * np.column_stack([p.outlasts(p.silence(columns)) for p in self.periods])
-        explained = weight.sum(axis=1, keepdims=True)
-        known_part = np.minimum(explained / OVERDUE, 1.0)
-        if self.has_prices:
-            # nothing was paid yet, as in a trial: what will be is not known
-            known_part = np.where((price <= 0.0)[:, None], 0.0, known_part)
-        return np.asarray(weight / np.maximum(explained, _SMALLEST) * known_part)
+        return np.asarray(weight / weight.sum(axis=1, keepdims=True))
 
     def _of_gap(self, gap: Array, prior: Array) -> Array:
         """Return P(period | a gap), shape (rows, periods); NaN where it is near to none."""

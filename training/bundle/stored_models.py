@@ -14,7 +14,7 @@ from stagecast.training.config import TrainConfig
 from stagecast.training.inactivity.model import ChurnModel
 from stagecast.training.leads.conversion import LeadConversion
 from stagecast.training.learners.boosted import Boosted
-from stagecast.training.learners.customer_base import CustomerBase
+from stagecast.training.learners.plans import base_from_json
 from stagecast.training.models import Models
 from stagecast.training.next_stage.model import NextStageModel
 from stagecast.training.reference.reference import Reference
@@ -126,7 +126,7 @@ def _models(
         config=config,
         scheme=scheme_from_json(data["scheme"]),
         catalog=catalog,
-        base=None if base is None else CustomerBase.from_json(base),
+        base=None if base is None else base_from_json(base),
         churn=ChurnModel.from_json(
             data["churn"], trees["churn"], classifiers, trees["churn_hazard"]
         ),

@@ -26,7 +26,7 @@ _SMALLEST = 1e-6
 _LEAST_CHANCE = 1e-300
 # Phases of a gap from which gaps are regular (below, the day of a payment is too uncertain), and
 # the least weight of the models of such gaps.
-_FEWEST_PHASES = 12
+FEWEST_PHASES = 12
 _LEAST_REGULAR = 0.5
 # With at least this many rows, each distinct history is evaluated once.
 DEDUPLICATION_ROWS = 2_000
@@ -35,6 +35,28 @@ DEDUPLICATION_ROWS = 2_000
 def log_odds(probability: Array) -> Array:
     """Return log(p / (1 - p)), with p clipped to one in a million from 0 and 1."""
     return np.asarray(logit(np.clip(probability, _SMALLEST, 1 - _SMALLEST)))
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows of buyers who are asked of the same models.
+
+    Parameters
+    ----------
+    base
+        The customer base with these models.
+    rows
+        Their rows.
+    histories
+        ``frequency``, ``t_x_days`` and ``T_days`` of them, as its models count them.
+    plan
+        Number of their plan; None where they have none.
+    """
+
+    base: CustomerBase
+    rows: NDArray[np.int64] | slice
+    histories: Mapping[str, Array]
+    plan: int | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +92,15 @@ class CustomerBase:
     def histories(self, features: Mapping[str, Array]) -> Mapping[str, Array]:
         """Return the features of buyers with the histories that the models were fitted on."""
         return features if self.due is None else self.due.on_the_date(features)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The features beside the histories that tell which models are asked of a customer."""
+        return ()
+
+    def parts(self, features: Mapping[str, Array]) -> list[Part]:
+        """Return the rows of each of several plans; all in one part where there are none."""
+        return [Part(self, slice(None), features)]
 
     def columns(self, features: Mapping[str, Array], horizon_days: int) -> dict[str, Array]:
         """Return the predictions of the models for buyers, shape (n_buyers,) each.
@@ -168,7 +199,7 @@ class CustomerBase:
         regular = [
             (weight, model)
             for weight, model in zip(self.weights, self.models, strict=True)
-            if model.regularity >= _FEWEST_PHASES or isinstance(model, DatedModel)
+            if model.regularity >= FEWEST_PHASES or isinstance(model, DatedModel)
         ]
         if sum(weight for weight, _ in regular) < _LEAST_REGULAR:
             return None

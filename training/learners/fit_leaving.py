@@ -37,7 +37,7 @@ def fit_leaving(
 ) -> Leaving | None:
     """Return the models of leaving; None where the customer base has no two models to weigh.
 
-    None, too, where it knows the dates of payments: who pays on dates leaves on one.
+    None, too, where it knows the dates of payments, or has plans: who pays on dates leaves on one.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def fit_leaving(
         The season of the purchases, or the pace of a young log with a peak; where gaps are random,
         the models are fitted in its time. None or an even one: time runs evenly.
     """
-    if tuple(model.name for model in base.models) != MODELS or base.has_dates:
+    if tuple(model.name for model in base.models) != MODELS or base.has_dates or base.reads:
         return None
     rows = slice(None, None, max(1, -(-len(features["frequency"]) // MAX_CUSTOMERS)))
     sample = {name: features[name][rows] for name in (*HISTORY, "first_day")}

@@ -42,7 +42,8 @@ class ModelsOfOne:
     Raises
     ------
     NotImplementedError
-        There is no form for one row: churn is cancellation, or there is no customer base.
+        There is no form for one row: churn is cancellation, customers pay at different intervals,
+        or there is no customer base.
     """
 
     def __init__(self, models: Models) -> None:
@@ -134,4 +135,6 @@ def usable_base(models: Models) -> CustomerBase:
     base = models.base
     if base is None or not models.has_purchases or models.cancellation is not None:
         raise NotImplementedError("no customer base, or contracts")
+    if base.reads:
+        raise NotImplementedError("customers pay at different intervals")
     return base

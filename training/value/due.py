@@ -8,7 +8,7 @@ when they like nobody knows when they decide, however regular their purchases ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,7 +18,8 @@ from scipy.special import ndtr
 from stagecast.features.arrays import Array
 from stagecast.training.billing.calendar import YEAR
 from stagecast.training.learners.btyd.dated import DatedModel
-from stagecast.training.learners.customer_base import CustomerBase
+from stagecast.training.learners.customer_base import CustomerBase, Part
+from stagecast.training.learners.plans import merged
 
 HISTORY: Final = ("frequency", "t_x_days", "T_days")
 
@@ -52,7 +53,9 @@ class OwnGaps:
     ended: Array
 
 
-def own_gaps(base: CustomerBase, columns: Mapping[str, Array], spread: float) -> OwnGaps | None:
+def own_gaps(
+    base: CustomerBase, columns: Mapping[str, Array], spread: float | Sequence[float]
+) -> OwnGaps | None:
     """Return the gaps of customers; None where gaps are not regular.
 
     Parameters
@@ -62,8 +65,13 @@ def own_gaps(base: CustomerBase, columns: Mapping[str, Array], spread: float) ->
     columns
         ``frequency``, ``t_x_days`` and ``T_days`` of buyers, shape (rows,) each.
     spread
-        Standard deviation of the days of a payment over the gap.
+        Standard deviation of the days of a payment over the gap; that of each plan where there are
+        several.
     """
+    parts = base.parts(columns)
+    if len(parts) != 1 or parts[0].plan is not None:
+        return _of_plans(parts, spread)
+    spread = _of_plan(spread, None)
     model = base.regular_model
     if model is None:
         return None
@@ -85,6 +93,23 @@ def own_gaps(base: CustomerBase, columns: Mapping[str, Array], spread: float) ->
     else:
         ended = np.asarray(ndtr((silence - gap) / np.hypot(error, unknown)))
     return OwnGaps(gap, error, unknown, silence, drifts, ended)
+
+
+def _of_plan(spread: float | Sequence[float], plan: int | None) -> float:
+    return float(spread) if isinstance(spread, float) else float(spread[plan or 0])
+
+
+def _of_plans(parts: Sequence[Part], spread: float | Sequence[float]) -> OwnGaps | None:
+    """Return the gaps of customers of several plans; None where a plan has no regular gaps."""
+    gaps = [own_gaps(part.base, part.histories, _of_plan(spread, part.plan)) for part in parts]
+    known = [of_plan for of_plan in gaps if of_plan is not None]
+    if not known or len(known) < len(parts):
+        return None
+    gap, error, unknown, silence, ended = (
+        merged(parts, [getattr(of_plan, name) for of_plan in known])
+        for name in ("gap", "spread", "unknown", "silence", "ended")
+    )
+    return OwnGaps(gap, error, unknown, silence, 1.0, ended)
 
 
 def dated_gaps(base: CustomerBase, columns: Mapping[str, Array]) -> Array | None:

@@ -14,7 +14,9 @@ from stagecast.training.billing.fit_periods import (
     later_prices,
     usual_gaps,
 )
+from stagecast.training.billing.periods import Period
 from stagecast.training.learners.customer_base import CustomerBase
+from stagecast.training.learners.plans import PlannedBase
 from stagecast.training.value.payments import NORMAL_TAIL, RegularPayments
 
 LEAST_SPREAD: Final = 0.005
@@ -55,7 +57,13 @@ def fit_payments(days: PurchaseDays, base: CustomerBase | None) -> RegularPaymen
     if not _are_prices(ratio):
         return None
     spread = float(np.clip(spread, LEAST_SPREAD, of_model))
-    return RegularPayments(spread, later_prices(payments, every, days_of_gap))
+    plans = tuple(map(_of_period, base.periods.periods)) if isinstance(base, PlannedBase) else ()
+    return RegularPayments(spread, later_prices(payments, every, days_of_gap), plans)
+
+
+def _of_period(period: Period) -> RegularPayments:
+    spread = max(period.spread_days / period.days, LEAST_SPREAD)
+    return RegularPayments(spread, period.later_price)
 
 
 def _are_prices(ratio: Array) -> bool:

@@ -18,7 +18,7 @@ models say, and who is back at a rate of which ``level`` and ``power`` are learn
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -27,7 +27,7 @@ from scipy.special import expit, logit
 
 from stagecast.features.arrays import Array
 from stagecast.training.config import TrainConfig
-from stagecast.training.learners.customer_base import CustomerBase, distinct_histories
+from stagecast.training.learners.customer_base import CustomerBase, Part, distinct_histories
 from stagecast.training.learners.leaving import Leaving, weighted
 from stagecast.training.panel import Frame, thinned
 from stagecast.training.value.reactivation import Reactivation
@@ -115,11 +115,12 @@ def fit_reactivation(
     spread = np.unique(np.linspace(0, len(usable) - 1, MAX_DATES).round().astype(int))
     chosen = [usable[place] for place in spread]
     models = [_models(bases[frame.back], leaving) for frame in chosen]
-    is_regular = any(m.regularity > 1 for base, _ in models for m in base.models)
+    is_regular = any(base.is_regular for base, _ in models)
     frames = thinned(chosen, MAX_REGULAR_ROWS if is_regular else MAX_ROWS)
     parts = [
-        _returned(frame, *of_date, purchases, config)
-        for frame, of_date in zip(frames, models, strict=True)
+        _returned(_of_part(frame, part), part.base, gone_weights, purchases, config)
+        for frame, (base, gone_weights) in zip(frames, models, strict=True)
+        for part in base.parts(frame.columns)
     ]
     return reactivation_of(
         Returned(*(np.concatenate(values) for values in zip(*parts, strict=True)))
@@ -136,6 +137,14 @@ def _models(
         return CustomerBase(leaving.models, None, leaving.weights), leaving.gone_weights
     same = len(leaving.gone_weights) == len(base.models)
     return base, leaving.gone_weights if same else None
+
+
+def _of_part(frame: Frame, part: Part) -> Frame:
+    """Return the customers of a plan, with the histories of its models."""
+    if isinstance(part.rows, slice):
+        return frame
+    of_rows = frame.of(part.rows)
+    return replace(of_rows, columns={**of_rows.columns, **part.histories})
 
 
 def _returned(

@@ -120,12 +120,27 @@ class ValueModel:
         of_season = None if self.leaving is None else self.leaving.alive(columns)
         return columns["btyd_alive"] if of_season is None else of_season
 
-    def ended(self, base: CustomerBase, columns: Mapping[str, Array]) -> Array | float:
+    def ended(
+        self, base: CustomerBase, columns: Mapping[str, Array], plan: int | None = None
+    ) -> Array | float:
         """Return P(the next payment has fallen due) of who pays a price at regular gaps, (rows,).
 
         1 in other logs, in which nobody knows when customers decide.
+
+        Parameters
+        ----------
+        base
+            The customer base, or that of a plan.
+        columns
+            Columns of the buyers, shape (rows,) each.
+        plan
+            Number of the plan.
         """
-        gaps = None if self.payments is None else own_gaps(base, columns, self.payments.spread)
+        if self.payments is None:
+            return 1.0
+        spreads = self.payments.spreads
+        spread = spreads if plan is None or isinstance(spreads, float) else spreads[plan]
+        gaps = own_gaps(base, columns, spread)
         return 1.0 if gaps is None else gaps.ended
 
     @property

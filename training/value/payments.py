@@ -55,10 +55,18 @@ class RegularPayments:
         Standard deviation of the days of a payment around its date, over the gap.
     later_price
         Ends of the 90 % range of a price half a year later, over that of now.
+    plans
+        The same of each billing period, where the customer base has several.
     """
 
     spread: float
     later_price: tuple[float, float]
+    plans: tuple[RegularPayments, ...] = ()
+
+    @property
+    def spreads(self) -> float | tuple[float, ...]:
+        """The spread, or that of each billing period where there are several."""
+        return tuple(plan.spread for plan in self.plans) if self.plans else self.spread
 
     def ends(
         self,
@@ -92,7 +100,7 @@ class RegularPayments:
         margin
             Share of the last payment that counts: that of ``price``.
         """
-        gaps = own_gaps(base, columns, self.spread)
+        gaps = own_gaps(base, columns, self.spreads)
         assert gaps is not None
         gap, spread = gaps.gap, gaps.spread
         z = (gaps.silence - gap) / spread
@@ -102,7 +110,7 @@ class RegularPayments:
         # of each row alone, so that a customer scored alone has the same numbers
         payments = np.clip(np.ceil(most) + 1.0, 1.0, days + 1.0)
         largest = int(payments.max(initial=1.0))
-        cheapest, dearest = self._prices(columns, price, margin)
+        cheapest, dearest = self._prices(base, columns, price, margin)
 
         def of_part(part: slice) -> Ends:
             come = _Payments.of(
@@ -125,26 +133,31 @@ class RegularPayments:
         return in_parts(len(gap), max(1, MAX_CELLS // largest), of_part)
 
     def _prices(
-        self, columns: Mapping[str, Array], price: Array, margin: float
+        self, base: CustomerBase, columns: Mapping[str, Array], price: Array, margin: float
     ) -> tuple[Array, Array]:
         """Return the least and the largest price of a payment, shape (rows,) each.
 
         That is the last one, or what follows it.
         """
         last = np.nan_to_num(columns.get(LAST_PRICE, np.zeros(len(price))))
-        cheaper, dearer = self.later_price
+        cheaper, dearer = (np.full(len(price), end) for end in self.later_price)
+        for part in base.parts(columns):
+            if part.plan is not None and self.plans:
+                cheaper[part.rows], dearer[part.rows] = self.plans[part.plan].later_price
         last = np.where(last > 0, last * margin, price)
         return np.minimum(last * cheaper, price), np.maximum(last * dearer, price)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data."""
-        return {"spread": self.spread, "later_price": list(self.later_price)}
+        plans = {"plans": [plan.to_json() for plan in self.plans]} if self.plans else {}
+        return {"spread": self.spread, "later_price": list(self.later_price), **plans}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> RegularPayments:
         """Read what :meth:`to_json` returns."""
         low, high = data["later_price"]
-        return cls(float(data["spread"]), (float(low), float(high)))
+        plans = tuple(cls.from_json(plan) for plan in data.get("plans", ()))
+        return cls(float(data["spread"]), (float(low), float(high)), plans)
 
 
 @dataclass(frozen=True)

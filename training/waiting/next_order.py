@@ -23,6 +23,7 @@ from stagecast.features.arrays import Array
 from stagecast.training.inactivity.members import GapRule
 from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.customer_base import CustomerBase
+from stagecast.training.learners.plans import PlannedBase, merged
 
 # Where the median day of the next order is later than this, none is predicted.
 LATEST_ORDER_DAYS = 1825.0
@@ -56,6 +57,17 @@ def median_days_to_order(
     p_inactive
         Pooled P(no purchase in the horizon), shape (rows,).
     """
+    if isinstance(base, PlannedBase):
+        parts = base.parts(columns)
+        return merged(
+            parts,
+            [
+                median_days_to_order(
+                    part.base, rule, horizon_days, part.histories, p_inactive[part.rows]
+                )
+                for part in parts
+            ],
+        )
     log_pooled = np.log(np.clip(p_inactive, 1e-9, 1 - 1e-9))
     model = None if base is None else base.models[0]
 

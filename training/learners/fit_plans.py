@@ -1,0 +1,162 @@
+"""Fitting of :class:`stagecast.training.learners.plans.PlannedBase` on the buyers of one date."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+
+from stagecast.features.arrays import Array, Integers
+from stagecast.features.clock import DAY_MICROSECONDS
+from stagecast.features.contracts import NEVER, Spells
+from stagecast.features.record import PurchaseDays
+from stagecast.training.billing.fit_periods import LATE, fit_periods
+from stagecast.training.billing.periods import COLUMNS, BillingPeriods, Period
+from stagecast.training.learners.btyd import Model
+from stagecast.training.learners.btyd.fit import FitError
+from stagecast.training.learners.btyd.gaps import LogGaps
+from stagecast.training.learners.btyd.rhythm import GRID, LARGEST
+from stagecast.training.learners.customer_base import FEWEST_PHASES, CustomerBase
+from stagecast.training.learners.fit_customer_base import (
+    RANDOM_CUSTOMERS,
+    RANDOM_SHARE,
+    fit_customer_base,
+)
+from stagecast.training.learners.fit_dates import with_dates
+from stagecast.training.learners.plans import HISTORY, PlannedBase, is_changed, of_plan
+
+PRIOR_LEFT, PRIOR_DUE = 1.0, 5.0
+"""Customers who are supposed to have left, and payments due to them, beside those of the plan."""
+COINS: Final = 10.0
+"""How alike the customers of a plan with few payments are in leaving, as payments of theirs."""
+ALIKE: Final = 900.0
+"""The same of the pace of their payments."""
+
+
+def with_plans(
+    base: CustomerBase,
+    features: Mapping[str, Array],
+    customer: Integers,
+    days: PurchaseDays,
+    gaps: LogGaps,
+    as_of: int,
+    max_customers: int,
+) -> CustomerBase:
+    """Return the customer base with the plans of its customers; as it is where there is one.
+
+    Parameters
+    ----------
+    base
+        The models of all buyers.
+    features
+        Features of the buyers, shape (n_buyers,) each.
+    customer
+        Their numbers in ``days``, shape (n_buyers,).
+    days
+        The purchase days known at the date.
+    gaps
+        Sums over the gaps of each buyer.
+    as_of
+        The date, microseconds since 1970, UTC.
+    max_customers
+        About how many customers the models of each plan are fitted on.
+    """
+    if any(name not in features for name in COLUMNS):
+        return base
+    periods = fit_periods(days, _as_contracts(days, as_of))
+    if len(periods.periods) < 2 or not periods.has_fixed_prices:
+        return base
+    plan = periods.likeliest(features)
+    plans = []
+    for k in range(len(periods.periods)):
+        of_period = _of_period(
+            base,
+            features,
+            customer,
+            days,
+            gaps,
+            periods,
+            np.flatnonzero(plan == k),
+            k,
+            max_customers,
+        )
+        if of_period is None:
+            return base
+        plans.append(of_period)
+    return PlannedBase(base.models, base.spend, base.weights, None, periods, tuple(plans))
+
+
+def _of_period(
+    base: CustomerBase,
+    features: Mapping[str, Array],
+    customer: Integers,
+    days: PurchaseDays,
+    gaps: LogGaps,
+    periods: BillingPeriods,
+    rows: Integers,
+    k: int,
+    max_customers: int,
+) -> CustomerBase | None:
+    """Return the models of the customers of a period; None where their gaps are not regular."""
+    period = periods.periods[k]
+    histories = {name: features[name][rows] for name in HISTORY}
+    changed = is_changed(histories["frequency"], histories["t_x_days"], period.days)
+    own = {**of_plan(histories, period.days), "monetary": features["monetary"][rows]}
+    of_rows = gaps.of_rows(rows)
+    of_rows = LogGaps(np.where(changed, 0.0, of_rows.log), np.where(changed, 0.0, of_rows.digamma))
+    names = [model.name for model in base.models]
+    try:
+        fitted = fit_customer_base(own, None, max_customers, of_rows, names)
+    except FitError:
+        fitted = _of_few(base, own, period)
+    if fitted.regular_model is None or [model.name for model in fitted.models] != names:
+        fitted = _of_few(base, own, period)
+    fitted = with_dates(fitted, _days_of(days, customer[rows], customer[rows[changed]]))
+    return None if fitted.regular_model is None else fitted
+
+
+def _of_few(base: CustomerBase, histories: Mapping[str, Array], period: Period) -> CustomerBase:
+    """Return the models of a plan with few payments: its gaps and renewals, counted.
+
+    The model of random gaps is that of all buyers.
+    """
+    x, silence = histories["frequency"], histories["T_days"] - histories["t_x_days"]
+    paid, left = float(x.sum()), float((silence > LATE * period.days).sum())
+    leaves = (left + PRIOR_LEFT) / (paid + left + PRIOR_DUE)
+    phases = min(LARGEST, (period.days / period.spread_days) ** 2)
+    k = max(FEWEST_PHASES, *(k for k in GRID if k <= phases))
+    regular = Model(
+        "mbg_nbd",
+        (ALIKE, ALIKE * period.days / k, COINS * leaves, COINS * (1.0 - leaves)),
+        0.0,
+        len(x),
+        k,
+    )
+    others = [model for model in base.models if model.name != "mbg_nbd"]
+    share = RANDOM_SHARE * RANDOM_CUSTOMERS / (len(x) + RANDOM_CUSTOMERS) if others else 0.0
+    weights = (1.0 - share, *(share / len(others) for _ in others))
+    return CustomerBase((regular, *others), None, weights)
+
+
+def _days_of(days: PurchaseDays, customer: Integers, changed: Integers) -> PurchaseDays:
+    """Return the purchase days of customers, of those who changed their plan the last one."""
+    is_last = np.r_[days.customer[1:] != days.customer[:-1], True]
+    is_own = np.isin(days.customer, customer)
+    return days.of(np.flatnonzero(is_own & (is_last | ~np.isin(days.customer, changed))))
+
+
+def _as_contracts(days: PurchaseDays, as_of: int) -> Spells:
+    """Return an open contract of each customer, which began with the first purchase."""
+    first = np.flatnonzero(np.diff(days.customer, prepend=-1))
+    start = days.day[first] * DAY_MICROSECONDS
+    return Spells(
+        as_of,
+        np.zeros(0, dtype=np.object_),
+        days.customer[first],
+        start,
+        np.full(len(first), NEVER, dtype=np.int64),
+        start,
+        np.zeros(len(first), dtype=np.int64),
+        0,
+    )

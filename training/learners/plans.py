@@ -1,0 +1,253 @@
+"""The customer base of a log whose customers pay at different intervals: some monthly, some yearly.
+
+One model of both takes a gap between theirs for that of who has paid once, and knows no date. So
+each billing period has models of its own, fitted on the customers who pay at it. Whose period is
+which is told by the last price, the last gap and the mean one
+(:mod:`stagecast.training.billing.periods`). Of who has changed from a shorter period to a longer
+one, the payments of before say nothing of the gap: the history begins with the last payment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stagecast.features.arrays import Array
+from stagecast.training.billing.periods import COLUMNS, NO_PERIODS, BillingPeriods
+from stagecast.training.learners.btyd import Model
+from stagecast.training.learners.customer_base import CustomerBase, Part, distinct_histories
+
+HISTORY: Final = ("frequency", "t_x_days", "T_days")
+SHORTER: Final = 0.7
+"""Mean gap over the billing period, below which a customer has paid at a shorter one before."""
+Rows = NDArray[np.int64] | slice
+
+
+@dataclass(frozen=True)
+class PlannedBase(CustomerBase):
+    """A customer base with models for each billing period.
+
+    Those of all customers are asked where nothing is known of a customer but the history.
+
+    Parameters
+    ----------
+    periods
+        The billing periods, at least one.
+    plans
+        The customer base of each.
+    """
+
+    periods: BillingPeriods = NO_PERIODS
+    plans: tuple[CustomerBase, ...] = ()
+
+    @cached_property
+    def of_all(self) -> CustomerBase:
+        """The models of all customers."""
+        return CustomerBase(self.models, self.spend, self.weights)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The features that tell the plan."""
+        return COLUMNS
+
+    @property
+    def has_dates(self) -> bool:
+        """Whether a model knows the dates of payments."""
+        return any(plan.has_dates for plan in self.plans)
+
+    @property
+    def is_regular(self) -> bool:
+        """Whether a model has regular gaps."""
+        return any(plan.is_regular for plan in (*self.plans, self.of_all))
+
+    @property
+    def regular_model(self) -> Model | None:
+        """The model by whose regular gaps payments are told; None where gaps are not regular."""
+        models = (plan.regular_model for plan in self.plans)
+        return next((model for model in models if model is not None), None)
+
+    def parts(self, features: Mapping[str, Array]) -> list[Part]:
+        """Return the rows of each plan; all in one part where the features do not tell it."""
+        if any(name not in features for name in COLUMNS):
+            return [Part(self.of_all, slice(None), features)]
+        plan = self.periods.likeliest(features)
+        parts = []
+        for k in np.unique(plan):
+            rows = np.flatnonzero(plan == k)
+            of_rows = {name: features[name][rows] for name in HISTORY}
+            histories = of_plan(of_rows, self.periods.periods[k].days)
+            parts.append(Part(self.plans[k], rows, histories, int(k)))
+        return parts
+
+    def columns(self, features: Mapping[str, Array], horizon_days: int) -> dict[str, Array]:
+        """Return the predictions of the models, see :meth:`CustomerBase.columns`."""
+        parts = self.parts(features)
+        values = [part.base.columns(part.histories, horizon_days) for part in parts]
+        names = values[0] if values else {}
+        return {name: merged(parts, [of_part[name] for of_part in values]) for name in names}
+
+    def none_within(self, days: Array | float, features: Mapping[str, Array]) -> Array:
+        """Return P(no purchase within ``days``)."""
+
+        def ask(part: Part) -> Array:
+            span = days if np.ndim(days) == 0 else np.asarray(days)[part.rows]
+            return part.base.none_within(span, part.histories)
+
+        return self._ask(features, ask)
+
+    def discounted_orders(
+        self, days: int, features: Mapping[str, Array], annual_rate: float
+    ) -> Array:
+        """Return the expected discounted purchase days within ``days``."""
+        return self._ask(
+            features, lambda part: part.base.discounted_orders(days, part.histories, annual_rate)
+        )
+
+    def p_alive_by_model(self, features: Mapping[str, Array]) -> list[Array]:
+        """Return P(still a customer) by each model, shape (rows,) each."""
+        parts = self.parts(features)
+        by_part = [
+            [p[_position(part)] for p in part.base.p_alive_by_model(part.histories)]
+            for part in parts
+        ]
+        return [merged(parts, of_model) for of_model in zip(*by_part, strict=True)]
+
+    def discounted_orders_until(
+        self,
+        days: Sequence[int],
+        features: Mapping[str, Array],
+        annual_rate: float,
+        alive: Sequence[Array] | None = None,
+    ) -> Array:
+        """Return :meth:`discounted_orders` within each of ``days``, shape (days, rows)."""
+        return self._ask(
+            features,
+            lambda part: part.base.discounted_orders_until(
+                days, part.histories, annual_rate, _of_part(part, alive)
+            ),
+        )
+
+    def rest_if_silent(
+        self, horizon_days: int, days: int, features: Mapping[str, Array], annual_rate: float
+    ) -> Array:
+        """Return the discounted orders between two spans of who orders nothing in the first."""
+        return self._ask(
+            features,
+            lambda part: part.base.rest_if_silent(horizon_days, days, part.histories, annual_rate),
+        )
+
+    def kept_orders(
+        self,
+        days: int,
+        features: Mapping[str, Array],
+        annual_rate: float,
+        alive: Sequence[Array] | None = None,
+    ) -> Array:
+        """Return the expected discounted purchase days within ``days`` of who is kept."""
+        return self._ask(
+            features,
+            lambda part: part.base.kept_orders(
+                days, part.histories, annual_rate, _of_part(part, alive)
+            ),
+        )
+
+    def regained_orders(
+        self,
+        days: int,
+        features: Mapping[str, Array],
+        annual_rate: float,
+        alive: Sequence[Array] | None = None,
+    ) -> Array:
+        """Return the discounted purchase days within ``days`` of who had left and is back."""
+        return self._ask(
+            features,
+            lambda part: part.base.regained_orders(
+                days, part.histories, annual_rate, _of_part(part, alive)
+            ),
+        )
+
+    def _ask(self, features: Mapping[str, Array], ask: Callable[[Part], Array]) -> Array:
+        parts = self.parts(features)
+        return merged(parts, [ask(part) for part in parts])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the models as JSON values."""
+        return {
+            **super().to_json(),
+            "periods": self.periods.to_json(),
+            "plans": [plan.to_json() for plan in self.plans],
+        }
+
+
+def base_from_json(stored: Mapping[str, Any]) -> CustomerBase:
+    """Read a customer base, with its plans where it has any."""
+    base = CustomerBase.from_json(stored)
+    if "plans" not in stored:
+        return base
+    return PlannedBase(
+        base.models,
+        base.spend,
+        base.weights,
+        None,
+        BillingPeriods.from_json(stored["periods"]),
+        tuple(CustomerBase.from_json(plan) for plan in stored["plans"]),
+    )
+
+
+def of_plan(histories: Mapping[str, Array], days: float) -> dict[str, Array]:
+    """Return histories as those of a plan count them, shape (rows,) each.
+
+    Parameters
+    ----------
+    histories
+        Values of :data:`HISTORY`.
+    days
+        Days of the billing period.
+
+    >>> of_plan({"frequency": np.array([12.0]), "t_x_days": np.array([365.0]),
+    ...          "T_days": np.array([400.0])}, 365.25)
+    {'frequency': array([0.]), 't_x_days': array([0.]), 'T_days': array([35.])}
+    """
+    x, t_x, T = (histories[name] for name in HISTORY)
+    paid_before = is_changed(x, t_x, days)
+    return {
+        "frequency": np.where(paid_before, 0.0, x),
+        "t_x_days": np.where(paid_before, 0.0, t_x),
+        "T_days": np.where(paid_before, T - t_x, T),
+    }
+
+
+def is_changed(x: Array, t_x: Array, days: float) -> NDArray[np.bool_]:
+    """Return whether customers have paid at a shorter interval before, shape (rows,)."""
+    return np.asarray((x > 0) & (t_x < SHORTER * days * x))
+
+
+def merged(parts: Sequence[Part], values: Sequence[Array]) -> Array:
+    """Return the values of parts, whose last axis is that of the rows, in the order of the rows."""
+    if len(parts) == 1:
+        return values[0]
+    result = np.empty((*values[0].shape[:-1], sum(v.shape[-1] for v in values)))
+    for part, of_part in zip(parts, values, strict=True):
+        result[..., part.rows] = of_part
+    return result
+
+
+def _position(part: Part) -> Rows:
+    return distinct_histories(part.histories)[1]
+
+
+def _of_part(part: Part, alive: Sequence[Array] | None) -> list[Array] | None:
+    """Return P(still a customer) of the distinct histories of a part, from that of all rows."""
+    if alive is None:
+        return None
+    own, position = [p[part.rows] for p in alive], _position(part)
+    if isinstance(position, slice):
+        return own
+    first = np.zeros(int(position.max()) + 1, dtype=np.int64)
+    first[position] = np.arange(len(position))
+    return [p[first] for p in own]
