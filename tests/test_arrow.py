@@ -315,6 +315,7 @@ EVALUATION = {
     "learners.factor",
     "learners.leaving",
     "learners.pace_of_log",
+    "learners.plans",
     "learners.season_of_purchases",
     "learners.linear",
     "learners.pool",

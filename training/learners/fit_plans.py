@@ -26,6 +26,8 @@ from stagecast.training.learners.fit_customer_base import (
 from stagecast.training.learners.fit_dates import with_dates
 from stagecast.training.learners.plans import HISTORY, PlannedBase, is_changed, of_plan
 
+MAX_CUSTOMERS: Final = 20_000
+"""About how many customers tell the billing periods of a log."""
 PRIOR_LEFT, PRIOR_DUE = 1.0, 5.0
 """Customers who are supposed to have left, and payments due to them, beside those of the plan."""
 COINS: Final = 10.0
@@ -64,7 +66,8 @@ def with_plans(
     """
     if any(name not in features for name in COLUMNS):
         return base
-    periods = fit_periods(days, _as_contracts(days, as_of))
+    few = _sample(days)
+    periods = fit_periods(few, _as_contracts(few, as_of))
     if len(periods.periods) < 2 or not periods.has_fixed_prices:
         return base
     plan = periods.likeliest(features)
@@ -85,6 +88,13 @@ def with_plans(
             return base
         plans.append(of_period)
     return PlannedBase(base.models, base.spend, base.weights, None, periods, tuple(plans))
+
+
+def _sample(days: PurchaseDays) -> PurchaseDays:
+    """Return the purchase days of every k-th customer, so that about ``MAX_CUSTOMERS`` remain."""
+    customers = 1 + int(days.customer.max(initial=-1))
+    step = -(-customers // MAX_CUSTOMERS)
+    return days if step <= 1 else days.of(np.flatnonzero(days.customer % step == 0))
 
 
 def _of_period(

@@ -23,6 +23,7 @@ from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.customer_base import CustomerBase, Part, distinct_histories
 
 HISTORY: Final = ("frequency", "t_x_days", "T_days")
+LAST_PRICE: Final = "spend_last"
 SHORTER: Final = 0.7
 """Mean gap over the billing period, below which a customer has paid at a shorter one before."""
 Rows = NDArray[np.int64] | slice
@@ -170,6 +171,19 @@ class PlannedBase(CustomerBase):
                 days, part.histories, annual_rate, _of_part(part, alive)
             ),
         )
+
+    def prices(self, features: Mapping[str, Array], per_order: Array) -> Array:
+        """Return what a payment of each is expected to bring, shape (rows,): the last one again.
+
+        Parameters
+        ----------
+        features
+            Features of buyers, shape (rows,) each.
+        per_order
+            The same of who has paid nothing, shape (rows,).
+        """
+        last = np.nan_to_num(features[LAST_PRICE])
+        return np.where(last > 0, last, per_order)
 
     def _ask(self, features: Mapping[str, Array], ask: Callable[[Part], Array]) -> Array:
         parts = self.parts(features)

@@ -14,6 +14,7 @@ from stagecast.training.billing.ahead import ContractsAhead
 from stagecast.training.config import TrainConfig
 from stagecast.training.learners.customer_base import CustomerBase, log_odds
 from stagecast.training.learners.leaving import LeavingOutlook, orders_if_alive
+from stagecast.training.learners.plans import PlannedBase
 from stagecast.training.value.ahead import OrdersAhead
 from stagecast.training.value.contract_money import of_former, with_payments
 from stagecast.training.value.kept import (
@@ -71,6 +72,8 @@ def money_of_buyers(
     per_order = model.spend_per_order(columns, base, threads)
     if contracts is not None and per_order is not None:
         per_order = contracts.prices(per_order)
+    elif isinstance(base, PlannedBase) and per_order is not None:
+        per_order = base.prices(columns, per_order)
     money = Money.nothing(rows)
     money.expected_orders[:], money.orders_if_any[:] = expected_orders, if_any
     if per_order is None:
