@@ -217,6 +217,21 @@ def test_who_has_nothing_to_pay_within_the_horizon_is_left_alone(name: str) -> N
     assert not mine.contact
 
 
+def test_a_payer_whom_a_silence_made_lapsed_is_left_alone_until_the_payment_is_due() -> None:
+    plays = load_scheme("retail").plays
+    rows = columns(
+        stage=["sleeping"] * 3,
+        state=["lapsed"] * 3,
+        churn=["inactivity"] * 3,
+        p_return=[0.01, 0.01, 0.8],  # due later; gone; due soon
+        p_alive=[1.0, 0.01, 1.0],
+        value_gone=[0.0, 90.0, 0.0],
+    ) | {name: np.full(3, np.nan) for name in ("churn_probability", "expected_orders")}
+    rows |= {"churn_band": np.array([None] * 3, dtype=object), "value_at_risk": np.zeros(3)}
+    chosen = [plays[k].id for k in assign_plays(plays, rows, {}, 3)]
+    assert chosen == ["not_due", "let_go", "coming_back_alone"]
+
+
 def test_nobody_is_likely_to_order_because_a_cancellation_is_unlikely() -> None:
     plays = load_scheme("retail").plays
     rows = columns(
