@@ -9,7 +9,11 @@ import numpy as np
 from stagecast.features.arrays import Array
 from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.customer_base import CustomerBase, distinct_histories
+from stagecast.training.learners.plans import merged
 from stagecast.training.what_if.leaving import History, with_drop_out
+
+DropOut = Mapping[int | None, tuple[float, ...]]
+"""Factor of ``a`` or ``s`` of each model of the base, by the plan of a customer; None: no plan."""
 
 
 def orders_by_base(
@@ -17,7 +21,7 @@ def orders_by_base(
     days: Sequence[int],
     columns: Mapping[str, Array],
     annual_rate: float,
-    drop_out: Sequence[float],
+    drop_out: DropOut,
     pace: float,
 ) -> Array:
     """Return the discounted orders within each of several ``days``, shape (days, rows).
@@ -33,16 +37,20 @@ def orders_by_base(
     annual_rate
         Annual rate of the discount.
     drop_out
-        Factor of ``a`` or ``s`` of each model of the base; 1 changes nothing.
+        See :data:`DropOut`; 1 changes nothing.
     pace
         Factor of the order rate of one-time buyers; 1 changes nothing.
     """
-    history, position = distinct_histories(columns)
-    by_model = [
-        orders_of_model(model, days, history, annual_rate, factor, pace)
-        for model, factor in zip(base.models, drop_out, strict=True)
-    ]
-    return np.asarray(np.average(by_model, axis=0, weights=base.weights)[:, position])
+    parts, by_part = base.parts(columns), []
+    for part in parts:
+        history, position = distinct_histories(part.histories)
+        by_model = [
+            orders_of_model(model, days, history, annual_rate, factor, pace)
+            for model, factor in zip(part.base.models, drop_out[part.plan], strict=True)
+        ]
+        orders = np.average(by_model, axis=0, weights=part.base.weights)
+        by_part.append(np.asarray(orders[:, position]))
+    return merged(parts, by_part)
 
 
 def orders_of_model(

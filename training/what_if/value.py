@@ -32,17 +32,19 @@ from stagecast.features.contracts import Contracts
 from stagecast.features.errors import DataRefusedError, NotEnoughDataError
 from stagecast.features.snapshots import Snapshot
 from stagecast.training.learners.customer_base import CustomerBase
+from stagecast.training.learners.plans import HISTORY
 from stagecast.training.models import Models, Predictions
 from stagecast.training.value.ahead import OrdersAhead
 from stagecast.training.value.kept import parts_of_contracts
 from stagecast.training.value.model import discounted_days
 from stagecast.training.what_if.leaving import drop_out_factor, mean_leaving, with_drop_out
 from stagecast.training.what_if.levers import Levers
-from stagecast.training.what_if.orders import orders_by_base
+from stagecast.training.what_if.orders import DropOut, orders_by_base
 from stagecast.training.what_if.second_order import SecondOrder, second_order
 
 ENDS: Final = (365, 1095)
 """Ends of one year and of three, in days after the as_of."""
+_LEAST_ALIVE: Final = 1e-9
 _LAST_YEAR = (0, 2)  # the columns of ``clv_by_year`` that these end with
 
 
@@ -59,14 +61,14 @@ class Leaving:
     by_contract
         Whether leaving is the cancellation of a contract.
     drop_out
-        Factor of the drop-out parameter of each model of the customer base.
+        Factors of the drop-out parameters of the models of the customer base.
     """
 
     customers: int
     before: float
     after: float
     by_contract: bool
-    drop_out: tuple[float, ...]
+    drop_out: DropOut
 
 
 @dataclass(frozen=True)
@@ -147,9 +149,11 @@ def what_if(
     near = _Orders(models, base, predicted, threads)
     changed = {}
     for name, scenario in levers.scenarios().items():
-        drop_out = leaving.drop_out if scenario.churn else (1.0,) * len(base.models)
+        drop_out = leaving.drop_out if scenario.churn else None
         pace = second.pace if second is not None and scenario.second_order_days else 1.0
         ratio = near.ratio(drop_out, pace)
+        if scenario.churn and contracts is None:
+            ratio *= _next_decision(models, base, predicted.columns, scenario.churn)[:, None]
         ratio[is_open] = 1.0
         if scenario.churn and contracts is not None:
             may_end = is_open & ~contracts.announced
@@ -182,10 +186,15 @@ class _Orders:
         near = discounted_days(np.array([horizon]), self.config.annual_discount)[0]
         self.in_horizon = ahead.expected_orders * (near / horizon)
 
-    def ratio(self, drop_out: tuple[float, ...], pace: float) -> Array:
-        """Return the orders with another drop-out and pace over those now, shape (buyers, 2)."""
-        if set(drop_out) == {1.0} and pace == 1.0:
+    def ratio(self, drop_out: DropOut | None, pace: float) -> Array:
+        """Return the orders with another drop-out and pace over those now, shape (buyers, 2).
+
+        None changes no drop-out.
+        """
+        is_as_before = drop_out is None or all(set(own) == {1.0} for own in drop_out.values())
+        if is_as_before and pace == 1.0:
             return np.ones((len(self.in_horizon), len(ENDS)))
+        drop_out = drop_out or _as_it_is(self.base, self.columns)
         rate = self.config.annual_discount
         near, *far = orders_by_base(self.base, self.days, self.columns, rate, drop_out, pace)
         in_horizon = self.in_horizon * _over(near, self.by_base[0])
@@ -239,6 +248,7 @@ def _leaving(
     change: float,
 ) -> Leaving:
     """Return what the lever of churn does, with the drop-out factors that do it."""
+    columns = predicted.columns
     if contracts is not None:
         may_end = contracts.open & ~contracts.announced
         p = predicted.p_cancel[predicted.buyers][may_end]
@@ -246,21 +256,45 @@ def _leaving(
             float(values.mean()) if len(values) else 0.0
             for values in (p, np.minimum(p * (1.0 + change), 1.0))
         )
-        return Leaving(len(p), before, after, True, (1.0,) * len(base.models))
-    horizon, columns = float(models.config.horizon_days), predicted.columns
+        return Leaving(len(p), before, after, True, _as_it_is(base, columns))
+    horizon = float(models.config.horizon_days)
     # who is lapsed has no risk of churn, unless everybody is
     risky = np.flatnonzero(active) if active.any() else np.arange(len(active))
-    x, t_x, T = (columns[name][risky] for name in ("frequency", "t_x_days", "T_days"))
-    history = (x, t_x, T)
-    factors, before, after = [], 0.0, 0.0
-    for share, model in zip(base.weights, base.models, strict=True):
-        alive = model.p_alive(*history)
-        factor = drop_out_factor(model, horizon, history, alive, change)
-        chance = share * float(alive.mean())
-        before += chance * mean_leaving(model, horizon, history, alive)
-        after += chance * mean_leaving(with_drop_out(model, factor), horizon, history, alive)
-        factors.append(factor)
-    return Leaving(len(risky), before, after, False, tuple(factors))
+    drop_out: dict[int | None, tuple[float, ...]] = {}
+    before = after = 0.0
+    of_risky = {name: columns[name][risky] for name in (*HISTORY, *base.reads)}
+    for part in base.parts(of_risky):
+        x, t_x, T = (part.histories[name] for name in HISTORY)
+        history = (x, t_x, T)
+        factors = []
+        for share, model in zip(part.base.weights, part.base.models, strict=True):
+            alive = model.p_alive(*history)
+            factor = drop_out_factor(model, horizon, history, alive, change)
+            chance = share * float(alive.sum()) / len(risky)
+            before += chance * mean_leaving(model, horizon, history, alive)
+            after += chance * mean_leaving(with_drop_out(model, factor), horizon, history, alive)
+            factors.append(factor)
+        drop_out[part.plan] = tuple(factors)
+    # a plan of which nobody is at risk
+    return Leaving(len(risky), before, after, False, {**_as_it_is(base, columns), **drop_out})
+
+
+def _next_decision(
+    models: Models, base: CustomerBase, columns: Mapping[str, Array], change: float
+) -> Array:
+    """Return P(customer at the next payment) with another churn over that of now, shape (buyers,).
+
+    Who pays a price decides when the next payment falls due, though the models of the customer base
+    toss the coin at the last one; 1 where customers decide at no such time.
+    """
+    ended = models.value.ended(base, columns)
+    alive = np.clip(columns["btyd_alive"], _LEAST_ALIVE, 1.0)
+    return np.asarray(np.maximum(1.0 - change * (1.0 - ended) * (1.0 - alive) / alive, 0.0))
+
+
+def _as_it_is(base: CustomerBase, columns: Mapping[str, Array]) -> DropOut:
+    """Return the factors that change no drop-out."""
+    return {part.plan: (1.0,) * len(part.base.models) for part in base.parts(columns)}
 
 
 def _lasting_ratio(p_cancel: Array, change: float, models: Models) -> Array:

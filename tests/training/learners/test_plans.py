@@ -19,6 +19,10 @@ from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.btyd.dated import DatedModel
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.plans import HISTORY, PlannedBase
+from stagecast.training.models import predict
+from stagecast.training.one_row.predict import usable_base
+from stagecast.training.what_if.levers import Levers
+from stagecast.training.what_if.value import what_if
 from tests.training.made import Row, Trained, day, simulated_rows, trained
 
 MONTH, YEAR, DAYS = 30.44, 365.25, 1_150.0
@@ -236,3 +240,25 @@ def test_a_shop_and_payers_of_one_plan_have_no_plans(tmp_path: Path) -> None:
     assert one.bundle.models.base is not None
     assert one.bundle.models.base.has_dates
     assert not isinstance(one.bundle.models.base, PlannedBase)
+
+
+def test_fewer_leave_from_the_next_payment_on(tmp_path: Path) -> None:
+    done, _ = scores_of(tmp_path / "m", 300, 6, 0.05)
+    models, now = done.bundle.models, done.training.panel.now
+    predicted = predict(models, now, 1)
+    active = np.ones(len(predicted.buyers), dtype=np.bool_)
+    result = what_if(models, now, predicted, active, Levers(churn=-0.2), 1)
+    (changed,) = result.changed.values()
+    gain = changed[:, 0] / np.maximum(result.as_is[:, 0], 1e-9) - 1.0
+    columns = predicted.columns
+    is_yearly = columns["spend_last"] == PRICE[YEAR]
+    later = (columns["recency_days"] < 0.9 * YEAR) & is_yearly
+    # of a price that is paid once a year, a fifth fewer than one in five leave: .84 over .8
+    assert later.sum() > 60
+    assert gain[later].mean() == pytest.approx(0.05, abs=0.025)
+    assert 0.0 <= gain.min() < gain.max() < 0.3
+    gone = columns["btyd_alive"] < 0.01
+    np.testing.assert_allclose(gain[gone], 0.0, atol=0.08)
+    # there is no form for one row: the models of arrays score one, too
+    with pytest.raises(NotImplementedError, match="different intervals"):
+        usable_base(models)

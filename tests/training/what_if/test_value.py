@@ -123,7 +123,7 @@ def test_the_ratio_is_that_of_orders_within_the_horizon_and_after_it(shop: Train
     models = replace(models, base=replace(base, weights=(0.0, 1.0)))
     predicted = predict(models, now, 1)
     result = worked_out(models, now, Levers(churn=-0.3))
-    _, factor = result.leaving.drop_out
+    _, factor = result.leaving.drop_out[None]
     assert pareto.name == "pareto_nbd"
     r, alpha, s, beta = pareto.params
     changed = replace(pareto, params=(r, alpha, s * factor, beta))
