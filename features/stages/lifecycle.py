@@ -18,11 +18,13 @@ from stagecast.features.arrays import Array, Integers
 from stagecast.features.catalog.catalog import Catalog
 from stagecast.features.catalog.standard import standard
 from stagecast.features.clock import day_number, microseconds
+from stagecast.features.engines.shop_gap import mean_gaps, shop_gap_days
 from stagecast.features.errors import UsageError
 from stagecast.features.record import Record, SignalTypes
 from stagecast.features.stages.contract_facts import with_contract_changes
 from stagecast.features.stages.facts import Vocabulary, facts_at
 from stagecast.features.stages.journeys import Journeys, compute_journeys
+from stagecast.features.stages.price_gaps import gaps_of_prices, with_price_gaps
 from stagecast.features.stages.scheme import Scheme
 from stagecast.features.stages.scheme_check import merged_stages
 from stagecast.features.stages.thresholds import (
@@ -221,13 +223,14 @@ def fit_lifecycle(
     record = table.record(scheme.signal_types(catalog))
     if not scheme.thresholds:
         # whole numbers as floats too, as they are read back from a bundle
-        derived = {
-            name: float(value)
-            for name, value in derive(record.days, day_number(table.anchor)).items()
-        }
-        scheme = scheme.with_thresholds(round_thresholds(derived), assumed(record.days))
+        days = record.days
+        known = gaps_of_prices(days, shop_gap_days([mean_gaps(days)]))
+        thresholds = derive(days, day_number(table.anchor), known)
+        derived = {name: float(value) for name, value in thresholds.items()}
+        scheme = scheme.with_thresholds(round_thresholds(derived), assumed(days), known)
         _check_pins(scheme)
     catalog = catalog.with_parameters(**catalog_parameters(scheme.thresholds))
+    catalog = with_price_gaps(catalog, scheme.price_gaps)
     return build_lifecycle(scheme, catalog, record, horizon_days, keep_facts=keep_facts)
 
 

@@ -26,6 +26,7 @@ from stagecast.features.stages.contract_facts import CONTRACT_FACTS
 from stagecast.features.stages.entries import LANGUAGES
 from stagecast.features.stages.facts import CLOCKS, Vocabulary
 from stagecast.features.stages.plays import STATES, Play
+from stagecast.features.stages.price_gaps import PriceGap
 
 __all__ = ["LANGUAGES", "STATES", "Group", "Scheme", "Stage", "first_matching_rule", "rule_text"]
 
@@ -114,6 +115,8 @@ class Scheme:
         Thresholds that are fixed in the scheme's file and not derived from the log.
     assumed
         Thresholds that are no fact of the log, because it has too few gaps to derive them from.
+    price_gaps
+        Prices whose payers have a usual gap of their own, where the log has several plans.
     """
 
     id: str
@@ -129,6 +132,7 @@ class Scheme:
     lead_grades: bool = False
     pins: Mapping[str, float] = field(default_factory=dict)
     assumed: frozenset[str] = frozenset()
+    price_gaps: tuple[PriceGap, ...] = ()
 
     @cached_property
     def ids(self) -> tuple[str, ...]:
@@ -226,7 +230,10 @@ class Scheme:
         }
 
     def with_thresholds(
-        self, thresholds: Mapping[str, float], assumed: Collection[str] = ()
+        self,
+        thresholds: Mapping[str, float],
+        assumed: Collection[str] = (),
+        price_gaps: Sequence[PriceGap] = (),
     ) -> Scheme:
         """Return the scheme with its thresholds set; pinned ones keep their values.
 
@@ -236,11 +243,14 @@ class Scheme:
             Name -> value.
         assumed
             See :attr:`assumed`; a pinned threshold is not assumed.
+        price_gaps
+            See :attr:`price_gaps`.
         """
         return replace(
             self,
             thresholds={**thresholds, **self.pins},
             assumed=frozenset(assumed) - set(self.pins),
+            price_gaps=tuple(price_gaps),
         )
 
     def with_pins(self, pins: Mapping[str, float]) -> Scheme:

@@ -22,6 +22,7 @@ from stagecast.features.stages.conditions import Clause
 from stagecast.features.stages.entries import Entry
 from stagecast.features.stages.play_checks import check_plays
 from stagecast.features.stages.plays import STATES, play_from_toml
+from stagecast.features.stages.price_gaps import PriceGap
 from stagecast.features.stages.scheme import LANGUAGES, Group, Scheme, Stage
 from stagecast.features.stages.scheme_check import check_rules
 from stagecast.features.stages.thresholds import THRESHOLD_NAMES
@@ -146,6 +147,9 @@ def scheme_from_toml(data: Mapping[str, Any], where: str) -> Scheme:
     return scheme
 
 
+_OF_THE_LOG = ("pins", "assumed", "price_gaps")
+
+
 def scheme_from_json(data: Mapping[str, Any]) -> Scheme:
     """Return the scheme of a bundle, with its thresholds.
 
@@ -159,13 +163,17 @@ def scheme_from_json(data: Mapping[str, Any]) -> Scheme:
     UsageError
         A key is missing or unknown, or a value is of the wrong kind.
     """
-    as_in_a_file = {key: value for key, value in data.items() if key not in ("pins", "assumed")}
+    as_in_a_file = {key: value for key, value in data.items() if key not in _OF_THE_LOG}
     thresholds = {
         name: (math.inf if value is None else float(value))
         for name, value in data["thresholds"].items()
     }
     scheme = _scheme(as_in_a_file, "scheme", pins=data.get("pins", {}), thresholds=thresholds)
-    return replace(scheme, assumed=frozenset(data.get("assumed", ())))
+    return replace(
+        scheme,
+        assumed=frozenset(data.get("assumed", ())),
+        price_gaps=tuple(PriceGap(*map(float, known)) for known in data.get("price_gaps", ())),
+    )
 
 
 def scheme_to_json(scheme: Scheme) -> dict[str, Any]:
@@ -181,6 +189,11 @@ def scheme_to_json(scheme: Scheme) -> dict[str, Any]:
         "thresholds": thresholds_to_json(scheme.thresholds),
         "pins": dict(scheme.pins),
         "assumed": sorted(scheme.assumed),
+        **(
+            {"price_gaps": [[of.price, of.width, of.days] for of in scheme.price_gaps]}
+            if scheme.price_gaps
+            else {}
+        ),
         "stage": [
             {
                 "id": s.id,

@@ -12,7 +12,7 @@ longer than their 95 % quantile also in a shop to which everybody comes back.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from stagecast.features.catalog.standard import RHYTHM_PRIOR_GAPS
 from stagecast.features.clock import YEAR_DAYS
 from stagecast.features.engines.shop_gap import FEWEST_GAPS, mean_gaps, shop_gap_days
 from stagecast.features.record import PurchaseDays
+from stagecast.features.stages.price_gaps import PriceGap, usual_of_prices
 from stagecast.features.survival import FEWEST_AT_RISK, outlook
 
 AT_RISK_QUANTILE = 0.80
@@ -49,7 +50,9 @@ THRESHOLD_NAMES = (
 """Names of the thresholds that :func:`derive` returns and that a rule may compare facts with."""
 
 
-def derive(days: PurchaseDays, as_of_day: float) -> dict[str, float]:
+def derive(
+    days: PurchaseDays, as_of_day: float, price_gaps: Sequence[PriceGap] = ()
+) -> dict[str, float]:
     """Return the thresholds that the rules of a scheme may name.
 
     Parameters
@@ -58,6 +61,8 @@ def derive(days: PurchaseDays, as_of_day: float) -> dict[str, float]:
         Every purchase day before the as_of.
     as_of_day
         The as_of as a day number (days since 1970, UTC).
+    price_gaps
+        Prices whose payers have a usual gap of their own.
 
     Returns
     -------
@@ -77,7 +82,7 @@ def derive(days: PurchaseDays, as_of_day: float) -> dict[str, float]:
     shop_gap = shop_gap_days([mean_gaps(days)])
     at_risk, sleeping, lost_after = FALLBACK_AT_RISK, math.inf, math.inf
     if len(gap) >= FEWEST_GAPS:
-        usual = _usual_after(days, shop_gap)
+        usual = usual_of_prices(_usual_after(days, shop_gap), days.spend, price_gaps)
         usual_before = usual[:-1][same_customer]
         late = float(np.quantile(gap / usual_before, AT_RISK_QUANTILE))
         at_risk = max(1.0 + min(LEAST_LATE, LEAST_LATE_DAYS / shop_gap), late)

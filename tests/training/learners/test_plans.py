@@ -218,6 +218,8 @@ def test_monthly_and_yearly_payers_are_worth_what_they_pay(
             assert row["clv_high"] <= most * payer.price * 1.001
             if payer.due > 0.05 * gap:
                 assert row["p_alive"] > 0.97
+                assert row["state"] == "active"
+                assert row["stage"] != "at_risk"
                 assert row["value_gone"] < 0.03 * payer.price * 365.0 / gap
             if gap == YEAR and payer.due < 75.0:
                 days = (row["next_order_date"] - day(DAYS).date()).days
