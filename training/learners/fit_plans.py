@@ -26,6 +26,8 @@ from stagecast.training.learners.fit_customer_base import (
 from stagecast.training.learners.fit_dates import with_dates
 from stagecast.training.learners.plans import HISTORY, PlannedBase, is_changed, of_plan
 
+REGULAR: Final = "mbg_nbd"
+"""The model that may have regular gaps."""
 MAX_CUSTOMERS: Final = 20_000
 """About how many customers tell the billing periods of a log."""
 PRIOR_LEFT, PRIOR_DUE = 1.0, 5.0
@@ -64,7 +66,8 @@ def with_plans(
     max_customers
         About how many customers the models of each plan are fitted on.
     """
-    if any(name not in features for name in COLUMNS):
+    is_told = all(name in features for name in COLUMNS)
+    if not is_told or all(model.name != REGULAR for model in base.models):
         return base
     few = _sample(days)
     periods = fit_periods(few, _as_contracts(few, as_of))
@@ -137,13 +140,13 @@ def _of_few(base: CustomerBase, histories: Mapping[str, Array], period: Period) 
     phases = min(LARGEST, (period.days / period.spread_days) ** 2)
     k = max(FEWEST_PHASES, *(k for k in GRID if k <= phases))
     regular = Model(
-        "mbg_nbd",
+        REGULAR,
         (ALIKE, ALIKE * period.days / k, COINS * leaves, COINS * (1.0 - leaves)),
         0.0,
         len(x),
         k,
     )
-    others = [model for model in base.models if model.name != "mbg_nbd"]
+    others = [model for model in base.models if model.name != REGULAR]
     share = RANDOM_SHARE * RANDOM_CUSTOMERS / (len(x) + RANDOM_CUSTOMERS) if others else 0.0
     weights = (1.0 - share, *(share / len(others) for _ in others))
     return CustomerBase((regular, *others), None, weights)

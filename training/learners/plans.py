@@ -74,7 +74,7 @@ class PlannedBase(CustomerBase):
 
     def parts(self, features: Mapping[str, Array]) -> list[Part]:
         """Return the rows of each plan; all in one part where the features do not tell it."""
-        if any(name not in features for name in COLUMNS):
+        if any(name not in features for name in COLUMNS) or not len(features[HISTORY[0]]):
             return [Part(self.of_all, slice(None), features)]
         plan = self.periods.likeliest(features)
         parts = []

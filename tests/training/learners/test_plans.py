@@ -141,6 +141,9 @@ def test_a_stored_base_is_the_same_and_one_without_plans_has_none() -> None:
     assert again.regular_model == base.plans[0].models[0]
     plain = models_of(30.0)
     assert base_from_json(json.loads(json.dumps(plain.to_json()))) == plain
+    # nobody is asked of no plan
+    nobody = {name: values[:0] for name, values in CUSTOMERS.items()}
+    assert base.none_within(30.0, nobody).shape == (0,)
     # of who has no payments the plan is not known
     history = {name: np.zeros(1) for name in HISTORY}
     (part,) = base.parts(history)
