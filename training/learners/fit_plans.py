@@ -11,7 +11,13 @@ from stagecast.features.arrays import Array, Integers
 from stagecast.features.clock import DAY_MICROSECONDS
 from stagecast.features.contracts import NEVER, Spells
 from stagecast.features.record import PurchaseDays
-from stagecast.training.billing.fit_periods import LATE, fit_periods
+from stagecast.training.billing.fit_periods import (
+    HALF_A_YEAR,
+    LATE,
+    Payments,
+    fit_periods,
+    usual_gaps,
+)
 from stagecast.training.billing.periods import COLUMNS, BillingPeriods, Period
 from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.btyd.fit import FitError
@@ -26,6 +32,9 @@ from stagecast.training.learners.fit_customer_base import (
 from stagecast.training.learners.fit_dates import with_dates
 from stagecast.training.learners.plans import HISTORY, PlannedBase, is_changed, of_plan
 
+FEWEST_OF_PRICE, PRIOR_SAME = 5, 5.0
+"""Payments after a price, below which it is taken to be paid again; and to how many such ones the
+average is shrunk."""
 REGULAR: Final = "mbg_nbd"
 """The model that may have regular gaps."""
 MAX_CUSTOMERS: Final = 20_000
@@ -90,7 +99,37 @@ def with_plans(
         if of_period is None:
             return base
         plans.append(of_period)
-    return PlannedBase(base.models, base.spend, base.weights, None, periods, tuple(plans))
+    return PlannedBase(
+        base.models, base.spend, base.weights, None, periods, tuple(plans), later_prices(few)
+    )
+
+
+def later_prices(days: PurchaseDays) -> tuple[tuple[float, float], ...]:
+    """Return prices, and what payments half a year later are on average over them.
+
+    Those of who pays less than twice a year are the next ones. Of a price with few such payments
+    the factor is shrunk to 1, as if by ``PRIOR_SAME`` payments that are the same.
+
+    Parameters
+    ----------
+    days
+        The purchase days of the log.
+    """
+    payments = Payments.of_customers(days.of(np.flatnonzero(days.spend > 0)))
+    ahead = np.maximum(np.round(HALF_A_YEAR / np.nan_to_num(usual_gaps(payments), nan=1e9)), 1.0)
+    later = np.arange(len(ahead)) + ahead.astype(np.int64)
+    rows = np.flatnonzero(later < len(ahead))
+    rows = rows[payments.contract[later[rows]] == payments.contract[rows]]
+    price = np.round(payments.spend[rows], 2)
+    factor = payments.spend[later[rows]] / payments.spend[rows]
+    prices, number, count = np.unique(price, return_inverse=True, return_counts=True)
+    total = np.bincount(number, factor, minlength=len(prices)) + PRIOR_SAME
+    mean = total / (count + PRIOR_SAME)
+    known = count >= FEWEST_OF_PRICE
+    return tuple(
+        (float(price), float(f"{factor:.4g}"))
+        for price, factor in zip(prices[known], mean[known], strict=True)
+    )
 
 
 def _sample(days: PurchaseDays) -> PurchaseDays:

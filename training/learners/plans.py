@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
-from stagecast.training.billing.periods import COLUMNS, NO_PERIODS, BillingPeriods
+from stagecast.training.billing.periods import COLUMNS, FIXED, NO_PERIODS, BillingPeriods
 from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.customer_base import CustomerBase, Part, distinct_histories
 
@@ -41,10 +41,14 @@ class PlannedBase(CustomerBase):
         The billing periods, at least one.
     plans
         The customer base of each.
+    later_prices
+        Last payments in ascending order, and what those of the next year are on average over them:
+        1.08 where some change to a dearer plan, 29 of a trial for 1 before a month of 29.
     """
 
     periods: BillingPeriods = NO_PERIODS
     plans: tuple[CustomerBase, ...] = ()
+    later_prices: tuple[tuple[float, float], ...] = ()
 
     @cached_property
     def of_all(self) -> CustomerBase:
@@ -173,7 +177,9 @@ class PlannedBase(CustomerBase):
         )
 
     def prices(self, features: Mapping[str, Array], per_order: Array) -> Array:
-        """Return what a payment of each is expected to bring, shape (rows,): the last one again.
+        """Return what a payment of each is expected to bring, shape (rows,).
+
+        That is the last one again, or what has followed such a payment.
 
         Parameters
         ----------
@@ -183,7 +189,13 @@ class PlannedBase(CustomerBase):
             The same of who has paid nothing, shape (rows,).
         """
         last = np.nan_to_num(features[LAST_PRICE])
-        return np.where(last > 0, last, per_order)
+        factor = np.ones(len(last))
+        if self.later_prices:
+            known, factors = np.array(self.later_prices).T
+            nearest = _nearest(known, last)
+            is_known = np.abs(known[nearest] - last) <= FIXED * last
+            factor = np.where(is_known, factors[nearest], 1.0)
+        return np.where(last > 0, last * factor, per_order)
 
     def _ask(self, features: Mapping[str, Array], ask: Callable[[Part], Array]) -> Array:
         parts = self.parts(features)
@@ -195,6 +207,7 @@ class PlannedBase(CustomerBase):
             **super().to_json(),
             "periods": self.periods.to_json(),
             "plans": [plan.to_json() for plan in self.plans],
+            "later_prices": [list(known) for known in self.later_prices],
         }
 
 
@@ -210,6 +223,7 @@ def base_from_json(stored: Mapping[str, Any]) -> CustomerBase:
         None,
         BillingPeriods.from_json(stored["periods"]),
         tuple(CustomerBase.from_json(plan) for plan in stored["plans"]),
+        tuple((float(price), float(factor)) for price, factor in stored["later_prices"]),
     )
 
 
@@ -249,6 +263,13 @@ def merged(parts: Sequence[Part], values: Sequence[Array]) -> Array:
     for part, of_part in zip(parts, values, strict=True):
         result[..., part.rows] = of_part
     return result
+
+
+def _nearest(known: Array, values: Array) -> NDArray[np.int64]:
+    """Return the position of the nearest of ascending numbers, same shape as the values."""
+    right = np.clip(np.searchsorted(known, values), 0, len(known) - 1)
+    left = np.maximum(right - 1, 0)
+    return np.where(values - known[left] <= known[right] - values, left, right)
 
 
 def _position(part: Part) -> Rows:

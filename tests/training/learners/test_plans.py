@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from stagecast.features.arrays import Array
+from stagecast.features.record import PurchaseDays
 from stagecast.training.billing.periods import BillingPeriods, Period
 from stagecast.training.billing.renewals import Renewals
 from stagecast.training.bundle.stored_models import base_from_json
@@ -18,6 +19,7 @@ from stagecast.training.config import TrainConfig
 from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.btyd.dated import DatedModel
 from stagecast.training.learners.customer_base import CustomerBase
+from stagecast.training.learners.fit_plans import later_prices
 from stagecast.training.learners.plans import HISTORY, PlannedBase
 from stagecast.training.models import predict
 from stagecast.training.one_row.predict import usable_base
@@ -267,3 +269,28 @@ def test_fewer_leave_from_the_next_payment_on(tmp_path: Path) -> None:
     # there is no form for one row: the models of arrays score one, too
     with pytest.raises(NotImplementedError, match="different intervals"):
         usable_base(models)
+
+
+def test_a_trial_price_is_followed_by_that_of_the_plan_and_some_change_to_a_dearer_one() -> None:
+    rows = []
+    for customer in range(40):
+        paid = [1.0] + [29.0] * 9  # a trial
+        if customer >= 20:
+            paid = [12.0] * 6 + [24.0 if customer % 4 == 0 else 12.0] * 4
+        rows += [(customer, 30 * n, price) for n, price in enumerate(paid)]
+    rows += [(100 + customer, 0, 7.0) for customer in range(9)]  # nobody has paid again
+    customer, day, spend = np.array(rows).T
+    whole = day.astype(np.int64)
+    days = PurchaseDays(customer.astype(np.int64), whole, spend, whole * 86_400_000_000)
+    known = dict(later_prices(days))
+    assert set(known) == {1.0, 12.0, 29.0}
+    assert known[1.0] == pytest.approx((20 * 29 + 5) / 25, rel=1e-3)
+    assert known[29.0] == 1.0
+    assert known[12.0] == pytest.approx((15 * 4 + 5 * 4 * 2 + 5) / 85, rel=1e-3)
+    base = replace(planned(), later_prices=later_prices(days))
+    last = {"spend_last": np.array([1.0, 12.0, 12.05, 7.0, 500.0, np.nan, 0.0])}
+    prices = base.prices(last, np.full(7, 20.0))
+    expected = [known[1.0], 12 * known[12.0], 12.05 * known[12.0], 7.0, 500.0, 20.0, 20.0]
+    assert prices.tolist() == pytest.approx(expected)
+    assert planned().prices(last, np.full(7, 20.0))[0] == 1.0
+    assert base_from_json(json.loads(json.dumps(base.to_json()))) == base
