@@ -38,6 +38,10 @@ UNKNOWN: Final = 1.0
 """Customers of each period that are supposed to pay prices which nobody has paid yet."""
 ANY_PRICE: Final = 0.01
 """P(one of these prices)."""
+LEFT_SOON: Final = 0.1
+"""P(a customer leaves after the first payment), as far as nothing else is known."""
+ALIKE_PRICE: Final = 0.3
+"""Distance of the logs of two prices at which they are half as like as the same price."""
 SILENCES: Final = (1.2, 1.5, 2.25, 3.25, 4.25, 6.25)
 """Periods without a payment that the share of longer gaps is known for."""
 NEAR: Final = 0.01
@@ -151,8 +155,24 @@ class Period:
             prices, paid / width, side="left"
         )
         share = near / max(len(prices), 1)
-        likelihood = (self.customers * share + UNKNOWN * ANY_PRICE) / (self.customers + UNKNOWN)
+        unknown = UNKNOWN * ANY_PRICE * self._likeness(paid)
+        likelihood = (self.customers * share + unknown) / (self.customers + UNKNOWN)
         return np.where(known, likelihood, 1.0)
+
+    def _likeness(self, price: Array) -> Array:
+        """Return how near prices are to one of the period, shape (rows,), from near 0 to 1.
+
+        A price that was raised is nearer to that of before than to those of other periods.
+        """
+        prices = np.log(np.asarray(self.prices)) if self.prices else np.zeros(0)
+        if not len(prices):
+            return np.ones(len(price))
+        values = np.log(price)
+        right = np.clip(np.searchsorted(prices, values), 0, len(prices) - 1)
+        away = np.minimum(
+            np.abs(values - prices[right]), np.abs(values - prices[np.maximum(right - 1, 0)])
+        )
+        return np.asarray((1.0 + (away / ALIKE_PRICE) ** 2) ** -1.0)
 
     def outlasts(self, silence_days: Array) -> Array:
         """Return P(the gap between two payments is longer than a silence), shape (rows,)."""
@@ -249,11 +269,17 @@ class BillingPeriods:
             known_part = np.where((price <= 0.0)[:, None], 0.0, known_part)
         return np.asarray(weight / np.maximum(explained, _SMALLEST) * known_part)
 
+    def days_of(self, period: int) -> tuple[float, float]:
+        """Return the days of a period, and of the next shorter one; 0 without any."""
+        shorter = self.periods[period - 1].days if period else 0.0
+        return self.periods[period].days, shorter
+
     def likeliest(self, columns: Mapping[str, Array]) -> Integers:
         """Return the position of the period of customers, shape (rows,).
 
-        By their payments alone: who has not paid for long has left, and has not changed the plan.
-        Of who has paid once in a log without amounts, the silence tells.
+        By their payments: who has not paid for long has left, and has not changed the plan. Of who
+        has paid once, a silence that is longer than a period makes it less likely, as far as
+        customers seldom leave so soon: it tells where no price does.
 
         Parameters
         ----------
@@ -261,10 +287,9 @@ class BillingPeriods:
             As for :meth:`shares`.
         """
         weight = self._of_payments(columns)
-        if not self.has_prices:
-            silent = [p.outlasts(columns["recency_days"]) for p in self.periods]
-            once = ~np.isfinite(columns["gap_last"])
-            weight = np.where(once[:, None], weight * np.column_stack(silent), weight)
+        lasts = np.column_stack([p.outlasts(columns["recency_days"]) for p in self.periods])
+        once = ~np.isfinite(columns["gap_last"])
+        weight = np.where(once[:, None], weight * (lasts + (1.0 - lasts) * LEFT_SOON), weight)
         return np.asarray(weight.argmax(axis=1))
 
     def _of_payments(self, columns: Mapping[str, Array]) -> Array:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
+from scipy.special import digamma
 
 from stagecast.features.arrays import Array, Integers
 from stagecast.features.clock import DAY_MICROSECONDS
@@ -99,9 +100,11 @@ def with_plans(
         if of_period is None:
             return base
         plans.append(of_period)
-    return PlannedBase(
-        base.models, base.spend, base.weights, None, periods, tuple(plans), later_prices(few)
+    later = tuple(
+        later_prices(few.of(np.flatnonzero(np.isin(few.customer, customer[plan == k]))))
+        for k in range(len(plans))
     )
+    return PlannedBase(base.models, base.spend, base.weights, None, periods, tuple(plans), later)
 
 
 def later_prices(days: PurchaseDays) -> tuple[tuple[float, float], ...]:
@@ -113,7 +116,7 @@ def later_prices(days: PurchaseDays) -> tuple[tuple[float, float], ...]:
     Parameters
     ----------
     days
-        The purchase days of the log.
+        The purchase days of the customers of a plan.
     """
     payments = Payments.of_customers(days.of(np.flatnonzero(days.spend > 0)))
     ahead = np.maximum(np.round(HALF_A_YEAR / np.nan_to_num(usual_gaps(payments), nan=1e9)), 1.0)
@@ -152,11 +155,16 @@ def _of_period(
 ) -> CustomerBase | None:
     """Return the models of the customers of a period; None where their gaps are not regular."""
     period = periods.periods[k]
-    histories = {name: features[name][rows] for name in HISTORY}
+    histories = {name: features[name][rows] for name in (*HISTORY, "gap_last")}
     changed = is_changed(histories["frequency"], histories["t_x_days"], period.days)
-    own = {**of_plan(histories, period.days), "monetary": features["monetary"][rows]}
+    own = {**of_plan(histories, *periods.days_of(k)), "monetary": features["monetary"][rows]}
     of_rows = gaps.of_rows(rows)
-    of_rows = LogGaps(np.where(changed, 0.0, of_rows.log), np.where(changed, 0.0, of_rows.digamma))
+    # those of before the change do not count
+    last = np.maximum(np.nan_to_num(histories["gap_last"]), 1.0)
+    of_rows = LogGaps(
+        np.where(changed, own["frequency"] * np.log(last), of_rows.log),
+        np.where(changed, own["frequency"] * digamma(last), of_rows.digamma),
+    )
     names = [model.name for model in base.models]
     try:
         fitted = fit_customer_base(own, None, max_customers, of_rows, names)
@@ -164,7 +172,10 @@ def _of_period(
         fitted = _of_few(base, own, period)
     if fitted.regular_model is None or [model.name for model in fitted.models] != names:
         fitted = _of_few(base, own, period)
-    fitted = with_dates(fitted, _days_of(days, customer[rows], customer[rows[changed]]))
+    since = np.full(1 + int(max(days.customer.max(initial=0), customer.max(initial=0))), np.inf)
+    since[customer[rows]] = np.where(changed, own["t_x_days"] + 1.0, np.inf)
+    is_own = np.isin(days.customer, customer[rows])
+    fitted = with_dates(fitted, _of_the_plan(days.of(np.flatnonzero(is_own)), since))
     return None if fitted.regular_model is None else fitted
 
 
@@ -191,11 +202,19 @@ def _of_few(base: CustomerBase, histories: Mapping[str, Array], period: Period) 
     return CustomerBase((regular, *others), None, weights)
 
 
-def _days_of(days: PurchaseDays, customer: Integers, changed: Integers) -> PurchaseDays:
-    """Return the purchase days of customers, of those who changed their plan the last one."""
-    is_last = np.r_[days.customer[1:] != days.customer[:-1], True]
-    is_own = np.isin(days.customer, customer)
-    return days.of(np.flatnonzero(is_own & (is_last | ~np.isin(days.customer, changed))))
+def _of_the_plan(days: PurchaseDays, since: Array) -> PurchaseDays:
+    """Return the purchase days that lie so many days or fewer before the last one of a customer.
+
+    Parameters
+    ----------
+    days
+        Purchase days, ordered by customer and day.
+    since
+        Days of each customer, shape (customers,).
+    """
+    ends = np.flatnonzero(np.r_[days.customer[1:] != days.customer[:-1], True])
+    last = np.repeat(days.day[ends], np.diff(ends, prepend=-1))
+    return days.of(np.flatnonzero(last - days.day <= since[days.customer]))
 
 
 def _as_contracts(days: PurchaseDays, as_of: int) -> Spells:

@@ -4,7 +4,7 @@ One model of both takes a gap between theirs for that of who has paid once, and 
 each billing period has models of its own, fitted on the customers who pay at it. Whose period is
 which is told by the last price, the last gap and the mean one
 (:mod:`stagecast.training.billing.periods`). Of who has changed from a shorter period to a longer
-one, the payments of before say nothing of the gap: the history begins with the last payment.
+one, or had a trial before, the payments of before say nothing of the gap: they do not count.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ HISTORY: Final = ("frequency", "t_x_days", "T_days")
 LAST_PRICE: Final = "spend_last"
 SHORTER: Final = 0.7
 """Mean gap over the billing period, below which a customer has paid at a shorter one before."""
+NEAR_PERIOD: Final = 0.25
+"""How far a gap may be from the billing period, over it, to be one of the plan."""
 Rows = NDArray[np.int64] | slice
 
 
@@ -42,13 +44,14 @@ class PlannedBase(CustomerBase):
     plans
         The customer base of each.
     later_prices
-        Last payments in ascending order, and what those of the next year are on average over them:
-        1.08 where some change to a dearer plan, 29 of a trial for 1 before a month of 29.
+        Of each plan: last payments in ascending order, and what those half a year later are on
+        average over them: 1.08 where some change to a dearer price, 29 of a trial for 1 before a
+        month of 29.
     """
 
     periods: BillingPeriods = NO_PERIODS
     plans: tuple[CustomerBase, ...] = ()
-    later_prices: tuple[tuple[float, float], ...] = ()
+    later_prices: tuple[tuple[tuple[float, float], ...], ...] = ()
 
     @cached_property
     def of_all(self) -> CustomerBase:
@@ -84,8 +87,8 @@ class PlannedBase(CustomerBase):
         parts = []
         for k in np.unique(plan):
             rows = np.flatnonzero(plan == k)
-            of_rows = {name: features[name][rows] for name in HISTORY}
-            histories = of_plan(of_rows, self.periods.periods[k].days)
+            of_rows = {name: features[name][rows] for name in (*HISTORY, "gap_last")}
+            histories = of_plan(of_rows, *self.periods.days_of(int(k)))
             parts.append(Part(self.plans[k], rows, histories, int(k)))
         return parts
 
@@ -190,11 +193,15 @@ class PlannedBase(CustomerBase):
         """
         last = np.nan_to_num(features[LAST_PRICE])
         factor = np.ones(len(last))
-        if self.later_prices:
-            known, factors = np.array(self.later_prices).T
-            nearest = _nearest(known, last)
-            is_known = np.abs(known[nearest] - last) <= FIXED * last
-            factor = np.where(is_known, factors[nearest], 1.0)
+        for part in self.parts(features):
+            is_known = part.plan is not None and bool(self.later_prices)
+            of_plan = self.later_prices[part.plan or 0] if is_known else ()
+            if of_plan:
+                known, factors = np.array(of_plan).T
+                paid = last[part.rows]
+                nearest = _nearest(known, paid)
+                same = np.abs(known[nearest] - paid) <= FIXED * paid
+                factor[part.rows] = np.where(same, factors[nearest], 1.0)
         return np.where(last > 0, last * factor, per_order)
 
     def _ask(self, features: Mapping[str, Array], ask: Callable[[Part], Array]) -> Array:
@@ -207,7 +214,7 @@ class PlannedBase(CustomerBase):
             **super().to_json(),
             "periods": self.periods.to_json(),
             "plans": [plan.to_json() for plan in self.plans],
-            "later_prices": [list(known) for known in self.later_prices],
+            "later_prices": [[list(known) for known in plan] for plan in self.later_prices],
         }
 
 
@@ -223,30 +230,42 @@ def base_from_json(stored: Mapping[str, Any]) -> CustomerBase:
         None,
         BillingPeriods.from_json(stored["periods"]),
         tuple(CustomerBase.from_json(plan) for plan in stored["plans"]),
-        tuple((float(price), float(factor)) for price, factor in stored["later_prices"]),
+        tuple(
+            tuple((float(price), float(factor)) for price, factor in plan)
+            for plan in stored["later_prices"]
+        ),
     )
 
 
-def of_plan(histories: Mapping[str, Array], days: float) -> dict[str, Array]:
+def of_plan(features: Mapping[str, Array], days: float, shorter: float) -> dict[str, Array]:
     """Return histories as those of a plan count them, shape (rows,) each.
+
+    Of who has paid at a shorter interval before, or had a trial, only the gaps of the plan count:
+    none where the last one is none, else as many as make, with the others, the days from first to
+    last payment.
 
     Parameters
     ----------
-    histories
-        Values of :data:`HISTORY`.
-    days
-        Days of the billing period.
+    features
+        Values of :data:`HISTORY` and ``gap_last``.
+    days, shorter
+        Days of the billing period, and of the one before; 0 without any.
 
-    >>> of_plan({"frequency": np.array([12.0]), "t_x_days": np.array([365.0]),
-    ...          "T_days": np.array([400.0])}, 365.25)
-    {'frequency': array([0.]), 't_x_days': array([0.]), 'T_days': array([35.])}
+    >>> history = {"frequency": np.array([12.0, 3.0]), "t_x_days": np.array([365.0, 744.0]),
+    ...            "T_days": np.array([400.0, 800.0]), "gap_last": np.array([31.0, 365.0])}
+    >>> {name: values.tolist() for name, values in of_plan(history, 365.25, 30.4).items()}
+    {'frequency': [0.0, 2.0], 't_x_days': [0.0, 730.0], 'T_days': [35.0, 786.0]}
     """
-    x, t_x, T = (histories[name] for name in HISTORY)
-    paid_before = is_changed(x, t_x, days)
+    x, t_x, T = (features[name] for name in HISTORY)
+    has_paid_before = is_changed(x, t_x, days)
+    gap = np.nan_to_num(features["gap_last"])
+    is_own = np.abs(gap / days - 1.0) <= NEAR_PERIOD
+    own = np.round((t_x - x * shorter) / (days - shorter))
+    own = np.where(is_own, np.minimum(np.maximum(own, 1.0), x), 0.0)
     return {
-        "frequency": np.where(paid_before, 0.0, x),
-        "t_x_days": np.where(paid_before, 0.0, t_x),
-        "T_days": np.where(paid_before, T - t_x, T),
+        "frequency": np.where(has_paid_before, own, x),
+        "t_x_days": np.where(has_paid_before, own * gap, t_x),
+        "T_days": np.where(has_paid_before, T - t_x + own * gap, T),
     }
 
 

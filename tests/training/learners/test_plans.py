@@ -89,10 +89,21 @@ def test_the_price_tells_the_plan_before_a_gap_does() -> None:
     assert (monthly.base, yearly.base) == base.plans
     # what was paid each month says nothing of the gap of who has begun to pay each year
     assert yearly.histories["frequency"].tolist() == [0.0, 2.0, 0.0]
+    # of a trial and two years, the years
+    trial = {name: values[[3]] for name, values in CUSTOMERS.items()}
+    trial |= {"frequency": np.array([3.0]), "t_x_days": np.array([2 * YEAR + 14.0])}
+    (part,) = base.parts(trial | {"gap_mean": trial["t_x_days"] / 3.0})
+    assert part.histories["frequency"].tolist() == [2.0]
+    assert part.histories["t_x_days"] == pytest.approx([2 * YEAR])
     assert yearly.histories["T_days"].tolist() == [20.0, 2 * YEAR + 100.0, 40.0]
     none = base.none_within(30.0, CUSTOMERS)
     assert none[[1, 3, 4]].min() > 0.97
     assert none[0] < 0.3
+
+
+def test_a_price_that_was_raised_is_of_the_plan_whose_price_is_nearest() -> None:
+    raised = payers([(1, 0.0, 20.0, 11.5), (1, 0.0, 20.0, 115.0), (1, 0.0, 20.0, 1.0)])
+    assert planned().periods.likeliest(raised).tolist() == [0, 1, 0]
 
 
 def test_without_prices_the_silence_of_who_has_paid_once_tells() -> None:
@@ -287,8 +298,11 @@ def test_a_trial_price_is_followed_by_that_of_the_plan_and_some_change_to_a_dear
     assert known[1.0] == pytest.approx((20 * 29 + 5) / 25, rel=1e-3)
     assert known[29.0] == 1.0
     assert known[12.0] == pytest.approx((15 * 4 + 5 * 4 * 2 + 5) / 85, rel=1e-3)
-    base = replace(planned(), later_prices=later_prices(days))
-    last = {"spend_last": np.array([1.0, 12.0, 12.05, 7.0, 500.0, np.nan, 0.0])}
+    base = replace(planned(), later_prices=(later_prices(days), ()))
+    price = np.array([1.0, 12.0, 12.05, 7.0, 500.0, np.nan, 0.0])
+    nothing = {name: np.zeros(7) for name in CUSTOMERS}
+    last = {**nothing, "gap_last": np.full(7, MONTH), "gap_mean": np.full(7, MONTH)}
+    last["spend_last"] = price
     prices = base.prices(last, np.full(7, 20.0))
     expected = [known[1.0], 12 * known[12.0], 12.05 * known[12.0], 7.0, 500.0, 20.0, 20.0]
     assert prices.tolist() == pytest.approx(expected)
