@@ -85,7 +85,7 @@ def gaps_of_prices(days: PurchaseDays, shop_gap: float) -> tuple[PriceGap, ...]:
     prices, number, count = np.unique(np.round(price, 2), return_inverse=True, return_counts=True)
     known = np.flatnonzero(count >= FEWEST_OF_PRICE)
     known = np.sort(known[np.argsort(-count[known], kind="stable")[:MOST_PRICES]])
-    found: list[tuple[float, float]] = []
+    of_other_plans: list[tuple[float, float]] = []
     usual: list[tuple[float, float]] = []
     for k in known:
         of_price = gap[number == k]
@@ -93,17 +93,19 @@ def gaps_of_prices(days: PurchaseDays, shop_gap: float) -> tuple[PriceGap, ...]:
         if (np.abs(of_price / median - 1.0) <= NEAR_GAP).mean() < NEAR_SHARE:
             continue
         ratio = max(median / shop_gap, shop_gap / median)
-        (found if ratio >= OTHER else usual).append((float(prices[k]), median))
-    return tuple(_with_widths(found, usual))
+        (of_other_plans if ratio >= OTHER else usual).append((float(prices[k]), median))
+    return tuple(_with_widths(of_other_plans, usual))
 
 
 def _with_widths(
-    found: Sequence[tuple[float, float]], usual: Sequence[tuple[float, float]]
+    of_other_plans: Sequence[tuple[float, float]], usual: Sequence[tuple[float, float]]
 ) -> list[PriceGap]:
     """Return the prices, each as wide as those of other plans let it be, by gap and price."""
     result = []
-    for price, days in found:
-        others = [other for other, gap in (*found, *usual) if max(gap / days, days / gap) > ALIKE]
+    for price, days in of_other_plans:
+        others = [
+            other for other, gap in (*of_other_plans, *usual) if max(gap / days, days / gap) > ALIKE
+        ]
         nearest = min((abs(other - price) / 4.0 for other in others), default=np.inf)
         width = float(f"{min(WIDEST * price, nearest):.6g}")
         if width > 0:
