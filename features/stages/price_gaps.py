@@ -1,9 +1,9 @@
 """The usual gap after a payment of a price, where a log holds several plans.
 
 Monthly payers beside yearly ones have no usual gap of a shop: who has paid for a year is not
-overdue after a month. Where most payments are as high as the one before, prices that are followed
-by a regular gap far from the shop's tell the usual gap of who pays them. All other customers have
-their own mean gap, shrunk to the shop's.
+overdue after a month. Where most payments are as high as the one before, of all or after one of
+this price, prices that are followed by a regular gap far from the shop's tell the usual gap of who
+pays them. All other customers have their own mean gap, shrunk to the shop's.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from stagecast.features.record import PurchaseDays
 
 SAME_PRICE, FIXED_SHARE = 0.01, 0.5
 """Payments whose logs differ by less are as high as each other, and the share of payments that are
-as high as the one before, above which a log has prices."""
+as high as the one before, above which they are prices."""
 FEWEST_OF_PRICE: Final = 3
 """Gaps after payments of a price, below which its gap is not known."""
 NEAR_GAP, NEAR_SHARE = 0.25, 0.7
@@ -80,8 +80,8 @@ def gaps_of_prices(days: PurchaseDays, shop_gap: float) -> tuple[PriceGap, ...]:
     gap, price, following = gap[paid], price[paid], following[paid]
     if len(gap) < FEWEST_GAPS:
         return ()
-    if (np.abs(np.log(following / price)) < SAME_PRICE).mean() < FIXED_SHARE:
-        return ()
+    same_price = np.abs(np.log(following / price)) < SAME_PRICE
+    has_prices = same_price.mean() >= FIXED_SHARE
     prices, number, count = np.unique(np.round(price, 2), return_inverse=True, return_counts=True)
     known = np.flatnonzero(count >= FEWEST_OF_PRICE)
     known = np.sort(known[np.argsort(-count[known], kind="stable")[:MOST_PRICES]])
@@ -92,22 +92,31 @@ def gaps_of_prices(days: PurchaseDays, shop_gap: float) -> tuple[PriceGap, ...]:
         median = float(np.median(of_price))
         if (np.abs(of_price / median - 1.0) <= NEAR_GAP).mean() < NEAR_SHARE:
             continue
+        if not has_prices and same_price[number == k].mean() < FIXED_SHARE:
+            continue
         ratio = max(median / shop_gap, shop_gap / median)
         (of_other_plans if ratio >= OTHER else usual).append((float(prices[k]), median))
-    return tuple(_with_widths(of_other_plans, usual))
+    # between free amounts, a price is no wider than itself
+    widest = WIDEST if has_prices else SAME_PRICE
+    return tuple(_with_widths(of_other_plans, usual, widest))
 
 
 def _with_widths(
-    of_other_plans: Sequence[tuple[float, float]], usual: Sequence[tuple[float, float]]
+    of_other_plans: Sequence[tuple[float, float]],
+    usual: Sequence[tuple[float, float]],
+    widest: float,
 ) -> list[PriceGap]:
-    """Return the prices, each as wide as those of other plans let it be, by gap and price."""
+    """Return the prices, each as wide as those of other plans let it be, by gap and price.
+
+    At most ``widest`` over the price.
+    """
     result = []
     for price, days in of_other_plans:
         others = [
             other for other, gap in (*of_other_plans, *usual) if max(gap / days, days / gap) > ALIKE
         ]
         nearest = min((abs(other - price) / 4.0 for other in others), default=np.inf)
-        width = float(f"{min(WIDEST * price, nearest):.6g}")
+        width = float(f"{min(widest * price, nearest):.6g}")
         if width > 0:
             result.append(PriceGap(price, width, days))
     return sorted(result, key=lambda known: (known.days, known.price))

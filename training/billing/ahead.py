@@ -189,13 +189,14 @@ class ContractsAhead:
     def prices(self, per_order: Array) -> Array:
         """Return what a payment of each is expected to bring, shape (rows,).
 
-        With fixed prices the last one of a contract, else the expected spend per order.
+        Of a contract with a price the last one, else the expected spend per order.
         """
         last = self.columns.get("spend_last")
         if not self.periods.has_fixed_prices or last is None:
             return per_order
         last = self._whole(last)
-        return np.where(self.contracts.ever_had & (np.nan_to_num(last) > 0), last, per_order)
+        is_price = self.contracts.ever_had & self.periods.pays_a_price(self.columns)
+        return np.where(is_price & (np.nan_to_num(last) > 0), last, per_order)
 
     def _whole(self, last: Array) -> Array:
         """Return the last payments, whole where the first of a contract was a part of one."""

@@ -54,6 +54,10 @@ FEWEST_OF_PERIOD, LEAST_SHARE = 5, 0.02
 LATE: Final = 1.25
 """A payment that has not come by so many periods is not coming."""
 MAX_PRICES: Final = 500
+FEWEST_OF_PRICES: Final = 10
+"""Payments of a period, below which those of all tell whether they are prices."""
+LISTED: Final = 0.1
+"""Share of the payments of a period that are of one price, from which on it is on a list."""
 HALF_A_YEAR: Final = 182.0
 FEWEST_PRICES: Final = 30
 NONE: Final = -1
@@ -174,8 +178,7 @@ def fit_periods(days: PurchaseDays, spells: Spells) -> BillingPeriods:
         tuple(
             _period(k, median, payments, nearest, of_contract, is_price)
             for k, median in enumerate(medians)
-        ),
-        _has_fixed_prices(payments, is_price),
+        )
     )
     last = np.flatnonzero(payments.is_last)
     shares = np.eye(len(medians) + 1)[of_payment][:, :-1]  # nothing where there is none
@@ -189,7 +192,7 @@ def fit_periods(days: PurchaseDays, spells: Spells) -> BillingPeriods:
         of_year = int(np.argmin([abs(np.log(period.days / YEAR)) for period in periods]))
         yearly = replace(periods[of_year], due=due, months=None)
         periods = (*periods[:of_year], yearly, *periods[of_year + 1 :])
-    return BillingPeriods(periods, regular.has_fixed_prices)
+    return BillingPeriods(periods)
 
 
 def _is_regular(payments: Payments) -> bool:
@@ -296,6 +299,7 @@ def _period(
         (low, high),
         Renewals(1.0, 9.0, (0.0, 1.0)),
         months=months,
+        has_fixed_prices=_are_prices(payments, is_price, nearest == k),
     )
 
 
@@ -323,11 +327,25 @@ def later_prices(
     return min(float(low), 1.0), max(float(high), 1.0)
 
 
-def _has_fixed_prices(payments: Payments, is_price: NDArray[np.bool_]) -> bool:
-    rows = np.flatnonzero((payments.number > 1) & (payments.spend > 0))
-    rows = rows[(payments.spend[rows - 1] > 0) & is_price[rows - 1]]
-    same = np.abs(np.log(payments.spend[rows] / payments.spend[rows - 1])) < FIXED
-    return bool(len(same)) and float(same.mean()) >= 0.5
+def _are_prices(
+    payments: Payments, is_price: NDArray[np.bool_], of_period: NDArray[np.bool_]
+) -> bool:
+    """Return whether the payments of a period are prices.
+
+    Most are as high as the next ones, or are on a list: the price of a trial is paid once. Of a
+    period with few payments it is told by those of all periods.
+    """
+    earlier = np.flatnonzero(~payments.is_last & (payments.spend > 0) & is_price)
+    earlier = earlier[payments.spend[earlier + 1] > 0]
+    own = earlier[of_period[earlier]]
+    if len(own) < FEWEST_OF_PRICES:
+        own = earlier
+    same = np.abs(np.log(payments.spend[own + 1] / payments.spend[own])) < FIXED
+    if not len(same) or float(same.mean()) >= 0.5:
+        return bool(len(same))
+    price = np.sort(np.log(payments.spend[own]))
+    ends = [np.searchsorted(price, price + away) for away in (-FIXED, FIXED)]
+    return float(((ends[1] - ends[0]) >= LISTED * len(own)).mean()) >= 0.5
 
 
 def ended(spells: Spells, spell: Integers) -> Array:

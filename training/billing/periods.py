@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from stagecast.features.arrays import Array, Integers
@@ -78,6 +79,9 @@ class Period:
         The date of the year on which all of them pay; None where each has dates of its own.
     months
         Months between two payments on the same day of the month; None where they are days apart.
+    has_fixed_prices
+        Whether most payments are prices, so that the last one is that of the next; not where each
+        one is of another amount, as of what was used.
     """
 
     days: float
@@ -90,6 +94,7 @@ class Period:
     renewals: Renewals
     due: DueDate | None = None
     months: int | None = None
+    has_fixed_prices: bool = True
 
     def is_by_months(self, columns: Mapping[str, Array]) -> bool:
         """Return whether the next payment is due on a day of the month, and the date is known."""
@@ -197,13 +202,17 @@ class Period:
             "longer": list(self.longer),
             "later_price": list(self.later_price),
             "renewals": self.renewals.to_json(),
+            "has_fixed_prices": self.has_fixed_prices,
             **({} if self.due is None else {"due": self.due.to_json()}),
             **({} if self.months is None else {"months": self.months}),
         }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Period:
-        """Read what :meth:`to_json` returns."""
+    def from_json(cls, data: Mapping[str, Any], *, has_fixed_prices: bool = True) -> Period:
+        """Read what :meth:`to_json` returns.
+
+        Earlier versions stored of all periods together whether prices are fixed.
+        """
         return cls(
             float(data["days"]),
             float(data["spread_days"]),
@@ -215,6 +224,7 @@ class Period:
             Renewals.from_json(data["renewals"]),
             DueDate.from_json(data["due"]) if "due" in data else None,
             int(data["months"]) if "months" in data else None,
+            bool(data.get("has_fixed_prices", has_fixed_prices)),
         )
 
 
@@ -226,12 +236,9 @@ class BillingPeriods:
     ----------
     periods
         Shortest first; empty where contracts are not paid at regular intervals.
-    has_fixed_prices
-        Whether most payments are as high as the one before, so that the last one is the price.
     """
 
     periods: tuple[Period, ...] = ()
-    has_fixed_prices: bool = False
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -247,6 +254,22 @@ class BillingPeriods:
     def has_prices(self) -> bool:
         """Whether the payments of the log are known in money."""
         return any(period.prices for period in self.periods)
+
+    @property
+    def has_fixed_prices(self) -> bool:
+        """Whether the payments of any period are prices."""
+        return any(period.has_fixed_prices for period in self.periods)
+
+    def pays_a_price(self, columns: Mapping[str, Array]) -> NDArray[np.bool_]:
+        """Return whether the last payment of customers is that of the next one, shape (rows,).
+
+        The parameters are those of :meth:`likeliest`.
+        """
+        fixed = np.array([period.has_fixed_prices for period in self.periods], dtype=np.bool_)
+        rows = len(columns["recency_days"])
+        if not len(fixed) or fixed.all() == fixed.any():
+            return np.full(rows, bool(fixed.any()))
+        return np.asarray(fixed[self.likeliest(columns)])
 
     def shares(self, columns: Mapping[str, Array]) -> Array:
         """Return P(billing period) of contracts, shape (rows, periods).
@@ -321,17 +344,14 @@ class BillingPeriods:
 
     def to_json(self) -> dict[str, Any]:
         """Return the periods as plain data."""
-        return {
-            "periods": [period.to_json() for period in self.periods],
-            "has_fixed_prices": self.has_fixed_prices,
-        }
+        return {"periods": [period.to_json() for period in self.periods]}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> BillingPeriods:
         """Read what :meth:`to_json` returns."""
+        fixed = bool(data.get("has_fixed_prices", True))
         return cls(
-            tuple(Period.from_json(item) for item in data["periods"]),
-            bool(data["has_fixed_prices"]),
+            tuple(Period.from_json(item, has_fixed_prices=fixed) for item in data["periods"])
         )
 
 

@@ -102,7 +102,9 @@ def with_plans(
         plans.append(of_period)
     later = tuple(
         later_prices(few.of(np.flatnonzero(np.isin(few.customer, customer[plan == k]))))
-        for k in range(len(plans))
+        if period.has_fixed_prices
+        else ()
+        for k, period in enumerate(periods.periods)
     )
     return PlannedBase(base.models, base.spend, base.weights, None, periods, tuple(plans), later)
 

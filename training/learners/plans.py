@@ -189,9 +189,9 @@ class PlannedBase(CustomerBase):
         features
             Features of buyers, shape (rows,) each.
         per_order
-            The same of who has paid nothing, shape (rows,).
+            The same of who has paid no price, shape (rows,).
         """
-        last = np.nan_to_num(features[LAST_PRICE])
+        last = self.last_prices(features)
         factor = np.ones(len(last))
         for part in self.parts(features):
             is_known = part.plan is not None and bool(self.later_prices)
@@ -203,6 +203,17 @@ class PlannedBase(CustomerBase):
                 same = np.abs(known[nearest] - paid) <= FIXED * paid
                 factor[part.rows] = np.where(same, factors[nearest], 1.0)
         return np.where(last > 0, last * factor, per_order)
+
+    def last_prices(self, features: Mapping[str, Array]) -> Array:
+        """Return the price that each has paid last, shape (rows,); NaN where there is none.
+
+        Of a plan whose payments are each of another amount.
+        """
+        last = np.array(np.nan_to_num(features[LAST_PRICE]))
+        for part in self.parts(features):
+            if part.plan is not None and not self.periods.periods[part.plan].has_fixed_prices:
+                last[part.rows] = np.nan
+        return last
 
     def _ask(self, features: Mapping[str, Array], ask: Callable[[Part], Array]) -> Array:
         parts = self.parts(features)

@@ -54,16 +54,18 @@ def fit_payments(days: PurchaseDays, base: CustomerBase | None) -> RegularPaymen
     every = np.ones(len(payments.day), dtype=np.bool_)
     later = np.flatnonzero(payments.number > 1)
     ratio = np.log(payments.spend[later] / payments.spend[later - 1])
-    if not _are_prices(ratio):
+    plans = tuple(map(_of_period, base.periods.periods)) if isinstance(base, PlannedBase) else ()
+    are_prices = _are_prices(ratio)
+    if not are_prices and not any(plan.has_prices for plan in plans):
         return None
     spread = float(np.clip(spread, LEAST_SPREAD, of_model))
-    plans = tuple(map(_of_period, base.periods.periods)) if isinstance(base, PlannedBase) else ()
-    return RegularPayments(spread, later_prices(payments, every, days_of_gap), plans)
+    later_price = later_prices(payments, every, days_of_gap)
+    return RegularPayments(spread, later_price, plans, are_prices)
 
 
 def _of_period(period: Period) -> RegularPayments:
     spread = max(period.spread_days / period.days, LEAST_SPREAD)
-    return RegularPayments(spread, period.later_price)
+    return RegularPayments(spread, period.later_price, (), period.has_fixed_prices)
 
 
 def _are_prices(ratio: Array) -> bool:

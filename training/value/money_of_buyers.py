@@ -14,7 +14,7 @@ from stagecast.training.billing.ahead import ContractsAhead
 from stagecast.training.config import TrainConfig
 from stagecast.training.learners.customer_base import CustomerBase, log_odds
 from stagecast.training.learners.leaving import LeavingOutlook, orders_if_alive
-from stagecast.training.learners.plans import LAST_PRICE, PlannedBase
+from stagecast.training.learners.plans import PlannedBase
 from stagecast.training.value.ahead import OrdersAhead
 from stagecast.training.value.contract_money import of_former, with_payments
 from stagecast.training.value.kept import (
@@ -104,8 +104,9 @@ def money_of_buyers(
         regained = model.reactivation.orders(outlook.regained_orders, span)
         if isinstance(base, PlannedBase):
             # what was lost is what was paid, and not what may have followed a trial
-            paid = np.nan_to_num(columns[LAST_PRICE]) * config.margin
-            regained = regained * np.minimum(paid / np.maximum(earned, _SMALLEST), 1.0)
+            paid = base.last_prices(columns) * config.margin
+            share = np.minimum(paid / np.maximum(earned, _SMALLEST), 1.0)
+            regained = regained * np.where(np.isnan(paid), 1.0, share)
         # models in the time of a season expect its level themselves
         of_season = 0.0 if model.knows_season else season_log_odds
         odds = log_odds(p_inactive) - of_season

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import erfcx, ndtr
 
 from stagecast.features.arrays import Array
@@ -57,11 +58,14 @@ class RegularPayments:
         Ends of the 90 % range of a price half a year later, over that of now.
     plans
         The same of each billing period, where the customer base has several.
+    has_prices
+        Whether payments are prices; where they are not, nothing is known of their ranges.
     """
 
     spread: float
     later_price: tuple[float, float]
     plans: tuple[RegularPayments, ...] = ()
+    has_prices: bool = True
 
     @property
     def spreads(self) -> float | tuple[float, ...]:
@@ -80,6 +84,8 @@ class RegularPayments:
         margin: float = 1.0,
     ) -> Ends:
         """Return the ends of the 90 % range of the money of a span, which enclose the expectation.
+
+        NaN of customers who pay no price.
 
         Parameters
         ----------
@@ -111,6 +117,7 @@ class RegularPayments:
         payments = np.clip(np.ceil(most) + 1.0, 1.0, days + 1.0)
         largest = int(payments.max(initial=1.0))
         cheapest, dearest = self._prices(base, columns, price, margin)
+        is_price = self._pays_a_price(base, columns)
 
         def of_part(part: slice) -> Ends:
             come = _Payments.of(
@@ -125,9 +132,10 @@ class RegularPayments:
             )
             orders = money[part] / np.maximum(price[part], _SMALLEST)
             low, high = come.counted(p_none[part], orders)
+            low = np.minimum(low * cheapest[part], money[part])
+            high = np.maximum(high * dearest[part], money[part])
             return Ends(
-                np.minimum(low * cheapest[part], money[part]),
-                np.maximum(high * dearest[part], money[part]),
+                np.where(is_price[part], low, np.nan), np.where(is_price[part], high, np.nan)
             )
 
         return in_parts(len(gap), max(1, MAX_CELLS // largest), of_part)
@@ -147,17 +155,29 @@ class RegularPayments:
         last = np.where(last > 0, last * margin, price)
         return np.minimum(last * cheaper, price), np.maximum(last * dearer, price)
 
+    def _pays_a_price(self, base: CustomerBase, columns: Mapping[str, Array]) -> NDArray[np.bool_]:
+        """Return whether customers pay a price, shape (rows,)."""
+        result = np.full(len(columns["frequency"]), self.has_prices)
+        if all(plan.has_prices == self.has_prices for plan in self.plans):
+            return result
+        for part in base.parts(columns):
+            if part.plan is not None:
+                result[part.rows] = self.plans[part.plan].has_prices
+        return result
+
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data."""
         plans = {"plans": [plan.to_json() for plan in self.plans]} if self.plans else {}
-        return {"spread": self.spread, "later_price": list(self.later_price), **plans}
+        amounts = {} if self.has_prices else {"has_prices": False}
+        return {"spread": self.spread, "later_price": list(self.later_price), **plans, **amounts}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> RegularPayments:
         """Read what :meth:`to_json` returns."""
         low, high = data["later_price"]
         plans = tuple(cls.from_json(plan) for plan in data.get("plans", ()))
-        return cls(float(data["spread"]), (float(low), float(high)), plans)
+        has_prices = bool(data.get("has_prices", True))
+        return cls(float(data["spread"]), (float(low), float(high)), plans, has_prices)
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ def a_period(days: float, price: float, renewal: float, paid: float = 1.0) -> Pe
 
 
 MONTH, YEAR = a_period(30.0, 20.0, 0.95), replace(a_period(365.0, 120.0, 0.7), customers=100)
-BOTH = BillingPeriods((MONTH, YEAR), True)
+BOTH = BillingPeriods((MONTH, YEAR))
 SPANS = Spans(60, 365, 0.10, (365, 730))
 
 
@@ -110,7 +110,7 @@ def test_years_add_up_and_a_longer_span_never_brings_less() -> None:
 
 def test_payments_that_are_left_out_do_not_come() -> None:
     week = a_period(7.0, 25.0, 0.99, 0.8)
-    plan = of(np.array([2.0]), 25.0, np.array([1e-9]), periods=BillingPeriods((week,), True))
+    plan = of(np.array([2.0]), 25.0, np.array([1e-9]), periods=BillingPeriods((week,)))
     assert plan.orders[0] == pytest.approx(0.8 * 8, rel=0.01)  # days 5, 12, ... 54
     assert plan.p_none[0] == pytest.approx(0.2**8, abs=1e-6)
     assert 3.0 < plan.orders_low[0] < 6.4
@@ -147,7 +147,7 @@ def test_payments_of_each_week_add_up_over_ten_years() -> None:
     weekly = replace(a_period(7.0, 20.0, 1.0 - 1e-9), spread_days=0.5)
     spans = Spans(60, 365, 0.10, (365, 730, 3650))
     silence = np.array([0.0, 3.0, 6.0])
-    plan = of(silence, 20.0, np.zeros(3), periods=BillingPeriods((weekly,), True), spans=spans)
+    plan = of(silence, 20.0, np.zeros(3), periods=BillingPeriods((weekly,)), spans=spans)
     number = np.arange(1.0, 530.0)
     due = 7.0 - silence[:, None] + 7.0 * (number - 1.0)
     for k, end in enumerate(spans.ends):
@@ -160,7 +160,7 @@ def test_payments_of_each_week_add_up_over_ten_years() -> None:
 def test_payments_that_surely_come_or_do_not_are_not_worked_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    weekly = BillingPeriods((replace(a_period(7.0, 20.0, 0.98), spread_days=3.0),), True)
+    weekly = BillingPeriods((replace(a_period(7.0, 20.0, 0.98), spread_days=3.0),))
     silence, p_cancel = np.linspace(0.0, 9.0, 20), np.linspace(0.01, 0.6, 20)
     plan = of(silence, 20.0, p_cancel, periods=weekly)
     monkeypatch.setattr(module, "_CERTAIN", 1e9)  # all of them
@@ -170,7 +170,7 @@ def test_payments_that_surely_come_or_do_not_are_not_worked_out(
 
 
 def test_a_price_of_both_periods_is_shared_by_them() -> None:
-    same = BillingPeriods((MONTH, replace(YEAR, prices=MONTH.prices)), True)
+    same = BillingPeriods((MONTH, replace(YEAR, prices=MONTH.prices)))
     fresh, later = of(np.array([5.0, 60.0]), 20.0, np.array([0.01, 0.01]), periods=same).kept
     assert 1.0 < fresh < 12.0
     assert later == pytest.approx(1.0, rel=0.1)  # nobody of a monthly plan waits for 60 days

@@ -47,7 +47,7 @@ def models_of(gap: float) -> CustomerBase:
 def planned(*, prices: tuple[float, float] = (10.0, 100.0)) -> PlannedBase:
     """Return a customer base of monthly and yearly payers."""
     base = models_of(90.0)
-    periods = BillingPeriods((period(MONTH, prices[0]), period(YEAR, prices[1])), True)
+    periods = BillingPeriods((period(MONTH, prices[0]), period(YEAR, prices[1])))
     plans = (models_of(MONTH), models_of(YEAR))
     return PlannedBase(base.models, None, base.weights, None, periods, plans)
 
@@ -108,7 +108,7 @@ def test_a_price_that_was_raised_is_of_the_plan_whose_price_is_nearest() -> None
 
 def test_without_prices_the_silence_of_who_has_paid_once_tells() -> None:
     no_prices = tuple(replace(period(days, 1.0), prices=()) for days in (MONTH, YEAR))
-    base = replace(planned(), periods=BillingPeriods(no_prices, True))
+    base = replace(planned(), periods=BillingPeriods(no_prices))
     nothing = {**CUSTOMERS, "spend_last": np.full(5, np.nan), "recency_days": np.full(5, 200.0)}
     assert base.periods.likeliest(nothing).tolist() == [1, 1, 0, 1, 0]
 
