@@ -76,7 +76,7 @@ def fit_base(
         return base
     if due is None and config.churn == "inactivity":
         as_of = microseconds(snapshot.as_of)
-        planned = with_plans(base, bought, customers, days, gaps, as_of, most)
+        planned = with_plans(base, bought, customers, days, as_of, most)
         if planned is not base:
             return planned
     return with_dates(base, days)

@@ -54,6 +54,8 @@ FEWEST_OF_PERIOD, LEAST_SHARE = 5, 0.02
 LATE: Final = 1.25
 """A payment that has not come by so many periods is not coming."""
 MAX_PRICES: Final = 500
+OF_PERIODS: Final = 0.6
+"""Share of the gaps of a contract that are of billing periods, below which it is of one alone."""
 FEWEST_OF_PRICES: Final = 10
 """Payments of a period, below which those of all tell whether they are prices."""
 LISTED: Final = 0.1
@@ -261,6 +263,43 @@ def _left_out(payments: Payments, nearest: Integers, of_contract: Integers) -> N
     gap_before = np.r_[NONE, nearest[:-1]]
     went_on = (payments.number > 1) & (gap_before == of_contract) & same_price
     return np.asarray((of_contract >= 0) & (nearest > of_contract) & went_on)
+
+
+def plans_of_payments(payments: Payments, periods: BillingPeriods, last_plan: Integers) -> Integers:
+    """Return the position of the period that each payment is of, shape (n,).
+
+    That of the gap after it; where a payment was left out, that of the usual gap of its contract;
+    where the gap is of none, as of a payment that came late, the likeliest one by the price, too.
+    All payments of a contract with few gaps of billing periods are of the last one's.
+
+    Parameters
+    ----------
+    payments
+        All payments.
+    periods
+        The billing periods.
+    last_plan
+        Position of that of the last payment of the contract of each, shape (n,).
+    """
+    medians = [period.days for period in periods.periods]
+    usual = usual_gaps(payments)
+    of_contract = _nearest(medians, usual)
+    plan = _nearest(medians, payments.gap_after)
+    contract = payments.contract
+    gaps = np.maximum(np.bincount(contract) - 1, 1)
+    of_periods = np.bincount(contract, plan >= 0) >= OF_PERIODS * gaps
+    left_out = _left_out(payments, plan, of_contract)
+    plan[left_out] = of_contract[left_out]
+    unknown = np.flatnonzero((plan < 0) & ~payments.is_last)
+    plan[unknown] = periods.likeliest(
+        {
+            "gap_last": payments.gap_after[unknown],
+            "gap_mean": usual[unknown],
+            "recency_days": np.zeros(len(unknown)),
+            "spend_last": payments.spend[unknown],
+        }
+    )
+    return np.where(of_periods[contract] & ~payments.is_last, plan, last_plan)
 
 
 def _period(

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
-from scipy.special import digamma
 
 from stagecast.features.arrays import Array, Integers
 from stagecast.features.clock import DAY_MICROSECONDS
@@ -19,7 +18,7 @@ from stagecast.training.billing.fit_periods import (
     fit_periods,
     usual_gaps,
 )
-from stagecast.training.billing.periods import COLUMNS, BillingPeriods, Period
+from stagecast.training.billing.periods import COLUMNS, Period
 from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.btyd.fit import FitError
 from stagecast.training.learners.btyd.gaps import LogGaps
@@ -31,13 +30,19 @@ from stagecast.training.learners.fit_customer_base import (
     fit_customer_base,
 )
 from stagecast.training.learners.fit_dates import with_dates
-from stagecast.training.learners.plans import HISTORY, PlannedBase, is_changed, of_plan
+from stagecast.training.learners.following import Following
+from stagecast.training.learners.plan_runs import PlanRuns
+from stagecast.training.learners.plans import PlannedBase
 
 FEWEST_OF_PRICE, PRIOR_SAME = 5, 5.0
 """Payments after a price, below which it is taken to be paid again; and to how many such ones the
 average is shrunk."""
 REGULAR: Final = "mbg_nbd"
 """The model that may have regular gaps."""
+FEWEST_CHANGES: Final = 5
+"""Changes from a plan to others, below which nothing is known of what follows it."""
+MOST: Final = 0.5
+"""Share of the payments after one on a plan that are on others, above which they follow it."""
 MAX_CUSTOMERS: Final = 20_000
 """About how many customers tell the billing periods of a log."""
 PRIOR_LEFT, PRIOR_DUE = 1.0, 5.0
@@ -53,7 +58,6 @@ def with_plans(
     features: Mapping[str, Array],
     customer: Integers,
     days: PurchaseDays,
-    gaps: LogGaps,
     as_of: int,
     max_customers: int,
 ) -> CustomerBase:
@@ -69,8 +73,6 @@ def with_plans(
         Their numbers in ``days``, shape (n_buyers,).
     days
         The purchase days known at the date.
-    gaps
-        Sums over the gaps of each buyer.
     as_of
         The date, microseconds since 1970, UTC.
     max_customers
@@ -83,30 +85,42 @@ def with_plans(
     periods = fit_periods(few, _as_contracts(few, as_of))
     if len(periods.periods) < 2 or not periods.has_fixed_prices:
         return base
-    plan = periods.likeliest(features)
-    plans = []
-    for k in range(len(periods.periods)):
-        of_period = _of_period(
-            base,
-            features,
-            customer,
-            days,
-            gaps,
-            periods,
-            np.flatnonzero(plan == k),
-            k,
-            max_customers,
-        )
+    number = np.zeros(1 + int(max(few.customer.max(initial=0), customer.max())), dtype=np.int64)
+    number[customer] = periods.likeliest(features)
+    silence = np.zeros(len(number))
+    silence[customer] = features["T_days"] - features["t_x_days"]
+    is_known = np.isin(few.customer, customer)
+    runs = PlanRuns.of(few.of(np.flatnonzero(is_known)), periods, number)
+    plans, later = [], []
+    for k, period in enumerate(periods.periods):
+        of_plan = runs.of_plan(k)
+        of_period = _of_period(base, of_plan, silence, period, max_customers)
         if of_period is None:
             return base
         plans.append(of_period)
-    later = tuple(
-        later_prices(few.of(np.flatnonzero(np.isin(few.customer, customer[plan == k]))))
-        if period.has_fixed_prices
-        else ()
-        for k, period in enumerate(periods.periods)
+        later.append(later_prices(of_plan.own_days) if period.has_fixed_prices else ())
+    following = tuple(_following(runs, k, period.days) for k, period in enumerate(periods.periods))
+    return PlannedBase(
+        base.models, base.spend, base.weights, None, periods, tuple(plans), tuple(later), following
     )
-    return PlannedBase(base.models, base.spend, base.weights, None, periods, tuple(plans), later)
+
+
+def _following(runs: PlanRuns, plan: int, days: float) -> Following | None:
+    """Return the plans that follow a plan, where most payments after one on it are on others."""
+    own, plans = runs.of_plan(plan), 1 + int(runs.plan.max())
+    ends = np.flatnonzero((runs.plan == plan) & (runs.follows >= 0))
+    paid_again = len(own.days.day) - len(own.plan)
+    if len(ends) < FEWEST_CHANGES or len(ends) < MOST * paid_again:
+        return None
+    follows, last = runs.follows[ends], np.cumsum(np.bincount(runs.days.customer)) - 1
+    count, paid = (
+        np.bincount(follows, weights, minlength=plans)
+        for weights in (None, runs.days.spend[last[ends]])
+    )
+    prices = paid / np.maximum(count, 1)
+    return Following(
+        tuple((count / count.sum()).tolist()), tuple(float(f"{p:.6g}") for p in prices), days
+    )
 
 
 def later_prices(days: PurchaseDays) -> tuple[tuple[float, float], ...]:
@@ -145,39 +159,19 @@ def _sample(days: PurchaseDays) -> PurchaseDays:
 
 
 def _of_period(
-    base: CustomerBase,
-    features: Mapping[str, Array],
-    customer: Integers,
-    days: PurchaseDays,
-    gaps: LogGaps,
-    periods: BillingPeriods,
-    rows: Integers,
-    k: int,
-    max_customers: int,
+    base: CustomerBase, runs: PlanRuns, silence: Array, period: Period, max_customers: int
 ) -> CustomerBase | None:
-    """Return the models of the customers of a period; None where their gaps are not regular."""
-    period = periods.periods[k]
-    histories = {name: features[name][rows] for name in (*HISTORY, "gap_last")}
-    changed = is_changed(histories["frequency"], histories["t_x_days"], period.days)
-    own = {**of_plan(histories, *periods.days_of(k)), "monetary": features["monetary"][rows]}
-    of_rows = gaps.of_rows(rows)
-    # those of before the change do not count
-    last = np.maximum(np.nan_to_num(histories["gap_last"]), 1.0)
-    of_rows = LogGaps(
-        np.where(changed, own["frequency"] * np.log(last), of_rows.log),
-        np.where(changed, own["frequency"] * digamma(last), of_rows.digamma),
-    )
+    """Return the models of a period, of its runs; None where their gaps are not regular."""
+    own = runs.histories(silence)
+    gaps = LogGaps.of(runs.days.customer, runs.days.day, len(runs.plan))
     names = [model.name for model in base.models]
     try:
-        fitted = fit_customer_base(own, None, max_customers, of_rows, names)
+        fitted = fit_customer_base(own, None, max_customers, gaps, names)
     except FitError:
         fitted = _of_few(base, own, period)
     if fitted.regular_model is None or [model.name for model in fitted.models] != names:
         fitted = _of_few(base, own, period)
-    since = np.full(1 + int(max(days.customer.max(initial=0), customer.max(initial=0))), np.inf)
-    since[customer[rows]] = np.where(changed, own["t_x_days"] + 1.0, np.inf)
-    is_own = np.isin(days.customer, customer[rows])
-    fitted = with_dates(fitted, _of_the_plan(days.of(np.flatnonzero(is_own)), since))
+    fitted = with_dates(fitted, runs.days)
     return None if fitted.regular_model is None else fitted
 
 
@@ -202,21 +196,6 @@ def _of_few(base: CustomerBase, histories: Mapping[str, Array], period: Period) 
     share = RANDOM_SHARE * RANDOM_CUSTOMERS / (len(x) + RANDOM_CUSTOMERS) if others else 0.0
     weights = (1.0 - share, *(share / len(others) for _ in others))
     return CustomerBase((regular, *others), None, weights)
-
-
-def _of_the_plan(days: PurchaseDays, since: Array) -> PurchaseDays:
-    """Return the purchase days that lie so many days or fewer before the last one of a customer.
-
-    Parameters
-    ----------
-    days
-        Purchase days, ordered by customer and day.
-    since
-        Days of each customer, shape (customers,).
-    """
-    ends = np.flatnonzero(np.r_[days.customer[1:] != days.customer[:-1], True])
-    last = np.repeat(days.day[ends], np.diff(ends, prepend=-1))
-    return days.of(np.flatnonzero(last - days.day <= since[days.customer]))
 
 
 def _as_contracts(days: PurchaseDays, as_of: int) -> Spells:

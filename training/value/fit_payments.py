@@ -54,7 +54,7 @@ def fit_payments(days: PurchaseDays, base: CustomerBase | None) -> RegularPaymen
     every = np.ones(len(payments.day), dtype=np.bool_)
     later = np.flatnonzero(payments.number > 1)
     ratio = np.log(payments.spend[later] / payments.spend[later - 1])
-    plans = tuple(map(_of_period, base.periods.periods)) if isinstance(base, PlannedBase) else ()
+    plans = _of_plans(base) if isinstance(base, PlannedBase) else ()
     are_prices = _are_prices(ratio)
     if not are_prices and not any(plan.has_prices for plan in plans):
         return None
@@ -63,9 +63,18 @@ def fit_payments(days: PurchaseDays, base: CustomerBase | None) -> RegularPaymen
     return RegularPayments(spread, later_price, plans, are_prices)
 
 
-def _of_period(period: Period) -> RegularPayments:
+def _of_plans(base: PlannedBase) -> tuple[RegularPayments, ...]:
+    # where other plans follow, neither the gap nor the price is that of the payments to come
+    follows = base.following or (None,) * len(base.periods.periods)
+    return tuple(
+        _of_period(period, has_prices=period.has_fixed_prices and follow is None)
+        for period, follow in zip(base.periods.periods, follows, strict=True)
+    )
+
+
+def _of_period(period: Period, *, has_prices: bool) -> RegularPayments:
     spread = max(period.spread_days / period.days, LEAST_SPREAD)
-    return RegularPayments(spread, period.later_price, (), period.has_fixed_prices)
+    return RegularPayments(spread, period.later_price, (), has_prices)
 
 
 def _are_prices(ratio: Array) -> bool:

@@ -72,8 +72,10 @@ def money_of_buyers(
     per_order = model.spend_per_order(columns, base, threads)
     if contracts is not None and per_order is not None:
         per_order = contracts.prices(per_order)
-    elif isinstance(base, PlannedBase) and per_order is not None:
-        per_order = base.prices(columns, per_order)
+    of_value: Array | float = 1.0
+    if contracts is None and isinstance(base, PlannedBase) and per_order is not None:
+        per_order, of_span = (base.prices(columns, per_order, span) for span in (horizon, days))
+        of_value = of_span / np.maximum(per_order, _SMALLEST)
     money = Money.nothing(rows)
     money.expected_orders[:], money.orders_if_any[:] = expected_orders, if_any
     if per_order is None:
@@ -87,10 +89,11 @@ def money_of_buyers(
     tells_years = by_year and base is not None and not model.is_far(days)
     ahead.look_until((horizon, min(horizon, days), days, *(YEARS if tells_years else ())))
     near, orders = ahead.until(min(horizon, days)), ahead.until(days)
-    of_horizon = earned = per_order * config.margin
+    of_horizon = per_order * config.margin
+    earned = of_horizon * of_value
     clv = orders * earned
     if model.has_later_prices:
-        clv = ahead.priced_until(days) * of_horizon
+        clv = ahead.priced_until(days) * of_horizon * of_value
         # the parts of the value are at the prices of a customer's mean order in the value horizon
         earned = clv / np.maximum(orders, _SMALLEST)
     p_none = p_inactive * np.exp(-np.maximum(orders - near, 0.0) / np.maximum(if_any, 1.0))

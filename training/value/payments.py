@@ -23,6 +23,7 @@ from scipy.special import erfcx, ndtr
 from stagecast.features.arrays import Array
 from stagecast.training.billing.schedule import SURE, in_parts
 from stagecast.training.learners.customer_base import CustomerBase
+from stagecast.training.learners.plans import PlannedBase
 from stagecast.training.value.due import own_gaps
 
 FALLS_DUE: Final = 0.05
@@ -85,7 +86,8 @@ class RegularPayments:
     ) -> Ends:
         """Return the ends of the 90 % range of the money of a span, which enclose the expectation.
 
-        NaN of customers who pay no price.
+        NaN of customers who pay no price. Of who may go on with another plan, from nothing to all
+        payments on the dearest of those plans.
 
         Parameters
         ----------
@@ -138,7 +140,12 @@ class RegularPayments:
                 np.where(is_price[part], low, np.nan), np.where(is_price[part], high, np.nan)
             )
 
-        return in_parts(len(gap), max(1, MAX_CELLS // largest), of_part)
+        ends = in_parts(len(gap), max(1, MAX_CELLS // largest), of_part)
+        if isinstance(base, PlannedBase):
+            for part, most in base.most_of_following(columns, days, rate):
+                ends.low[part.rows] = np.minimum(money[part.rows], 0.0)
+                ends.high[part.rows] = np.maximum(most * margin, money[part.rows])
+        return ends
 
     def _prices(
         self, base: CustomerBase, columns: Mapping[str, Array], price: Array, margin: float

@@ -5,6 +5,9 @@ longest span that has passed stands for it, and counts the less the shorter it i
 season of past years is known, and its level differs from that of the other dates by more than
 chance, the level is its level, and the trees do not learn the levels of dates. Elsewhere they do:
 by how long customers have been known, they tell where the level is going.
+
+Where customers have plans, a payment of another price counts as many of the price that is expected:
+who changes from months to a year pays once for ten.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from stagecast.training.learners.fit_factor import (
     level_and_variance,
     shrunk_level,
 )
+from stagecast.training.learners.plans import PlannedBase
 from stagecast.training.panel import Frame, learnable, stack, thinned, varying
 from stagecast.training.value.ahead import own_rate, rest_within_own_rate
 from stagecast.training.value.model import discounted_days, rest_by_base
@@ -172,6 +176,11 @@ def _past(
 ) -> _Date:
     near, rate = config.horizon_days, config.annual_discount
     came = purchases.within(frame.customer, frame.back, near, span, rate)
+    if isinstance(base, PlannedBase):
+        price = base.prices(frame.columns, np.full(len(came), np.nan), span)
+        money = purchases.within(frame.customer, frame.back, near, span, rate, money=True)
+        is_price = np.nan_to_num(price) > 0
+        came = np.where(is_price, money / np.where(is_price, price, 1.0), came)
     return _Date(frame, came, *expected_and_most(base, frame.columns, near, span, rate))
 
 
