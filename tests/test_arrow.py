@@ -313,6 +313,7 @@ EVALUATION = {
     "learners.customer_base",
     "learners.design",
     "learners.factor",
+    "learners.following",
     "learners.leaving",
     "learners.pace_of_log",
     "learners.plans",

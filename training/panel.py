@@ -274,7 +274,9 @@ def _with_plans(dates: Sequence[Frame], bases: Mapping[int, CustomerBase]) -> li
     Before anybody had paid for a second year, yearly payers seemed to have left.
     """
     now = bases.get(0)
-    alike = [frame for frame in dates if now is None or bases[frame.back].reads == now.reads]
+    if now is None:
+        return list(dates)
+    alike = [frame for frame in dates if bases[frame.back].has_plans_of(now)]
     return alike or list(dates)
 
 

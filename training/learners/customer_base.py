@@ -98,6 +98,10 @@ class CustomerBase:
         """The features beside the histories that tell which models are asked of a customer."""
         return ()
 
+    def has_plans_of(self, other: CustomerBase) -> bool:
+        """Return whether customers pay at the same intervals as in another customer base."""
+        return not other.reads
+
     def parts(self, features: Mapping[str, Array]) -> list[Part]:
         """Return the rows of each of several plans; all in one part where there are none."""
         return [Part(self, slice(None), features)]

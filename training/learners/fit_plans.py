@@ -99,13 +99,15 @@ def with_plans(
             return base
         plans.append(of_period)
         later.append(later_prices(of_plan.own_days) if period.has_fixed_prices else ())
-    following = tuple(_following(runs, k, period.days) for k, period in enumerate(periods.periods))
+    following = tuple(
+        following_plans(runs, k, period.days) for k, period in enumerate(periods.periods)
+    )
     return PlannedBase(
         base.models, base.spend, base.weights, None, periods, tuple(plans), tuple(later), following
     )
 
 
-def _following(runs: PlanRuns, plan: int, days: float) -> Following | None:
+def following_plans(runs: PlanRuns, plan: int, days: float) -> Following | None:
     """Return the plans that follow a plan, where most payments after one on it are on others."""
     own, plans = runs.of_plan(plan), 1 + int(runs.plan.max())
     ends = np.flatnonzero((runs.plan == plan) & (runs.follows >= 0))

@@ -89,14 +89,18 @@ class Following:
         orders = self._after(plans, days - int(self.days / 2.0), orders_of)
         return float(np.average(self.prices, weights=orders))
 
-    def most(self, plans: Sequence[CustomerBase], days: int, orders_of: Orders) -> float:
-        """Return the money within ``days`` of who goes on with the dearest plan.
+    def most(
+        self, plans: Sequence[CustomerBase], silence: Array, days: int, orders_of: Orders
+    ) -> Array:
+        """Return the money within ``days`` of who goes on with the dearest plan, shape (rows,).
 
         Of those with which more than ``UNLIKELY`` go on.
         """
-        after = zip(self._after(plans, days, orders_of), self.shares, self.prices, strict=True)
-        likely = [orders / q * price for orders, q, price in after if q > self.UNLIKELY]
-        return max(likely, default=0.0)
+        until, place = np.unique(self.days_until(silence), return_inverse=True)
+        shares, prices = np.array(self.shares), np.array(self.prices)
+        price = np.where(shares > self.UNLIKELY, prices / np.maximum(shares, self.UNLIKELY), 0.0)
+        after = [self._after(plans, days - int(wait), orders_of) for wait in until]
+        return np.asarray((np.array(after) * price).max(axis=1)[place])
 
     def _after(self, plans: Sequence[CustomerBase], days: int, orders_of: Orders) -> list[float]:
         """Return the payments on each plan from the first one on, times its share."""

@@ -70,6 +70,15 @@ class PlannedBase(CustomerBase):
         """The features that tell the plan."""
         return COLUMNS
 
+    def has_plans_of(self, other: CustomerBase) -> bool:
+        """Return whether customers pay at the same intervals as in another customer base."""
+        if not isinstance(other, PlannedBase):
+            return False
+        own, others = (
+            np.array([period.days for period in base.periods.periods]) for base in (self, other)
+        )
+        return len(own) == len(others) and bool((np.abs(own / others - 1.0) <= NEAR_PERIOD).all())
+
     @property
     def has_dates(self) -> bool:
         """Whether a model knows the dates of payments."""
@@ -268,7 +277,8 @@ class PlannedBase(CustomerBase):
             follow = self._follow(part)
             if follow is not None:
                 pays = 1.0 - part.base.none_within(float(days), part.histories)
-                most = follow.most(self.plans, days, _orders_of(annual_rate, kept=True))
+                orders_of = _orders_of(annual_rate, kept=True)
+                most = follow.most(self.plans, _silence(part), days, orders_of)
                 result.append((part, np.where(pays > follow.UNLIKELY, most, 0.0)))
         return result
 

@@ -86,8 +86,8 @@ class RegularPayments:
     ) -> Ends:
         """Return the ends of the 90 % range of the money of a span, which enclose the expectation.
 
-        NaN of customers who pay no price. Of who may go on with another plan, from nothing to all
-        payments on the dearest of those plans.
+        NaN of customers who pay no price, and of a customer base without regular gaps. Of who may
+        go on with another plan, from nothing to all payments on the dearest of those plans.
 
         Parameters
         ----------
@@ -109,7 +109,8 @@ class RegularPayments:
             Share of the last payment that counts: that of ``price``.
         """
         gaps = own_gaps(base, columns, self.spreads)
-        assert gaps is not None
+        if gaps is None:  # at a past date they were not regular yet
+            return Ends(np.full(len(money), np.nan), np.full(len(money), np.nan))
         gap, spread = gaps.gap, gaps.spread
         z = (gaps.silence - gap) / spread
         # days of the gap that are over; who is late is late by little more

@@ -138,3 +138,24 @@ def test_who_has_paid_for_a_year_is_not_overdue_before_it_is_over() -> None:
     by_the_month = (price == 10.0) & (silent > 100)
     assert by_the_month.sum() > 20
     assert set(stages[by_the_month]) <= {"sleeping", "lost", "at_risk"}
+
+
+def test_prices_stand_beside_amounts_that_are_another_each_time() -> None:
+    yearly = payers((20, 3, YEAR, 100.0))
+    usage = payers((60, 10, MONTH, 1.0), seed=2)
+    amounts = np.random.default_rng(3).lognormal(3.5, 0.6, len(usage.day))
+    both = PurchaseDays(
+        np.r_[yearly.customer, usage.customer + 20],
+        np.r_[yearly.day, usage.day],
+        np.r_[yearly.spend, amounts],
+        np.r_[yearly.first_purchase, usage.first_purchase],
+    )
+    (known,) = gaps_of_prices(both, float(MONTH))
+    assert (known.price, known.width) == (100.0, 1.0)
+    assert known.days == pytest.approx(YEAR, abs=1.0)
+    # amounts that nobody pays twice are no prices, however regular they come
+    rare = PurchaseDays(
+        both.customer, both.day, np.where(both.customer < 20, 90.0 + both.day % 3, both.spend),
+        both.first_purchase,
+    )  # fmt: skip
+    assert gaps_of_prices(rare, float(MONTH)) == ()

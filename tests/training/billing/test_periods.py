@@ -166,3 +166,27 @@ def test_a_box_each_week_that_may_be_left_out() -> None:
     # a week was left out, and the price is that of a box each week
     assert found.shares(columns(gap=14.0, mean=8.5, price=25.0))[0].argmax() == 0
     assert found.shares(columns(gap=14.0, mean=16.0, price=45.0))[0].argmax() == 1
+
+
+def test_prices_are_told_of_each_period() -> None:
+    random = np.random.default_rng(6)
+    rows = rows_of(members((MONTHLY, YEARLY), 400, DAYS, 6), DAYS)
+    # what was used in the month
+    rows = [
+        (name, at, event, float(np.round(random.lognormal(3.0, 0.5), 2)) if money else None)
+        if money in MONTHLY.prices
+        else (name, at, event, money)
+        for name, at, event, money in rows
+    ]
+    found = periods_of(rows)
+    assert [period.has_fixed_prices for period in found.periods] == [False, True]
+    assert found.has_fixed_prices
+    two = {name: np.repeat(values, 2) for name, values in columns(gap=30.0).items()}
+    two |= {"gap_last": np.array([30.0, 365.0]), "spend_last": np.array([21.3, 120.0])}
+    assert found.pays_a_price(two | {"gap_mean": two["gap_last"]}).tolist() == [False, True]
+    stored = found.to_json()
+    assert BillingPeriods.from_json(stored) == found
+    # bundles of before knew of all periods together whether prices are fixed
+    for period in stored["periods"]:
+        del period["has_fixed_prices"]
+    assert not BillingPeriods.from_json({**stored, "has_fixed_prices": False}).has_fixed_prices

@@ -248,6 +248,48 @@ def test_monthly_and_yearly_payers_are_worth_what_they_pay(
     assert np.mean(soon) == pytest.approx(0.12, abs=0.1)
 
 
+def test_yearly_payers_beside_monthly_bills_of_what_was_used(tmp_path: Path) -> None:
+    rows, made = simulated(400, 8, 0.05)
+    random = np.random.default_rng(8)
+    usual = {name: float(random.lognormal(3.0, 0.6)) for name in made}
+    rows = [
+        (name, at, event, price)
+        if price == PRICE[YEAR]
+        else (name, at, event, usual[name] * float(random.lognormal(0.0, 0.3)))
+        for name, at, event, price in rows
+    ]
+    config = TrainConfig(horizon_days=90, max_dates=4)
+    done = trained(rows, tmp_path / "u", day(DAYS), config, evaluated=False)
+    scores = [{**row, "payer": made[row["customer_id"]]} for row in done.scores().to_pylist()]
+    going_on = [row for row in scores if row["payer"].due > 1.0]
+    for gap in (MONTH, YEAR):
+        of_plan = [row for row in going_on if row["payer"].gap == gap]
+        bill = 1.046 if gap == MONTH else 1.0  # mean of a lognormal amount over its median
+        truth = np.array(
+            [
+                row["payer"].clv()
+                / PRICE[gap]
+                * bill
+                * (usual[row["customer_id"]] if gap == MONTH else PRICE[gap])
+                for row in of_plan
+            ]
+        )
+        clv = np.array([row["clv"] for row in of_plan])
+        assert clv.sum() == pytest.approx(truth.sum(), rel=0.12)
+        assert np.abs(clv - truth).sum() < 0.3 * truth.sum()
+    yearly = [row for row in going_on if row["payer"].gap == YEAR and row["payer"].due > 20.0]
+    assert {row["stage"] for row in yearly} <= {"new", "repeat", "loyal"}
+    assert max(row["clv_high"] for row in yearly) < 2.0 * PRICE[YEAR]
+    assert max(row["value_gone"] for row in yearly) < 0.05 * PRICE[YEAR]
+    # the next amount is not the last one
+    last = {name: price for name, _, _, price in rows}
+    monthly = [row for row in going_on if row["payer"].gap == MONTH and row["orders"] > 8]
+    of_last = np.array([last[row["customer_id"]] for row in monthly])
+    of_usual = np.array([usual[row["customer_id"]] for row in monthly])
+    per_order = np.array([row["expected_spend"] / row["expected_orders"] for row in monthly])
+    assert np.abs(np.log(per_order / of_usual)).mean() < np.abs(np.log(per_order / of_last)).mean()
+
+
 def test_a_shop_and_payers_of_one_plan_have_no_plans(tmp_path: Path) -> None:
     rows = simulated_rows(300, 700, 2)
     shop = trained(rows, tmp_path / "s", day(700), TrainConfig(max_dates=2), evaluated=False)
