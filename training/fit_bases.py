@@ -22,6 +22,7 @@ from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.fit_customer_base import fit_customer_base
 from stagecast.training.learners.fit_dates import with_dates
 from stagecast.training.learners.fit_plans import with_plans
+from stagecast.training.learners.random_customers import less_random
 
 PAST_CUSTOMERS: Final = 5_000
 """About how many customers the models of a past date are fitted on."""
@@ -79,7 +80,8 @@ def fit_base(
         planned = with_plans(base, bought, customers, days, as_of, most)
         if planned is not base:
             return planned
-    return with_dates(base, days)
+    base = with_dates(base, days)
+    return base if due is not None else less_random(base, days)
 
 
 def known_days(

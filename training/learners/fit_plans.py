@@ -33,6 +33,7 @@ from stagecast.training.learners.fit_dates import with_dates
 from stagecast.training.learners.following import Following
 from stagecast.training.learners.plan_runs import PlanRuns
 from stagecast.training.learners.plans import PlannedBase
+from stagecast.training.learners.random_customers import less_random
 
 FEWEST_OF_PRICE, PRIOR_SAME = 5, 5.0
 """Payments after a price, below which it is taken to be paid again; and to how many such ones the
@@ -173,7 +174,7 @@ def _of_period(
         fitted = _of_few(base, own, period)
     if fitted.regular_model is None or [model.name for model in fitted.models] != names:
         fitted = _of_few(base, own, period)
-    fitted = with_dates(fitted, runs.days)
+    fitted = less_random(with_dates(fitted, runs.days), runs.days)
     return None if fitted.regular_model is None else fitted
 
 
