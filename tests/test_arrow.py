@@ -260,6 +260,7 @@ EVALUATION = {
     "billing.ahead",
     "billing.beginnings",
     "billing.calendar",
+    "billing.month_dates",
     "billing.months",
     "billing.periods",
     "billing.renewals",

@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 from scipy.special import expit, exprel, logit
 
 from stagecast.features.arrays import Array
+from stagecast.training.billing.calendar import HISTORY as OF_DUE_DATE
 from stagecast.training.billing.calendar import DueDate
+from stagecast.training.billing.month_dates import READS as OF_MONTHS
+from stagecast.training.billing.month_dates import MonthDates
 from stagecast.training.learners.btyd import GammaGamma, Model
 from stagecast.training.learners.btyd.closed_forms import DAYS_PER_YEAR
 from stagecast.training.learners.btyd.dated import DatedModel, model_from_json
@@ -74,12 +77,16 @@ class CustomerBase:
     due
         The date of the year on which everybody pays; None where customers have dates of their own.
         The histories that the models are asked of are those of :meth:`histories`.
+    months
+        The months between two payments; None where these are not on a day of the month. It changes
+        the histories, too.
     """
 
     models: tuple[Model, ...]
     spend: GammaGamma | None
     weights: tuple[float, ...] = ()
     due: DueDate | None = None
+    months: MonthDates | None = None
 
     def __post_init__(self) -> None:
         if not self.weights and self.models:
@@ -91,7 +98,15 @@ class CustomerBase:
 
     def histories(self, features: Mapping[str, Array]) -> Mapping[str, Array]:
         """Return the features of buyers with the histories that the models were fitted on."""
-        return features if self.due is None else self.due.on_the_date(features)
+        dates = self.due or self.months
+        return features if dates is None else dates.on_the_date(features)
+
+    @property
+    def reads_of_histories(self) -> tuple[str, ...]:
+        """The features that :meth:`histories` reads; empty where it changes none."""
+        if self.due is not None:
+            return OF_DUE_DATE
+        return () if self.months is None else OF_MONTHS
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -314,6 +329,7 @@ class CustomerBase:
             "spend": None if self.spend is None else self.spend.to_json(),
             "weights": list(self.weights),
             **({} if self.due is None else {"due": self.due.to_json()}),
+            **({} if self.months is None else {"months": self.months.to_json()}),
         }
 
     @classmethod
@@ -324,6 +340,7 @@ class CustomerBase:
             None if spend is None else GammaGamma.from_json(spend),
             tuple(float(w) for w in data["weights"]),
             DueDate.from_json(data["due"]) if data.get("due") else None,
+            MonthDates.from_json(data["months"]) if data.get("months") else None,
         )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from stagecast.features.arrays import Array, Integers
 from stagecast.features.record import PurchaseDays
 from stagecast.training.billing.calendar import YEAR, DueDate
+from stagecast.training.billing.month_dates import MonthDates, month_dates
 from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.btyd.dated import MIDDLES, DatedModel, own_gap
 from stagecast.training.learners.customer_base import CustomerBase
@@ -41,17 +42,24 @@ def with_dates(base: CustomerBase, days: PurchaseDays) -> CustomerBase:
     days
         The purchase days known at it.
     """
-    models = tuple(_with_dates(model, days, base.due) for model in base.models)
+    months = None
+    if base.due is None and base.is_regular:
+        gaps = _Gaps.of(days)
+        usual = float(np.median(gaps.own)) if len(gaps.own) else YEAR
+        months = month_dates(days, usual)
+    models = tuple(_with_dates(model, days, base.due, months) for model in base.models)
     if models == base.models:
         return base
     due = None if base.due is None else replace(base.due, knows_late=True)
-    return replace(base, models=models, due=due)
+    return replace(base, models=models, due=due, months=months)
 
 
-def _with_dates(model: Model, days: PurchaseDays, due: DueDate | None) -> Model:
+def _with_dates(
+    model: Model, days: PurchaseDays, due: DueDate | None, months: MonthDates | None
+) -> Model:
     if model.name != "mbg_nbd" or model.regularity == 1:
         return model
-    gaps = _Gaps.of(days)
+    gaps = _Gaps.of(days, months)
     if len(gaps.own) < FEWEST_GAPS:
         return model
     usual = float(np.median(gaps.own)) if due is None else YEAR
@@ -88,9 +96,14 @@ class _Gaps:
     own: Array
 
     @classmethod
-    def of(cls, days: PurchaseDays) -> _Gaps:
+    def of(cls, days: PurchaseDays, months: MonthDates | None = None) -> _Gaps:
+        """Return the gaps of a log; with ``months`` as if all months were equally long."""
         same = days.customer[1:] == days.customer[:-1]
         gap = np.diff(days.day)[same].astype(np.float64)
+        if months is not None:
+            first = np.r_[True, ~same][:-1]
+            before = np.where(first, np.nan, np.diff(days.day, prepend=0)[:-1])
+            gap = gap + months.longer(days.day[:-1].astype(np.float64), before)[same]
         _, customer = np.unique(days.customer[1:][same], return_inverse=True)
         order = np.lexsort((gap, customer))
         count = np.bincount(customer, minlength=0)

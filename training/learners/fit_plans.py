@@ -104,7 +104,13 @@ def with_plans(
         following_plans(runs, k, period.days) for k, period in enumerate(periods.periods)
     )
     return PlannedBase(
-        base.models, base.spend, base.weights, None, periods, tuple(plans), tuple(later), following
+        base.models,
+        base.spend,
+        base.weights,
+        periods=periods,
+        plans=tuple(plans),
+        later_prices=tuple(later),
+        following=following,
     )
 
 

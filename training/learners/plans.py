@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
+from stagecast.training.billing.month_dates import READS as OF_MONTHS
 from stagecast.training.billing.periods import COLUMNS, FIXED, NO_PERIODS, BillingPeriods
 from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.customer_base import CustomerBase, Part, distinct_histories
@@ -67,8 +68,8 @@ class PlannedBase(CustomerBase):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """The features that tell the plan."""
-        return COLUMNS
+        """The features that tell the plan, and the next date."""
+        return tuple(dict.fromkeys((*COLUMNS, *OF_MONTHS)))
 
     def has_plans_of(self, other: CustomerBase) -> bool:
         """Return whether customers pay at the same intervals as in another customer base."""
@@ -103,9 +104,13 @@ class PlannedBase(CustomerBase):
         parts = []
         for k in np.unique(plan):
             rows = np.flatnonzero(plan == k)
-            of_rows = {name: features[name][rows] for name in (*HISTORY, "gap_last")}
-            histories = of_plan(of_rows, *self.periods.days_of(int(k)))
-            parts.append(Part(self.plans[k], rows, histories, int(k)))
+            base = self.plans[k]
+            names = (*HISTORY, "gap_last", *base.reads_of_histories)
+            of_rows = {name: features[name][rows] for name in names if name in features}
+            histories = of_plan(of_rows, *self.periods.days_of(int(k)), self._trial_before(int(k)))
+            if set(base.reads_of_histories) <= set(of_rows):
+                histories = dict(base.histories({**of_rows, **histories}))
+            parts.append(Part(base, rows, histories, int(k)))
         return parts
 
     def columns(self, features: Mapping[str, Array], horizon_days: int) -> dict[str, Array]:
@@ -243,6 +248,11 @@ class PlannedBase(CustomerBase):
                 result[part.rows] = follow.price(self.plans, days, _orders_of(0.0, kept=kept))
         return result
 
+    def _trial_before(self, plan: int) -> float:
+        """Return the days of a plan that a plan follows; 0 without any."""
+        follows = [follow for follow in self.following if follow is not None]
+        return next((follow.days for follow in follows if follow.shares[plan] > 0), 0.0)
+
     def _follow(self, part: Part) -> Following | None:
         """Return the plans that follow that of a part."""
         is_known = part.plan is not None and bool(self.following)
@@ -318,6 +328,7 @@ def base_from_json(stored: Mapping[str, Any]) -> CustomerBase:
         base.spend,
         base.weights,
         None,
+        None,
         BillingPeriods.from_json(stored["periods"]),
         tuple(CustomerBase.from_json(plan) for plan in stored["plans"]),
         tuple(
@@ -328,7 +339,9 @@ def base_from_json(stored: Mapping[str, Any]) -> CustomerBase:
     )
 
 
-def of_plan(features: Mapping[str, Array], days: float, shorter: float) -> dict[str, Array]:
+def of_plan(
+    features: Mapping[str, Array], days: float, shorter: float, trial: float = 0.0
+) -> dict[str, Array]:
     """Return histories as those of a plan count them, shape (rows,) each.
 
     Of who has paid at a shorter interval before, or had a trial, only the gaps of the plan count:
@@ -340,14 +353,25 @@ def of_plan(features: Mapping[str, Array], days: float, shorter: float) -> dict[
     features
         Values of :data:`HISTORY` and ``gap_last``.
     days, shorter
-        Days of the billing period, and of the one before; 0 without any.
+        Days of the billing period, and of the next shorter one; 0 without any.
+    trial
+        Days of a trial that comes before; 0 without any. It is told by the days from first to last
+        payment, which lack a part of a period.
 
     >>> history = {"frequency": np.array([12.0, 3.0]), "t_x_days": np.array([365.0, 744.0]),
     ...            "T_days": np.array([400.0, 800.0]), "gap_last": np.array([31.0, 365.0])}
     >>> {name: values.tolist() for name, values in of_plan(history, 365.25, 30.4).items()}
     {'frequency': [0.0, 2.0], 't_x_days': [0.0, 730.0], 'T_days': [35.0, 786.0]}
+    >>> history = {"frequency": np.array([8.0, 7.0]), "t_x_days": np.array([228.0, 214.0]),
+    ...            "T_days": np.array([230.0, 216.0]), "gap_last": np.array([31.0, 31.0])}
+    >>> {name: values.tolist() for name, values in of_plan(history, 30.4, 14.0, 14.0).items()}
+    {'frequency': [7.0, 7.0], 't_x_days': [214.0, 214.0], 'T_days': [216.0, 216.0]}
     """
     x, t_x, T = (features[name] for name in HISTORY)
+    if 0.0 < trial < days:
+        of_period = np.round((t_x - x * trial) / (days - trial))
+        began = trial * ((x > 1) & (of_period == x - 1.0))
+        x, t_x, T = np.where(began > 0, x - 1.0, x), t_x - began, T - began
     has_paid_before = is_changed(x, t_x, days)
     gap = np.nan_to_num(features["gap_last"])
     is_own = np.abs(gap / days - 1.0) <= NEAR_PERIOD

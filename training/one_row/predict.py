@@ -9,7 +9,6 @@ import numpy as np
 from stagecast.features.arrays import Array
 from stagecast.features.attributes import Texts
 from stagecast.features.one_customer.stages import StandingOfOne
-from stagecast.training.billing.calendar import HISTORY as HISTORY_OF_DATE
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.models import Models
 from stagecast.training.one_row.churn import ChurnOfOne
@@ -56,13 +55,13 @@ class ModelsOfOne:
         self.reasons = ReasonsOfOne(models, self.churn)
         self._designs = DesignsOfOne([*self.churn.designs, self.next_stage.design])
         self._silence = models.next_stage.without_purchase
-        self._due = base.due
+        self._base = base
         self._days_to_order = next_order_of_one(base.models[0], models.config.horizon_days)
         ensembles = [churn.trees, models.next_stage.trees, *models.value.trees.values()]
         of_trees = (trees.columns for trees in ensembles if trees is not None)
         self.columns = frozenset(self._designs.columns).union(
             READ,
-            () if self._due is None else HISTORY_OF_DATE,
+            base.reads_of_histories,
             () if models.value.payments is None else (LAST_PRICE,),
             self.prospects.columns,
             self.reasons.columns,
@@ -111,10 +110,10 @@ class ModelsOfOne:
 
     def _histories(self, features: Columns) -> Columns:
         """Return the features with the history of the customer base."""
-        if self._due is None:
+        names = self._base.reads_of_histories
+        if not names:
             return features
-        rows = {name: np.array([features[name]]) for name in HISTORY_OF_DATE}
-        moved = self._due.on_the_date(rows)
+        moved = self._base.histories({name: np.array([features[name]]) for name in names})
         return {**features, **{name: float(values[0]) for name, values in moved.items()}}
 
     def _stages(self, p_inactive: float, given_purchase: Array, silent: int) -> list[float]:

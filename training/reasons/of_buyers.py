@@ -212,7 +212,7 @@ def _facts(
     """
     gaps = None if models.base is None else dated_gaps(models.base, columns)
     own = {} if gaps is None else {USUAL_GAP: gaps}
-    if models.base is not None and models.base.due is not None:
+    if models.base is not None and models.base.reads_of_histories:
         own |= {name: snapshot.features[name][rows] for name in HISTORY}
     return {**columns, **own} if own else columns
 

@@ -86,7 +86,7 @@ def after_a_trial() -> PlannedBase:
     plans = tuple(models_of(days) for days in (TRIAL, MONTH, YEAR))
     follows = Following((0.0, 0.75, 0.25), (0.0, 10.0, 100.0), TRIAL)
     return PlannedBase(
-        base.models, None, base.weights, None, PERIODS, plans, (), (follows, None, None)
+        base.models, None, base.weights, None, None, PERIODS, plans, (), (follows, None, None)
     )
 
 

@@ -49,7 +49,7 @@ def planned(*, prices: tuple[float, float] = (10.0, 100.0)) -> PlannedBase:
     base = models_of(90.0)
     periods = BillingPeriods((period(MONTH, prices[0]), period(YEAR, prices[1])))
     plans = (models_of(MONTH), models_of(YEAR))
-    return PlannedBase(base.models, None, base.weights, None, periods, plans)
+    return PlannedBase(base.models, None, base.weights, None, None, periods, plans)
 
 
 def payers(rows: list[tuple[int, float, float, float]]) -> dict[str, Array]:
