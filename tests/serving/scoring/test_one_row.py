@@ -20,6 +20,8 @@ from stagecast.serving.scoring.one_row.plan import OneRow
 from stagecast.serving.scoring.rehearsal import rehearse
 from stagecast.serving.scoring.scorer import ONE_BY_ONE, Scorer
 from stagecast.training.billing.calendar import DueDate
+from stagecast.training.billing.month_dates import MonthDates
+from stagecast.training.billing.months import MONTH
 from stagecast.training.learners import boosted, single_row
 from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.btyd.dated import MIDDLES, DatedModel
@@ -298,6 +300,7 @@ def test_sums_that_are_no_64_bit_integers_are_left_to_arrays(scorer: Scorer) -> 
         "payments on dates",
         "Pareto/NBD first",
         "on a date of the year",
+        "on a day of the month",
     ],
 )
 def test_other_customer_bases_have_the_same_bytes(scorer: Scorer, kind: str) -> None:
@@ -312,13 +315,18 @@ def test_other_customer_bases_have_the_same_bytes(scorer: Scorer, kind: str) -> 
             DatedModel.of(replace(mbg, regularity=96), tuple(0.02 * MIDDLES), 0.01, 40.0, 0.2),
             pareto,
         ),
+        "on a day of the month": (
+            DatedModel.of(replace(mbg, regularity=96), tuple(0.02 * MIDDLES), 0.01, MONTH, 0.2),
+            pareto,
+        ),
         "Pareto/NBD first": (pareto, mbg),
         "on a date of the year": (mbg, pareto),
     }[kind]
     due = DueDate(40.0, 10.5) if kind == "on a date of the year" else None
-    base = replace(models.base, models=chosen, weights=(0.7, 0.3), due=due)
+    months = MonthDates(1) if kind == "on a day of the month" else None
+    base = replace(models.base, models=chosen, weights=(0.7, 0.3), due=due, months=months)
     value = models.value
-    if kind in ("regular payments", "payments on dates"):
+    if kind in ("regular payments", "payments on dates", "on a day of the month"):
         value = replace(value, payments=RegularPayments(0.1, (0.97, 1.04)))
     other = Scorer(replace(scorer.bundle, models=replace(models, base=base, value=value)))
     counts = compared(other, [*customers(25, seed=17), *odd_customers()[:6]])
