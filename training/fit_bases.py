@@ -80,8 +80,7 @@ def fit_base(
         planned = with_plans(base, bought, customers, days, as_of, most)
         if planned is not base:
             return planned
-    base = with_dates(base, days)
-    return base if due is not None else less_random(base, days)
+    return less_random(with_dates(base, days), days)
 
 
 def known_days(

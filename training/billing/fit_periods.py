@@ -217,12 +217,29 @@ def _are_near_usual(payments: Payments) -> bool:
     """Return whether gaps are near to the usual ones of their contracts."""
     usual, several = usual_gaps(payments), np.bincount(payments.contract)[payments.contract] > 2
     rows = np.flatnonzero((payments.number > 1) & several & (usual >= SHORTEST))
-    gaps = payments.gap_before[rows] / usual[rows]
-    left_out = np.clip(np.round(gaps), 1.0, 3.0)
-    near = np.abs(gaps - left_out) <= NEAR_USUAL
+    near, times = near_usual(payments, usual)
     if not len(rows):
         return False
-    return float(near.mean()) >= NEAR_SHARE and float((left_out == 1.0).mean()) >= REGULAR_SHARE
+    is_regular = float(near[rows].mean()) >= NEAR_SHARE
+    return is_regular and float((times[rows] == 1.0).mean()) >= REGULAR_SHARE
+
+
+def near_usual(payments: Payments, usual: Array) -> tuple[NDArray[np.bool_], Array]:
+    """Return which gaps before payments are near to the usual one, or to a multiple, shape (n,).
+
+    And to which multiple: once, or twice or three times where payments were left out. The gap of
+    first payments is near to none.
+
+    Parameters
+    ----------
+    payments
+        All payments.
+    usual
+        What :func:`usual_gaps` returns of them.
+    """
+    gaps = payments.gap_before / usual
+    times = np.clip(np.round(gaps), 1.0, 3.0)
+    return np.abs(gaps - times) <= NEAR_USUAL, times
 
 
 def usual_gaps(payments: Payments) -> Array:
@@ -379,9 +396,11 @@ def _are_prices(
     own = earlier[of_period[earlier]]
     if len(own) < FEWEST_OF_PRICES:
         own = earlier
+    if not len(own):
+        return False
     same = np.abs(np.log(payments.spend[own + 1] / payments.spend[own])) < FIXED
-    if not len(same) or float(same.mean()) >= 0.5:
-        return bool(len(same))
+    if float(same.mean()) >= 0.5:
+        return True
     price = np.sort(np.log(payments.spend[own]))
     ends = [np.searchsorted(price, price + away) for away in (-FIXED, FIXED)]
     return float(((ends[1] - ends[0]) >= LISTED * len(own)).mean()) >= 0.5

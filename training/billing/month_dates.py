@@ -19,6 +19,7 @@ MOST_MONTHS: Final = 6
 NEAR: Final = 0.25
 """How far a gap may be from the usual one, over it, to be one of whole months."""
 FEWEST_GAPS: Final = 20
+"""Gaps below which nothing is known of dates."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ import numpy as np
 from stagecast.features.arrays import Array, Integers
 from stagecast.features.record import PurchaseDays
 from stagecast.training.billing.calendar import YEAR, DueDate
-from stagecast.training.billing.month_dates import MonthDates, month_dates
+from stagecast.training.billing.fit_periods import Payments
+from stagecast.training.billing.month_dates import FEWEST_GAPS, MonthDates, month_dates
 from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.btyd.dated import MIDDLES, DatedModel, own_gap
 from stagecast.training.learners.customer_base import CustomerBase
@@ -24,8 +25,6 @@ ALIKE: Final = 0.25
 """Standard deviation of the gaps of customers, over the usual one, up to which they are alike, so
 that the first gap of a customer is known as that of the others."""
 LEAST_ALIKE: Final = 1e-3
-FEWEST_GAPS: Final = 20
-"""Gaps of customers with another one, below which nothing is known of dates."""
 SHARPER: Final = 0.7
 """Spread of the dates over that of the phases, above which dates tell nothing new."""
 _CLOSE: Final = 0.02
@@ -42,24 +41,22 @@ def with_dates(base: CustomerBase, days: PurchaseDays) -> CustomerBase:
     days
         The purchase days known at it.
     """
-    months = None
-    if base.due is None and base.is_regular:
-        gaps = _Gaps.of(days)
-        usual = float(np.median(gaps.own)) if len(gaps.own) else YEAR
-        months = month_dates(days, usual)
-    models = tuple(_with_dates(model, days, base.due, months) for model in base.models)
+    if not base.is_regular:
+        return base
+    gaps, months = _Gaps.of(days), None
+    if base.due is None and len(gaps.own):
+        months = month_dates(days, float(np.median(gaps.own)))
+        gaps = gaps if months is None else _Gaps.of(days, months)
+    models = tuple(_with_dates(model, gaps, days, base.due) for model in base.models)
     if models == base.models:
         return base
     due = None if base.due is None else replace(base.due, knows_late=True)
     return replace(base, models=models, due=due, months=months)
 
 
-def _with_dates(
-    model: Model, days: PurchaseDays, due: DueDate | None, months: MonthDates | None
-) -> Model:
+def _with_dates(model: Model, gaps: _Gaps, days: PurchaseDays, due: DueDate | None) -> Model:
     if model.name != "mbg_nbd" or model.regularity == 1:
         return model
-    gaps = _Gaps.of(days, months)
     if len(gaps.own) < FEWEST_GAPS:
         return model
     usual = float(np.median(gaps.own)) if due is None else YEAR
@@ -101,9 +98,8 @@ class _Gaps:
         same = days.customer[1:] == days.customer[:-1]
         gap = np.diff(days.day)[same].astype(np.float64)
         if months is not None:
-            first = np.r_[True, ~same][:-1]
-            before = np.where(first, np.nan, np.diff(days.day, prepend=0)[:-1])
-            gap = gap + months.longer(days.day[:-1].astype(np.float64), before)[same]
+            payments = Payments.of_customers(days)
+            gap = gap + months.longer(payments.day, payments.gap_before)[:-1][same]
         _, customer = np.unique(days.customer[1:][same], return_inverse=True)
         order = np.lexsort((gap, customer))
         count = np.bincount(customer, minlength=0)

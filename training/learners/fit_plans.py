@@ -18,7 +18,7 @@ from stagecast.training.billing.fit_periods import (
     fit_periods,
     usual_gaps,
 )
-from stagecast.training.billing.periods import COLUMNS, Period
+from stagecast.training.billing.periods import COLUMNS, BillingPeriods, Period
 from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.btyd.fit import FitError
 from stagecast.training.learners.btyd.gaps import LogGaps
@@ -86,12 +86,12 @@ def with_plans(
     periods = fit_periods(few, _as_contracts(few, as_of))
     if len(periods.periods) < 2 or not periods.has_fixed_prices:
         return base
-    number = np.zeros(1 + int(max(few.customer.max(initial=0), customer.max())), dtype=np.int64)
-    number[customer] = periods.likeliest(features)
-    silence = np.zeros(len(number))
+    last_plan = np.zeros(1 + int(max(few.customer.max(initial=0), customer.max())), dtype=np.int64)
+    last_plan[customer] = periods.likeliest(features)
+    silence = np.zeros(len(last_plan))
     silence[customer] = features["T_days"] - features["t_x_days"]
     is_known = np.isin(few.customer, customer)
-    runs = PlanRuns.of(few.of(np.flatnonzero(is_known)), periods, number)
+    runs = PlanRuns.of(few.of(np.flatnonzero(is_known)), periods, last_plan)
     plans, later = [], []
     for k, period in enumerate(periods.periods):
         of_plan = runs.of_plan(k)
@@ -100,9 +100,7 @@ def with_plans(
             return base
         plans.append(of_period)
         later.append(later_prices(of_plan.own_days) if period.has_fixed_prices else ())
-    following = tuple(
-        following_plans(runs, k, period.days) for k, period in enumerate(periods.periods)
-    )
+    following = tuple(following_plans(runs, k, periods) for k in range(len(plans)))
     return PlannedBase(
         base.models,
         base.spend,
@@ -114,21 +112,22 @@ def with_plans(
     )
 
 
-def following_plans(runs: PlanRuns, plan: int, days: float) -> Following | None:
+def following_plans(runs: PlanRuns, plan: int, periods: BillingPeriods) -> Following | None:
     """Return the plans that follow a plan, where most payments after one on it are on others."""
-    own, plans = runs.of_plan(plan), 1 + int(runs.plan.max())
-    ends = np.flatnonzero((runs.plan == plan) & (runs.follows >= 0))
-    paid_again = len(own.days.day) - len(own.plan)
-    if len(ends) < FEWEST_CHANGES or len(ends) < MOST * paid_again:
+    payments, is_own = np.bincount(runs.days.customer), runs.plan == plan
+    ends = np.flatnonzero(is_own & (runs.follows >= 0))
+    if len(ends) < max(FEWEST_CHANGES, MOST * (payments[is_own] - 1).sum()):
         return None
-    follows, last = runs.follows[ends], np.cumsum(np.bincount(runs.days.customer)) - 1
+    first_on_next = runs.days.spend[np.cumsum(payments)[ends] - 1]
     count, paid = (
-        np.bincount(follows, weights, minlength=plans)
-        for weights in (None, runs.days.spend[last[ends]])
+        np.bincount(runs.follows[ends], weights, minlength=len(periods.periods))
+        for weights in (None, first_on_next)
     )
     prices = paid / np.maximum(count, 1)
     return Following(
-        tuple((count / count.sum()).tolist()), tuple(float(f"{p:.6g}") for p in prices), days
+        tuple((count / count.sum()).tolist()),
+        tuple(float(f"{price:.6g}") for price in prices),
+        periods.periods[plan].days,
     )
 
 

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import numpy as np
 
 from stagecast.features.arrays import Array
 from stagecast.training.learners.btyd.closed_forms import DAYS_PER_YEAR
-from stagecast.training.learners.customer_base import CustomerBase
+from stagecast.training.learners.customer_base import CustomerBase, distinct_histories
 
 FRESH: Final = {name: np.zeros(1) for name in ("frequency", "t_x_days", "T_days")}
 """History of who has just paid for the first time."""
+UNLIKELY: Final = 0.05
+"""P(an event) up to which the upper end of a range does not count it."""
+ORDERS: Final = "btyd_orders"
+_SMALLEST: Final = 1e-9
 _OVERDUE: Final = 0.5
 """Days until a payment that is overdue."""
 
@@ -39,9 +43,6 @@ class Following:
     days
         Days from a payment to the one that follows.
     """
-
-    UNLIKELY: ClassVar[float] = 0.05
-    """P(an event) up to which the upper end of a range does not count it."""
 
     shares: tuple[float, ...]
     prices: tuple[float, ...]
@@ -98,7 +99,7 @@ class Following:
         """
         until, place = np.unique(self.days_until(silence), return_inverse=True)
         shares, prices = np.array(self.shares), np.array(self.prices)
-        price = np.where(shares > self.UNLIKELY, prices / np.maximum(shares, self.UNLIKELY), 0.0)
+        price = np.where(shares > UNLIKELY, prices / np.maximum(shares, UNLIKELY), 0.0)
         after = [self._after(plans, days - int(wait), orders_of) for wait in until]
         return np.asarray((np.array(after) * price).max(axis=1)[place])
 
@@ -120,3 +121,104 @@ class Following:
             tuple(float(value) for value in stored[name]) for name in ("shares", "prices")
         )
         return cls(shares, prices, float(stored["days"]))
+
+
+@dataclass(frozen=True)
+class FollowedBase(CustomerBase):
+    """The customer base of a plan that is paid once, worth what the plans after it bring.
+
+    Parameters
+    ----------
+    following
+        The plans that follow.
+    plans
+        The customer base of each plan of the log.
+    """
+
+    following: Following = Following((), (), 0.0)
+    plans: tuple[CustomerBase, ...] = ()
+
+    def columns(self, features: Mapping[str, Array], horizon_days: int) -> dict[str, Array]:
+        """Return the predictions of the models, see :meth:`CustomerBase.columns`."""
+        columns = super().columns(features, horizon_days)
+        return {**columns, ORDERS: self._orders(horizon_days, features, 0.0)}
+
+    def discounted_orders(
+        self, days: int, features: Mapping[str, Array], annual_rate: float
+    ) -> Array:
+        """Return the expected discounted purchase days within ``days``."""
+        return self._orders(days, features, annual_rate)
+
+    def discounted_orders_until(
+        self,
+        days: Sequence[int],
+        features: Mapping[str, Array],
+        annual_rate: float,
+        alive: Sequence[Array] | None = None,
+    ) -> Array:
+        """Return :meth:`discounted_orders` within each of ``days``, shape (days, rows)."""
+        return np.array([self._orders(span, features, annual_rate) for span in days])
+
+    def rest_if_silent(
+        self, horizon_days: int, days: int, features: Mapping[str, Array], annual_rate: float
+    ) -> Array:
+        """Return the discounted orders between two spans of who orders nothing in the first."""
+        rest = super().rest_if_silent(horizon_days, days, features, annual_rate)
+        # whose payment falls due after the first span
+        is_later = self.following.days_until(_silence(features)) > horizon_days
+        return np.where(is_later, self._orders(days, features, annual_rate), rest)
+
+    def kept_orders(
+        self,
+        days: int,
+        features: Mapping[str, Array],
+        annual_rate: float,
+        alive: Sequence[Array] | None = None,
+    ) -> Array:
+        """Return the expected discounted purchase days within ``days`` of who is kept."""
+        return self._orders(days, features, annual_rate, kept=True)
+
+    def price(self, days: int) -> float:
+        """Return the mean price of the payments within ``days`` of who goes on."""
+        return self.following.price(self.plans, days, _orders_of(0.0, kept=False))
+
+    def most(self, days: int, features: Mapping[str, Array], annual_rate: float) -> Array:
+        """Return the most that the payments within ``days`` bring, discounted, shape (rows,).
+
+        That is the money of who stays on the dearest plan with which customers go on; 0 where a
+        payment within them is unlikely.
+        """
+        pays = 1.0 - self.none_within(float(days), features)
+        orders_of = _orders_of(annual_rate, kept=True)
+        most = self.following.most(self.plans, _silence(features), days, orders_of)
+        return np.where(pays > UNLIKELY, most, 0.0)
+
+    def _orders(
+        self, days: int, features: Mapping[str, Array], annual_rate: float, *, kept: bool = False
+    ) -> Array:
+        """Return the discounted orders within ``days``, shape (rows,).
+
+        ``kept``: of who is active and never leaves.
+        """
+        pays = 1.0 - self.none_within(float(days), features)
+        if kept:
+            _, position = distinct_histories(features)
+            alive = np.average(self.p_alive_by_model(features), axis=0, weights=self.weights)
+            pays = np.minimum(pays / np.maximum(alive[position], _SMALLEST), 1.0)
+        orders_of = _orders_of(annual_rate, kept=kept)
+        silence = _silence(features)
+        return self.following.orders(self.plans, silence, pays, days, annual_rate, orders_of)
+
+
+def _silence(features: Mapping[str, Array]) -> Array:
+    return np.asarray(features["T_days"] - features["t_x_days"])
+
+
+def _orders_of(annual_rate: float, *, kept: bool) -> Orders:
+    """Return how the orders of who has just paid for the first time are told."""
+
+    def orders(base: CustomerBase, days: int) -> float:
+        ask = base.kept_orders if kept else base.discounted_orders
+        return float(ask(days, FRESH, annual_rate)[0])
+
+    return orders

@@ -22,16 +22,14 @@ from stagecast.training.billing.month_dates import READS as OF_MONTHS
 from stagecast.training.billing.periods import COLUMNS, FIXED, NO_PERIODS, BillingPeriods
 from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.customer_base import CustomerBase, Part, distinct_histories
-from stagecast.training.learners.following import FRESH, Following, Orders
+from stagecast.training.learners.following import FollowedBase, Following
 
 HISTORY: Final = ("frequency", "t_x_days", "T_days")
 LAST_PRICE: Final = "spend_last"
-ORDERS: Final = "btyd_orders"
 SHORTER: Final = 0.7
 """Mean gap over the billing period, below which a customer has paid at a shorter one before."""
 NEAR_PERIOD: Final = 0.25
 """How far a gap may be from the billing period, over it, to be one of the plan."""
-_SMALLEST: Final = 1e-9
 Rows = NDArray[np.int64] | slice
 
 
@@ -104,7 +102,7 @@ class PlannedBase(CustomerBase):
         parts = []
         for k in np.unique(plan):
             rows = np.flatnonzero(plan == k)
-            base = self.plans[k]
+            base = self._bases[k]
             names = (*HISTORY, "gap_last", *base.reads_of_histories)
             of_rows = {name: features[name][rows] for name in names if name in features}
             histories = of_plan(of_rows, *self.periods.days_of(int(k)), self._trial_before(int(k)))
@@ -117,9 +115,6 @@ class PlannedBase(CustomerBase):
         """Return the predictions of the models, see :meth:`CustomerBase.columns`."""
         parts = self.parts(features)
         values = [part.base.columns(part.histories, horizon_days) for part in parts]
-        for part, of_part in zip(parts, values, strict=True):
-            if self._follow(part) is not None:
-                of_part[ORDERS] = self._orders(part, horizon_days, 0.0)
         names = values[0] if values else {}
         return {name: merged(parts, [of_part[name] for of_part in values]) for name in names}
 
@@ -136,7 +131,9 @@ class PlannedBase(CustomerBase):
         self, days: int, features: Mapping[str, Array], annual_rate: float
     ) -> Array:
         """Return the expected discounted purchase days within ``days``."""
-        return self._ask(features, lambda part: self._orders(part, days, annual_rate))
+        return self._ask(
+            features, lambda part: part.base.discounted_orders(days, part.histories, annual_rate)
+        )
 
     def p_alive_by_model(self, features: Mapping[str, Array]) -> list[Array]:
         """Return P(still a customer) by each model, shape (rows,) each."""
@@ -155,30 +152,21 @@ class PlannedBase(CustomerBase):
         alive: Sequence[Array] | None = None,
     ) -> Array:
         """Return :meth:`discounted_orders` within each of ``days``, shape (days, rows)."""
-
-        def ask(part: Part) -> Array:
-            if self._follow(part) is None:
-                own = _of_part(part, alive)
-                return part.base.discounted_orders_until(days, part.histories, annual_rate, own)
-            return np.array([self._orders(part, span, annual_rate) for span in days])
-
-        return self._ask(features, ask)
+        return self._ask(
+            features,
+            lambda part: part.base.discounted_orders_until(
+                days, part.histories, annual_rate, _of_part(part, alive)
+            ),
+        )
 
     def rest_if_silent(
         self, horizon_days: int, days: int, features: Mapping[str, Array], annual_rate: float
     ) -> Array:
         """Return the discounted orders between two spans of who orders nothing in the first."""
-
-        def ask(part: Part) -> Array:
-            rest = part.base.rest_if_silent(horizon_days, days, part.histories, annual_rate)
-            follow = self._follow(part)
-            if follow is None:
-                return rest
-            # whose payment falls due after the first span
-            is_later = follow.days_until(_silence(part)) > horizon_days
-            return np.where(is_later, self._orders(part, days, annual_rate), rest)
-
-        return self._ask(features, ask)
+        return self._ask(
+            features,
+            lambda part: part.base.rest_if_silent(horizon_days, days, part.histories, annual_rate),
+        )
 
     def kept_orders(
         self,
@@ -188,14 +176,12 @@ class PlannedBase(CustomerBase):
         alive: Sequence[Array] | None = None,
     ) -> Array:
         """Return the expected discounted purchase days within ``days`` of who is kept."""
-
-        def ask(part: Part) -> Array:
-            if self._follow(part) is None:
-                own = _of_part(part, alive)
-                return part.base.kept_orders(days, part.histories, annual_rate, own)
-            return self._orders(part, days, annual_rate, kept=True)
-
-        return self._ask(features, ask)
+        return self._ask(
+            features,
+            lambda part: part.base.kept_orders(
+                days, part.histories, annual_rate, _of_part(part, alive)
+            ),
+        )
 
     def regained_orders(
         self,
@@ -212,10 +198,8 @@ class PlannedBase(CustomerBase):
             ),
         )
 
-    def prices(
-        self, features: Mapping[str, Array], per_order: Array, days: int, *, kept: bool = False
-    ) -> Array:
-        """Return what a payment within ``days`` is expected to bring, shape (rows,).
+    def prices(self, features: Mapping[str, Array], per_order: Array, days: Sequence[int]) -> Array:
+        """Return what a payment within each of ``days`` is expected to bring, shape (days, rows).
 
         That is the last one again, or what has followed such a payment.
 
@@ -226,13 +210,12 @@ class PlannedBase(CustomerBase):
         per_order
             The same of who has paid no price, shape (rows,).
         days
-            Days after the as_of, where other plans follow.
-        kept
-            Whether nobody leaves.
+            Days after the as_of: where other plans follow, their prices depend on them.
         """
-        last = self.last_prices(features)
+        parts = self.parts(features)
+        last = self._last_prices(parts, features)
         factor = np.ones(len(last))
-        for part in self.parts(features):
+        for part in parts:
             is_known = part.plan is not None and bool(self.later_prices)
             of_plan = self.later_prices[part.plan or 0] if is_known else ()
             if of_plan:
@@ -241,64 +224,45 @@ class PlannedBase(CustomerBase):
                 nearest = _nearest(known, paid)
                 same = np.abs(known[nearest] - paid) <= FIXED * paid
                 factor[part.rows] = np.where(same, factors[nearest], 1.0)
-        result = np.where(last > 0, last * factor, per_order)
-        for part in self.parts(features):
-            follow = self._follow(part)
-            if follow is not None:
-                result[part.rows] = follow.price(self.plans, days, _orders_of(0.0, kept=kept))
+        result = np.tile(np.where(last > 0, last * factor, per_order), (len(days), 1))
+        for part in parts:
+            if isinstance(part.base, FollowedBase):
+                of_spans = [part.base.price(span) for span in days]
+                result[:, part.rows] = np.array(of_spans)[:, None]
         return result
+
+    @cached_property
+    def _bases(self) -> tuple[CustomerBase, ...]:
+        """The customer base of each plan, with the plans that follow it."""
+        return tuple(
+            plan
+            if follow is None
+            else FollowedBase(
+                plan.models, plan.spend, plan.weights, plan.due, plan.months, follow, self.plans
+            )
+            for plan, follow in zip(self.plans, self.follows, strict=True)
+        )
+
+    @property
+    def follows(self) -> tuple[Following | None, ...]:
+        """The plans that follow each plan."""
+        return self.following or (None,) * len(self.plans)
 
     def _trial_before(self, plan: int) -> float:
         """Return the days of a plan that a plan follows; 0 without any."""
         follows = [follow for follow in self.following if follow is not None]
         return next((follow.days for follow in follows if follow.shares[plan] > 0), 0.0)
 
-    def _follow(self, part: Part) -> Following | None:
-        """Return the plans that follow that of a part."""
-        is_known = part.plan is not None and bool(self.following)
-        return self.following[part.plan or 0] if is_known else None
-
-    def _orders(self, part: Part, days: int, annual_rate: float, *, kept: bool = False) -> Array:
-        """Return the discounted orders of a part within ``days``, shape (rows,).
-
-        ``kept``: of who is active and never leaves.
-        """
-        base, follow = part.base, self._follow(part)
-        if follow is None:
-            return base.discounted_orders(days, part.histories, annual_rate)
-        pays = 1.0 - base.none_within(float(days), part.histories)
-        if kept:
-            _, position = distinct_histories(part.histories)
-            alive = np.average(base.p_alive_by_model(part.histories), axis=0, weights=base.weights)
-            pays = np.minimum(pays / np.maximum(alive[position], _SMALLEST), 1.0)
-        orders_of = _orders_of(annual_rate, kept=kept)
-        return follow.orders(self.plans, _silence(part), pays, days, annual_rate, orders_of)
-
-    def most_of_following(
-        self, features: Mapping[str, Array], days: int, annual_rate: float
-    ) -> list[tuple[Part, Array]]:
-        """Return the customers whose plan others follow, and the most that these bring.
-
-        That is the discounted money within ``days`` of who stays on the dearest plan with which
-        customers go on, shape (rows,); 0 where a payment within them is unlikely.
-        """
-        result = []
-        for part in self.parts(features):
-            follow = self._follow(part)
-            if follow is not None:
-                pays = 1.0 - part.base.none_within(float(days), part.histories)
-                orders_of = _orders_of(annual_rate, kept=True)
-                most = follow.most(self.plans, _silence(part), days, orders_of)
-                result.append((part, np.where(pays > follow.UNLIKELY, most, 0.0)))
-        return result
-
     def last_prices(self, features: Mapping[str, Array]) -> Array:
         """Return the price that each has paid last, shape (rows,); NaN where there is none.
 
         Of a plan whose payments are each of another amount.
         """
+        return self._last_prices(self.parts(features), features)
+
+    def _last_prices(self, parts: Sequence[Part], features: Mapping[str, Array]) -> Array:
         last = np.array(np.nan_to_num(features[LAST_PRICE]))
-        for part in self.parts(features):
+        for part in parts:
             if part.plan is not None and not self.periods.periods[part.plan].has_fixed_prices:
                 last[part.rows] = np.nan
         return last
@@ -327,15 +291,13 @@ def base_from_json(stored: Mapping[str, Any]) -> CustomerBase:
         base.models,
         base.spend,
         base.weights,
-        None,
-        None,
-        BillingPeriods.from_json(stored["periods"]),
-        tuple(CustomerBase.from_json(plan) for plan in stored["plans"]),
-        tuple(
+        periods=BillingPeriods.from_json(stored["periods"]),
+        plans=tuple(CustomerBase.from_json(plan) for plan in stored["plans"]),
+        later_prices=tuple(
             tuple((float(price), float(factor)) for price, factor in plan)
             for plan in stored["later_prices"]
         ),
-        tuple(plan and Following.from_json(plan) for plan in stored.get("following", ())),
+        following=tuple(plan and Following.from_json(plan) for plan in stored.get("following", ())),
     )
 
 
@@ -397,20 +359,6 @@ def merged(parts: Sequence[Part], values: Sequence[Array]) -> Array:
     for part, of_part in zip(parts, values, strict=True):
         result[..., part.rows] = of_part
     return result
-
-
-def _silence(part: Part) -> Array:
-    return np.asarray(part.histories["T_days"] - part.histories["t_x_days"])
-
-
-def _orders_of(annual_rate: float, *, kept: bool) -> Orders:
-    """Return how the orders of who has just paid for the first time are told."""
-
-    def orders(base: CustomerBase, days: int) -> float:
-        ask = base.kept_orders if kept else base.discounted_orders
-        return float(ask(days, FRESH, annual_rate)[0])
-
-    return orders
 
 
 def _nearest(known: Array, values: Array) -> NDArray[np.int64]:

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from stagecast.features.record import PurchaseDays
+from stagecast.training.billing.fit_periods import Payments, near_usual, usual_gaps
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.fit_customer_base import (
     OF_A_PLAN,
@@ -15,11 +16,10 @@ from stagecast.training.learners.fit_customer_base import (
     RANDOM_SHARE,
 )
 
-FEWEST_GAPS: Final = 3
+FEWEST_OF_CUSTOMER: Final = 3
 """Gaps of a customer, below which it is not known whether they are random."""
-NEAR, NEAR_SHARE, MOST_LEFT_OUT = 0.25, 0.6, 3.0
-"""How far a gap may be from the customer's usual one, or from a multiple of it, over the usual one;
-the share of such gaps below which they are random; and the largest multiple."""
+NEAR_OF_CUSTOMER: Final = 0.6
+"""Share of a customer's gaps that are near to the usual one, below which they are random."""
 
 
 def less_random(base: CustomerBase, days: PurchaseDays) -> CustomerBase:
@@ -27,7 +27,7 @@ def less_random(base: CustomerBase, days: PurchaseDays) -> CustomerBase:
 
     A payment that comes late, and the next one on its date again, is likelier by them than by gaps
     that are regular; yet who pays so is a customer who keeps to dates. Where gaps are less regular
-    than those of a plan, the weights stay.
+    than those of a plan, or all pay on one date, the weights stay.
 
     Parameters
     ----------
@@ -39,17 +39,15 @@ def less_random(base: CustomerBase, days: PurchaseDays) -> CustomerBase:
     is_random = np.array([model.regularity < OF_A_PLAN for model in base.models])
     weights = np.array(base.weights)
     share = float(weights[is_random].sum())
-    same = days.customer[1:] == days.customer[:-1]
-    _, customer = np.unique(days.customer[1:][same], return_inverse=True)
-    if is_random.all() or share <= 0.0 or not len(customer):
+    if base.due is not None or is_random.all() or share <= 0.0:
         return base
-    gap = np.diff(days.day)[same].astype(np.float64)
-    order, count = np.lexsort((gap, customer)), np.bincount(customer)
-    usual = gap[order[np.cumsum(count) - count + (count - 1) // 2]]
-    gaps = gap / usual[customer]
-    near = np.abs(gaps - np.clip(np.round(gaps), 1.0, MOST_LEFT_OUT)) <= NEAR
-    several = count >= FEWEST_GAPS
-    random = several & (np.bincount(customer, near) < NEAR_SHARE * count)
+    payments = Payments.of_customers(days)
+    near, _ = near_usual(payments, usual_gaps(payments))
+    gaps = np.bincount(payments.contract) - 1
+    if not gaps.any():
+        return base
+    several = gaps >= FEWEST_OF_CUSTOMER
+    random = several & (np.bincount(payments.contract, near) < NEAR_OF_CUSTOMER * gaps)
     most = float(
         (random.sum() + RANDOM_SHARE * RANDOM_CUSTOMERS) / (several.sum() + RANDOM_CUSTOMERS)
     )

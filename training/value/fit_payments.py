@@ -64,11 +64,11 @@ def fit_payments(days: PurchaseDays, base: CustomerBase | None) -> RegularPaymen
 
 
 def _of_plans(base: PlannedBase) -> tuple[RegularPayments, ...]:
+    """Return the payments of each plan."""
     # where other plans follow, neither the gap nor the price is that of the payments to come
-    follows = base.following or (None,) * len(base.periods.periods)
     return tuple(
         _of_period(period, has_prices=period.has_fixed_prices and follow is None)
-        for period, follow in zip(base.periods.periods, follows, strict=True)
+        for period, follow in zip(base.periods.periods, base.follows, strict=True)
     )
 
 

@@ -74,8 +74,8 @@ def money_of_buyers(
         per_order = contracts.prices(per_order)
     of_value: Array | float = 1.0
     if contracts is None and isinstance(base, PlannedBase) and per_order is not None:
-        per_order, of_span = (base.prices(columns, per_order, span) for span in (horizon, days))
-        of_value = of_span / np.maximum(per_order, _SMALLEST)
+        per_order, of_days = base.prices(columns, per_order, (horizon, days))
+        of_value = of_days / np.maximum(per_order, _SMALLEST)
     money = Money.nothing(rows)
     money.expected_orders[:], money.orders_if_any[:] = expected_orders, if_any
     if per_order is None:

@@ -12,7 +12,7 @@ number of payments.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,8 +22,8 @@ from scipy.special import erfcx, ndtr
 
 from stagecast.features.arrays import Array
 from stagecast.training.billing.schedule import SURE, in_parts
-from stagecast.training.learners.customer_base import CustomerBase
-from stagecast.training.learners.plans import PlannedBase
+from stagecast.training.learners.customer_base import CustomerBase, Part
+from stagecast.training.learners.following import FollowedBase
 from stagecast.training.value.due import own_gaps
 
 FALLS_DUE: Final = 0.05
@@ -119,8 +119,9 @@ class RegularPayments:
         # of each row alone, so that a customer scored alone has the same numbers
         payments = np.clip(np.ceil(most) + 1.0, 1.0, days + 1.0)
         largest = int(payments.max(initial=1.0))
-        cheapest, dearest = self._prices(base, columns, price, margin)
-        is_price = self._pays_a_price(base, columns)
+        parts = base.parts(columns)
+        cheapest, dearest = self._prices(parts, columns, price, margin)
+        is_price = self._pays_a_price(parts, len(price))
 
         def of_part(part: slice) -> Ends:
             come = _Payments.of(
@@ -142,14 +143,15 @@ class RegularPayments:
             )
 
         ends = in_parts(len(gap), max(1, MAX_CELLS // largest), of_part)
-        if isinstance(base, PlannedBase):
-            for part, most in base.most_of_following(columns, days, rate):
+        for part in parts:
+            if isinstance(part.base, FollowedBase):
+                most = part.base.most(days, part.histories, rate)
                 ends.low[part.rows] = np.minimum(money[part.rows], 0.0)
                 ends.high[part.rows] = np.maximum(most * margin, money[part.rows])
         return ends
 
     def _prices(
-        self, base: CustomerBase, columns: Mapping[str, Array], price: Array, margin: float
+        self, parts: Sequence[Part], columns: Mapping[str, Array], price: Array, margin: float
     ) -> tuple[Array, Array]:
         """Return the least and the largest price of a payment, shape (rows,) each.
 
@@ -157,19 +159,17 @@ class RegularPayments:
         """
         last = np.nan_to_num(columns.get(LAST_PRICE, np.zeros(len(price))))
         cheaper, dearer = (np.full(len(price), end) for end in self.later_price)
-        for part in base.parts(columns):
+        for part in parts:
             if part.plan is not None and self.plans:
                 cheaper[part.rows], dearer[part.rows] = self.plans[part.plan].later_price
         last = np.where(last > 0, last * margin, price)
         return np.minimum(last * cheaper, price), np.maximum(last * dearer, price)
 
-    def _pays_a_price(self, base: CustomerBase, columns: Mapping[str, Array]) -> NDArray[np.bool_]:
+    def _pays_a_price(self, parts: Sequence[Part], rows: int) -> NDArray[np.bool_]:
         """Return whether customers pay a price, shape (rows,)."""
-        result = np.full(len(columns["frequency"]), self.has_prices)
-        if all(plan.has_prices == self.has_prices for plan in self.plans):
-            return result
-        for part in base.parts(columns):
-            if part.plan is not None:
+        result = np.full(rows, self.has_prices)
+        for part in parts:
+            if part.plan is not None and self.plans:
                 result[part.rows] = self.plans[part.plan].has_prices
         return result
 

@@ -175,13 +175,13 @@ def _past(
     frame: Frame, base: CustomerBase, purchases: Purchases, span: int, config: TrainConfig
 ) -> _Date:
     near, rate = config.horizon_days, config.annual_discount
-    came = purchases.within(frame.customer, frame.back, near, span, rate)
+    outcome = purchases.within(frame.customer, frame.back, near, span, rate)
     if isinstance(base, PlannedBase):
-        price = base.prices(frame.columns, np.full(len(came), np.nan), span)
+        (price,) = base.prices(frame.columns, np.full(len(outcome), np.nan), (span,))
         money = purchases.within(frame.customer, frame.back, near, span, rate, money=True)
         is_price = np.nan_to_num(price) > 0
-        came = np.where(is_price, money / np.where(is_price, price, 1.0), came)
-    return _Date(frame, came, *expected_and_most(base, frame.columns, near, span, rate))
+        outcome = np.where(is_price, money / np.where(is_price, price, 1.0), outcome)
+    return _Date(frame, outcome, *expected_and_most(base, frame.columns, near, span, rate))
 
 
 def expected_and_most(

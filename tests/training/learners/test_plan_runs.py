@@ -14,7 +14,7 @@ from stagecast.training.billing.fit_periods import Payments, plans_of_payments
 from stagecast.training.billing.periods import BillingPeriods
 from stagecast.training.config import TrainConfig
 from stagecast.training.learners.fit_plans import following_plans
-from stagecast.training.learners.following import Following
+from stagecast.training.learners.following import FollowedBase, Following
 from stagecast.training.learners.plan_runs import PlanRuns
 from stagecast.training.learners.plans import PlannedBase
 from tests.training.learners.test_plans import models_of, period
@@ -76,9 +76,11 @@ def test_what_most_go_on_with_follows_a_plan() -> None:
     days = days_of(*trials, *months)
     last = np.array([1] * 6 + [2] * 2 + [1] * 6 + [2] * 6)
     runs = PlanRuns.of(days, PERIODS, last)
-    assert following_plans(runs, 0, TRIAL) == Following((0.0, 0.75, 0.25), (0.0, 10.0, 100.0), 14.0)
+    assert following_plans(runs, 0, PERIODS) == Following(
+        (0.0, 0.75, 0.25), (0.0, 10.0, 100.0), 14.0
+    )
     # most payments after one of a month are of a month
-    assert following_plans(runs, 1, MONTH) is None
+    assert following_plans(runs, 1, PERIODS) is None
 
 
 def after_a_trial() -> PlannedBase:
@@ -132,11 +134,12 @@ def test_a_trial_is_worth_what_the_plans_after_it_bring() -> None:
     # who pays nothing within a week may still pay after it
     assert base.rest_if_silent(7, 365, rows, 0.0)[0] == pytest.approx(orders[0])
     # at the prices of the plans, of which a year counts once
-    (price,) = set(base.prices(rows, np.full(3, np.nan), 30))
-    (of_year,) = set(base.prices(rows, np.full(3, np.nan), 365))
+    (price,), (of_year,) = map(set, base.prices(rows, np.full(3, np.nan), (30, 365)))
     assert price == pytest.approx(0.75 * 10.0 + 0.25 * 100.0, rel=0.03)
     assert 10.0 < of_year < price
-    ((part, most),) = base.most_of_following(rows, 365, 0.0)
+    (part,) = base.parts(rows)
+    assert isinstance(part.base, FollowedBase)
+    most = part.base.most(365, part.histories, 0.0)
     assert part.plan == 0
     # twelve months, or a year and hardly the next one
     assert 120.0 < most[0] < 150.0

@@ -345,8 +345,8 @@ def test_a_trial_price_is_followed_by_that_of_the_plan_and_some_change_to_a_dear
     nothing = {name: np.zeros(7) for name in CUSTOMERS}
     last = {**nothing, "gap_last": np.full(7, MONTH), "gap_mean": np.full(7, MONTH)}
     last["spend_last"] = price
-    prices = base.prices(last, np.full(7, 20.0), 90)
+    (prices,) = base.prices(last, np.full(7, 20.0), (90,))
     expected = [known[1.0], 12 * known[12.0], 12.05 * known[12.0], 7.0, 500.0, 20.0, 20.0]
     assert prices.tolist() == pytest.approx(expected)
-    assert planned().prices(last, np.full(7, 20.0), 90)[0] == 1.0
+    assert planned().prices(last, np.full(7, 20.0), (90,))[0, 0] == 1.0
     assert base_from_json(json.loads(json.dumps(base.to_json()))) == base
