@@ -81,6 +81,10 @@ def test_what_most_go_on_with_follows_a_plan() -> None:
     )
     # most payments after one of a month are of a month
     assert following_plans(runs, 1, PERIODS) is None
+    # every plan of the log has a share, also one that nobody has now
+    none_yearly = PlanRuns.of(days_of(*trials[:6]), PERIODS, np.ones(6, dtype=np.int64))
+    known = following_plans(none_yearly, 0, PERIODS)
+    assert known == Following((0.0, 1.0, 0.0), (0.0, 10.0, 0.0), 14.0)
 
 
 def after_a_trial() -> PlannedBase:
