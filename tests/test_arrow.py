@@ -363,6 +363,7 @@ EVALUATION = {
     "value.contract_money",
     "value.currency",
     "value.due",
+    "value.first_orders",
     "value.intervals",
     "value.kept",
     "value.model",

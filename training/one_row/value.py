@@ -40,7 +40,7 @@ from stagecast.training.one_row.base_of_arrays import (
 )
 from stagecast.training.one_row.predictions import BaseOutlook, MoneyOfOne
 from stagecast.training.one_row.trees import factor_of_one
-from stagecast.training.value import ahead, base_share, prices, reactivation
+from stagecast.training.value import ahead, base_share, first_orders, prices, reactivation
 from stagecast.training.value import model as value_model
 from stagecast.training.value.kept import parts_of_buyers, still_customer, still_until_due
 from stagecast.training.value.model import ValueModel, discounted_days
@@ -58,6 +58,7 @@ _rest_within_own_rate = on_numbers(ahead.rest_within_own_rate)
 _reactivated_orders = on_numbers(reactivation.reactivated_orders)
 _to_mean_prices = on_numbers(prices.to_mean_prices)
 _to_coming_prices = on_numbers(prices.to_coming_prices)
+_mean_of_orders = on_numbers(first_orders.mean_of_orders)
 _SMALLEST = 1e-9
 _LEAST_CHANCE = 1e-300
 _NULL = math.nan
@@ -381,6 +382,13 @@ class ValueOfOne:
         :func:`stagecast.training.value.model.spend_so_far`.
         """
         orders, mean_spend = columns["orders"], columns["spend_mean"]
+        first_order = self.model.first_orders
+        if not first_order.is_usual:
+            spend_first = columns["spend_first"]
+            spend_first = spend_first if spend_first == spend_first else 0.0
+            mean_spend = _mean_of_orders(
+                first_order.level, first_order.power, mean_spend, spend_first, orders
+            )
         paid = 0.0 if mean_spend != mean_spend else maximum(mean_spend, 0.0)
         trend = self.model.prices
         if not trend.is_none:

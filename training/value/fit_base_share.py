@@ -15,7 +15,7 @@ from stagecast.training.learners import metrics
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.factor import Factor
 from stagecast.training.value.base_share import BaseShare, mixed_if_any
-from stagecast.training.value.model import ValueModel, repeat_if_any, spend_so_far
+from stagecast.training.value.model import ValueModel, repeat_if_any
 
 PRICE_PART: Final = 0.5
 """Part of the share by which the spend per order follows the customer base. With all of it the mean
@@ -71,7 +71,7 @@ class Customers:
         if model.mean_spend is None:
             so_far = factor = np.ones(len(repeat))
         else:
-            so_far = spend_so_far(columns, base, model.mean_spend, model.p_paid, model.prices)
+            so_far = model.spend_so_far(columns, base)
             factor = model.spend.of(columns)
         return cls(
             1.0 + repeat * model.orders.of(columns),

@@ -25,7 +25,7 @@ from stagecast.training.learners.fit_factor import (
 from stagecast.training.panel import Frame
 from stagecast.training.value.bought import earlier_dates, rows_of, those_who_bought, with_purchases
 from stagecast.training.value.fit_later_spend import fit_later_spend
-from stagecast.training.value.model import ValueModel, spend_so_far
+from stagecast.training.value.model import ValueModel
 from stagecast.training.value.own_regressors import with_own_regressors
 from stagecast.training.value.spans import Purchases
 from stagecast.training.value.times import Times
@@ -88,12 +88,11 @@ class SpendFactors:
 
 def fit_spend(teaching: SpendTeaching, model: ValueModel, config: TrainConfig) -> SpendFactors:
     """Fit the factors of the spend per order that a value model without them expects."""
-    mean_spend, p_paid = model.mean_spend or 0.0, model.p_paid
     amounts = teaching.purchases.days.spend
     usual = usual_range(amounts[amounts > 0])[1] if (amounts > 0).any() else 0.0
 
     def so_far(frame: Frame) -> Array:
-        return spend_so_far(frame.columns, teaching.newest, mean_spend, p_paid, model.prices)
+        return model.spend_so_far(frame.columns, teaching.newest)
 
     def bounded(per_order: Array, expected: Array) -> Array:
         most = np.maximum(expected * MAX_SURPRISE, usual)

@@ -35,6 +35,7 @@ from stagecast.training.value.fit_base_share import (
     sampled,
     with_base_share,
 )
+from stagecast.training.value.fit_first_orders import fit_first_orders
 from stagecast.training.value.fit_prices import fit_prices
 from stagecast.training.value.fit_reactivation import fit_reactivation
 from stagecast.training.value.fit_spend import SpendTeaching, fit_spend
@@ -120,7 +121,8 @@ def fit_value(teaching: Teaching, config: TrainConfig) -> ValueModel:
         prices = fit_prices(
             teaching.purchases, base, teaching.now, teaching.history_days, config.horizon_days
         )
-        model = replace(model, reactivation=reactivation, prices=prices)
+        first_orders = fit_first_orders(base.spend, teaching.now)
+        model = replace(model, reactivation=reactivation, prices=prices, first_orders=first_orders)
     dates = with_purchases(teaching.dates)
     if not dates:
         return model

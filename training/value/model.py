@@ -34,6 +34,7 @@ from stagecast.training.learners.leaving import Leaving
 from stagecast.training.value.after_contract import AfterContract
 from stagecast.training.value.base_share import BaseShare
 from stagecast.training.value.due import own_gaps
+from stagecast.training.value.first_orders import USUAL, FirstOrders
 from stagecast.training.value.payments import RegularPayments
 from stagecast.training.value.prices import NO_TREND, PriceTrend
 from stagecast.training.value.reactivation import Reactivation
@@ -88,6 +89,8 @@ class ValueModel:
     beginnings
         How many trials turn into a plan, and how many former customers come back; nothing is known
         in bundles of before.
+    first_orders
+        What the first order of a customer counts as; as it is, in bundles of before.
     payments
         Payments of customers who pay at regular intervals, from which the ranges of their money
         follow; None where purchases are not regular, where churn is cancellation, and in bundles of
@@ -107,6 +110,7 @@ class ValueModel:
     reactivation: Reactivation = field(default_factory=Reactivation)
     after_contract: AfterContract = field(default_factory=AfterContract)
     prices: PriceTrend = NO_TREND
+    first_orders: FirstOrders = USUAL
     billing: BillingPeriods = NO_PERIODS
     beginnings: Beginnings = NO_BEGINNINGS
     payments: RegularPayments | None = None
@@ -212,8 +216,15 @@ class ValueModel:
         """Return E[spend per purchase day], shape (rows,); None in a log without amounts."""
         if self.mean_spend is None:
             return None
-        so_far = spend_so_far(columns, base, self.mean_spend, self.p_paid, self.prices)
+        so_far = self.spend_so_far(columns, base)
         return self.spend.times(so_far, columns, threads)
+
+    def spend_so_far(self, columns: Mapping[str, Array], base: CustomerBase | None) -> Array:
+        """Return E[spend per purchase day] from a customer's own purchases, see
+        :func:`spend_so_far`; shape (rows,).
+        """
+        mean, p_paid = self.mean_spend or 0.0, self.p_paid
+        return spend_so_far(columns, base, mean, p_paid, self.prices, self.first_orders)
 
     def to_json(self) -> dict[str, Any]:
         """Return the model as plain data; the texts of the trees are stored separately."""
@@ -232,6 +243,7 @@ class ValueModel:
                 else {"after_contract": self.after_contract.to_json()}
             ),
             **({} if self.prices.is_none else {"prices": self.prices.to_json()}),
+            **({} if self.first_orders.is_usual else {"first_orders": self.first_orders.to_json()}),
             **({} if self.billing.is_none else {"billing": self.billing.to_json()}),
             **(
                 {}
@@ -272,6 +284,9 @@ class ValueModel:
             else Reactivation(),
             after_contract=AfterContract.from_json(data.get("after_contract", 1.0)),
             prices=PriceTrend.from_json(data["prices"]) if data.get("prices") else NO_TREND,
+            first_orders=FirstOrders.from_json(data["first_orders"])
+            if data.get("first_orders")
+            else USUAL,
             billing=BillingPeriods.from_json(data["billing"])
             if data.get("billing")
             else NO_PERIODS,
@@ -328,6 +343,7 @@ def spend_so_far(
     mean_spend: float,
     p_paid: float,
     prices: PriceTrend = NO_TREND,
+    first_orders: FirstOrders = USUAL,
 ) -> Array:
     """Return E[spend per purchase day] from a customer's own purchases, shape (rows,).
 
@@ -347,8 +363,12 @@ def spend_so_far(
         P(a purchase brings money | the customer's only purchase so far brought none).
     prices
         Trend of the prices, to those of the middle of the horizon.
+    first_orders
+        What first orders count as.
     """
     orders = columns["orders"]
+    if not first_orders.is_usual:
+        columns = {**columns, "spend_mean": first_orders.mean_of(columns)}
     mean = np.maximum(np.nan_to_num(columns["spend_mean"], nan=0.0), 0.0)
     if not prices.is_none:
         mean = mean * prices.of_customers(columns)

@@ -31,6 +31,7 @@ from stagecast.training.learners.leaving import Leaving
 from stagecast.training.learners.season_of_purchases import Season
 from stagecast.training.one_row.next_order import halved
 from stagecast.training.value.base_share import BaseShare
+from stagecast.training.value.first_orders import FirstOrders
 from stagecast.training.value.payments import RegularPayments
 from stagecast.training.value.prices import PriceTrend
 from stagecast.training.value.reactivation import Reactivation
@@ -192,6 +193,25 @@ def test_a_trend_of_the_prices_has_the_same_bytes(scorer: Scorer, yearly: float)
         of_steady, of_moving = said_by(steady, moving, asked, column)
         paid = of_steady > 0
         assert (np.sign(np.log(of_moving[paid] / of_steady[paid])) == np.sign(yearly)).mean() > 0.8
+
+
+@pytest.mark.parametrize("counted", [FirstOrders(np.log(9.0), 0.0), FirstOrders(-0.4, 0.625)])
+def test_first_orders_that_count_otherwise_have_the_same_bytes(
+    scorer: Scorer, counted: FirstOrders
+) -> None:
+    models = scorer.bundle.models
+    other = Scorer(
+        replace(
+            scorer.bundle,
+            models=replace(models, value=replace(models.value, first_orders=counted)),
+        )
+    )
+    asked = [*customers(30, seed=17), *odd_customers()]
+    assert compared(other, asked)["left to arrays"] == 0
+    usual, less = said_by(scorer, other, asked, "expected_spend")
+    bought = usual > 0
+    assert (less <= usual)[bought].mean() > 0.8
+    assert (less < usual)[bought].mean() > 0.5
 
 
 def test_a_spend_of_its_own_after_the_horizon_has_the_same_bytes(scorer: Scorer) -> None:

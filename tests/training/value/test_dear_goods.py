@@ -134,7 +134,7 @@ def test_one_customer_who_pays_a_thousandfold_hardly_moves_the_others() -> None:
     config = TrainConfig(horizon_days=90, max_dates=1)
     clv = []
     for factor in (1.0, 1_000.0):
-        frame = kayaks(8, 500)
+        frame = kayaks(8, 1_000)
         last = frame.index[frame["timestamp"] == frame["timestamp"].max()]
         frame.loc[last, "amount"] *= factor
         with log_of(frame) as log:
