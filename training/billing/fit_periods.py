@@ -49,6 +49,9 @@ NEAR_USUAL, NEAR_SHARE = 0.25, 0.8
 """Or the share of all gaps that lie within a quarter of the customer's usual gap of it, or of twice
 or three times it. Where each fourth payment is some days late, as of cards that are refused, the
 gap before it is longer and the one after it shorter. Of exponential gaps it is one in two."""
+SKIPPED, MOST_SKIPPED = 0.2, 4
+"""Share of the gaps of those with a usual gap that are of a shorter period, at the same price,
+above which the usual gap is one with payments left out; and how many times the period it may be."""
 FEWEST_OF_PERIOD, LEAST_SHARE = 5, 0.02
 """Contracts of a period, and their share of all with a gap."""
 LATE: Final = 1.25
@@ -168,6 +171,7 @@ def fit_periods(days: PurchaseDays, spells: Spells) -> BillingPeriods:
     is_price = ~(first & (due is not None and due.price is not None))
     usual = usual_gaps(payments)
     medians = _medians(usual[payments.is_last & np.isfinite(usual)])
+    medians = [gap for gap in medians if not _is_of_skipped(gap, medians, payments, usual)]
     if not medians:
         return NO_PERIODS
     of_contract = _nearest(medians, usual)
@@ -259,6 +263,38 @@ def _medians(gaps: Array) -> list[float]:
     parts = np.split(ordered, np.flatnonzero(np.diff(np.log(ordered)) > ALIKE) + 1)
     fewest = max(FEWEST_OF_PERIOD, LEAST_SHARE * len(gaps))
     return [float(np.median(part)) for part in parts if len(part) >= fewest]
+
+
+def _is_of_skipped(gap: float, medians: Sequence[float], payments: Payments, usual: Array) -> bool:
+    """Return whether a gap is usual only because payments of a shorter period are left out.
+
+    Who gets a box each week and leaves out each fifth pays after 7 days, 14, 7, 7, 21: for a few
+    the median is 14. Who has a plan of two weeks never pays that price a week later.
+
+    Parameters
+    ----------
+    gap
+        Median gap of a supposed period.
+    medians
+        Those of all.
+    payments
+        All payments.
+    usual
+        The usual gap of the contract of each, shape (n,).
+    """
+    same_price = np.abs(np.diff(payments.spend)) <= SAME_PRICE * np.abs(payments.spend[:-1])
+    of_gap = (np.abs(np.log(usual / gap)) < ALIKE) & (payments.number > 2)
+    rows = np.flatnonzero(of_gap & np.r_[False, same_price])
+    for shorter in medians:
+        times = round(gap / shorter)
+        if not 2 <= times <= MOST_SKIPPED or abs(np.log(gap / (times * shorter))) > ALIKE:
+            continue
+        if not len(rows):
+            continue
+        of_shorter = np.abs(np.log(payments.gap_before[rows] / shorter)) < ALIKE
+        if float(of_shorter.mean()) > SKIPPED:
+            return True
+    return False
 
 
 def _nearest(medians: Sequence[float], gap: Array) -> Integers:

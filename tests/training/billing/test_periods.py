@@ -168,6 +168,37 @@ def test_a_box_each_week_that_may_be_left_out() -> None:
     assert found.shares(columns(gap=14.0, mean=16.0, price=45.0))[0].argmax() == 1
 
 
+def boxes(seed: int, skips: float, *, fortnightly: int = 0, customers: int = 300) -> list[Row]:
+    """Return boxes each week, a share of them left out, sometimes four in a row; and others who
+    get one each two weeks, at the same prices.
+    """
+    random, rows = np.random.default_rng(seed), []
+    for k in range(customers + fortnightly):
+        step = 7 if k < customers else 14
+        at, price = float(random.uniform(0, DAYS)), float(random.choice([45.0, 62.0]))
+        pause = 0
+        rows.append((f"b{k}", day(at), "purchase", price))
+        while (at := at + step) < DAYS and random.random() > 0.03 * step / 7:
+            if pause:
+                pause -= 1
+            elif random.random() < 0.02:
+                pause = 3
+            elif random.random() >= skips:
+                rows.append((f"b{k}", day(at), "purchase", price))
+    return rows
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_boxes_that_are_left_out_make_no_period_of_two_weeks(seed: int) -> None:
+    assert [round(period.days) for period in periods_of(boxes(seed, 0.25)).periods] == [7]
+
+
+@pytest.mark.parametrize("skips", [0.0, 0.1])
+def test_boxes_each_two_weeks_are_a_period_beside_weekly_ones(skips: float) -> None:
+    found = periods_of(boxes(2, skips, fortnightly=60))
+    assert [round(period.days) for period in found.periods] == [7, 14]
+
+
 def test_prices_are_told_of_each_period() -> None:
     random = np.random.default_rng(6)
     rows = rows_of(members((MONTHLY, YEARLY), 400, DAYS, 6), DAYS)
