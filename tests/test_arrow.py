@@ -277,6 +277,7 @@ EVALUATION = {
     "cancellation.ages",
     "cancellation.cloglog",
     "cancellation.columns",
+    "cancellation.end_days",
     "cancellation.landmarks",
     "cancellation.members",
     "cancellation.model",

@@ -31,6 +31,7 @@ from stagecast.training.cancellation.columns import (
     check_columns,
     step_columns,
 )
+from stagecast.training.cancellation.end_days import end_day
 from stagecast.training.cancellation.fit_ages import fit_ages
 from stagecast.training.cancellation.fit_hazards import fit_grouped
 from stagecast.training.cancellation.landmarks import Landmarks, Steps, step_days, steps_of
@@ -66,6 +67,9 @@ CHANCE = 100.0
 """Cancellations of a log in which the level of today, by columns, tells as much as all of it; with
 a few hundred it is left alone, because the rate by age does not know who is there today."""
 
+LONGER_THAN_A_MONTH = 62.0
+"""Days that hold each day of the month, and some before and after it."""
+
 PRIOR_WEIGHTS = {"ages": 0.0, "glm": 0.5, "trees": 0.5}
 """Weights of the members before they are learned. The other two contain the age: the life table
 alone gets a weight only where a later window shows that the columns mislead.
@@ -89,6 +93,7 @@ def fit_cancellation(
     seed: int,
     recipe: Recipe = RECIPE,
     billing: BillingPeriods = NO_PERIODS,
+    by_end_day: bool = False,
 ) -> CancellationModel:
     """Fit the model on everything known before the as_of of the spells.
 
@@ -110,6 +115,8 @@ def fit_cancellation(
         Columns of the regression.
     billing
         The billing periods of the log; their renewals are a column.
+    by_end_day
+        Whether contracts may all end on one day of the month, see :func:`end_day`.
 
     Raises
     ------
@@ -123,6 +130,7 @@ def fit_cancellation(
     varying = {name: values for name, values in checked.items() if _varies(values)}
     cancellations = spells.cancellations
     by_age = cancellations >= FEWEST_BY_AGE
+    ends_on = end_day(spells) if by_end_day else None
     ages = fit_ages(spells, horizon_days, by_age=by_age)
     simple = CancellationModel(
         "ages" if by_age else "share",
@@ -135,15 +143,16 @@ def fit_cancellation(
         False,
         len(spells),
         cancellations,
+        end_day=ends_on,
     )
     if cancellations < FEWEST_TO_LEARN or landmarks is None or not len(landmarks):
         return simple
-    steps = steps_of(spells, landmarks, horizon_days)
+    steps = with_end_day(steps_of(spells, landmarks, horizon_days), landmarks, simple)
     if not has_enough(landmarks, steps):
         return simple
     season = spells.history_days >= SEASON_DAYS
     varying |= {name: checked[name] for name in billing.columns if name in checked}
-    task = _Task(horizon_days, landmarks, varying, season, recipe, seed, billing)
+    task = _Task(horizon_days, landmarks, varying, season, recipe, seed, billing, simple)
     used = {name: weight for name, weight in task.weights(spells).items() if weight > _MIN_WEIGHT}
     total = sum(used.values())
     glm, trees = task.members(ages, steps, used)
@@ -195,6 +204,19 @@ def _varies(values: Array) -> bool:
     return len(finite) > 0 and float(np.ptp(finite)) > 1e-12
 
 
+def with_end_day(steps: Steps, landmarks: Landmarks, model: CancellationModel) -> Steps:
+    """Return the steps that hold the day of the month on which contracts end, if they do.
+
+    In the others nobody can leave, and they tell nothing of those who may.
+    """
+    if model.end_day is None:
+        return steps
+    step = model.step_days * DAY_MICROSECONDS
+    begin = landmarks.at[steps.row] + steps.ahead * step
+    rows = np.flatnonzero(model.end_day.count(begin, begin + step) > 0)
+    return Steps(steps.row[rows], steps.ahead[rows], steps.cancelled[rows])
+
+
 def has_enough(landmarks: Landmarks, steps: Steps) -> bool:
     """Return whether enough contracts were cancelled in a step, and not in all steps."""
     cancelled = len(np.unique(landmarks.spell[steps.row[steps.cancelled]]))
@@ -212,6 +234,7 @@ class _Task:
     recipe: Recipe
     seed: int
     billing: BillingPeriods
+    simple: CancellationModel
 
     def columns_at(self, steps: Steps) -> dict[str, Array]:
         """Return the columns of the steps."""
@@ -250,7 +273,7 @@ class _Task:
                 "binary",
                 trees=TREES,
                 seed=self.seed,
-                start=AgeOdds(ages, step_days(self.horizon_days)).margin(columns),
+                start=AgeOdds(ages, self.simple.days_by_age).margin(columns),
             )
         return glm, trees
 
@@ -263,10 +286,17 @@ class _Task:
         backs = self.landmarks.backs
         # in a young log, two thirds of the history remain for the fit
         target = min(float(self.horizon_days), spells.history_days / 3)
+        if self.simple.end_day is not None:  # a month holds the day on which contracts end
+            target = max(target, min(LONGER_THAN_A_MONTH, spells.history_days / 3))
         back = min(backs, key=lambda candidate: (abs(candidate - target), candidate))
         split = spells.as_of - back * DAY_MICROSECONDS
-        before = steps_of(spells, self.landmarks, self.horizon_days, until=split)
-        after = steps_of(spells, self.landmarks, self.horizon_days, since=split)
+        before, after = (
+            with_end_day(steps, self.landmarks, self.simple)
+            for steps in (
+                steps_of(spells, self.landmarks, self.horizon_days, until=split),
+                steps_of(spells, self.landmarks, self.horizon_days, since=split),
+            )
+        )
         if not has_enough(self.landmarks, before) or not after.cancelled.any():
             return PRIOR_WEIGHTS
         ages = fit_ages(spells.before(split), self.horizon_days)
@@ -283,6 +313,7 @@ class _Task:
             0,
             0,
             self.billing,
+            end_day=self.simple.end_day,
         )
         margins = trial.pool.margins(self.columns_at(after))
         # the rows are a sample by outcome and get equal weights here: that shifts the level of the

@@ -22,6 +22,7 @@ from typing import Any, Literal
 import numpy as np
 
 from stagecast.features.arrays import Array
+from stagecast.features.clock import DAY_MICROSECONDS
 from stagecast.features.errors import DataRefusedError, UsageError
 from stagecast.training.billing.periods import NO_PERIODS, BillingPeriods
 from stagecast.training.billing.standing import RENEWAL_HAZARD
@@ -33,6 +34,7 @@ from stagecast.training.cancellation.columns import (
     check_columns,
     step_columns,
 )
+from stagecast.training.cancellation.end_days import DAYS_OF_MONTH, EndDay, share_of_month
 from stagecast.training.cancellation.landmarks import Landmarks, step_days
 from stagecast.training.cancellation.members import AgeOdds, HazardOdds, TreesOnAges
 from stagecast.training.learners.boosted import Boosted
@@ -82,6 +84,9 @@ class CancellationModel:
         regular intervals, and in bundles of before.
     level
         Logarithm of the factor of the hazard of the pool; 0 in bundles of before.
+    end_day
+        The day of the month on which contracts end, with which a step has another hazard than
+        without; None where they end on any, and in bundles of before.
     """
 
     method: Method
@@ -96,6 +101,7 @@ class CancellationModel:
     cancellations: int
     billing: BillingPeriods = NO_PERIODS
     level: float = 0.0
+    end_day: EndDay | None = None
 
     @property
     def low_data(self) -> bool:
@@ -112,10 +118,19 @@ class CancellationModel:
         """Number of steps of the horizon; the last may reach beyond it."""
         return -(-self.horizon_days // self.step_days)
 
+    @property
+    def days_by_age(self) -> int:
+        """Days whose hazard by age is that of a step.
+
+        With one day of the month on which contracts end, a step that holds it has the hazard of a
+        month.
+        """
+        return self.step_days if self.end_day is None else max(self.step_days, DAYS_OF_MONTH)
+
     @cached_property
     def pool(self) -> Pool:
         """The pool of log odds of a cancellation in a step, on columns of :func:`step_columns`."""
-        by_age = AgeOdds(self.ages, self.step_days)
+        by_age = AgeOdds(self.ages, self.days_by_age)
         members: dict[str, Member] = {"ages": by_age}
         if self.glm is not None:
             members["glm"] = HazardOdds(self.glm)
@@ -173,7 +188,18 @@ class CancellationModel:
                 billing=self.billing,
             )
             result[:, k] = np.logaddexp(0.0, self.pool.margin(at_step, threads))
-        return result if self.level == 0.0 else result * np.exp(self.level)
+        if self.level != 0.0:
+            result = result * np.exp(self.level)
+        return result if self.end_day is None else result * self._by_day(landmarks, self.end_day)
+
+    def _by_day(self, landmarks: Landmarks, end_day: EndDay) -> Array:
+        """Return the hazard of steps over that of one with the day on which contracts end.
+
+        Shape (rows, steps).
+        """
+        step = self.step_days * DAY_MICROSECONDS
+        begin = landmarks.at[:, None] + step * np.arange(self.steps)
+        return end_day.factor(begin, begin + step)
 
     def survival(
         self,
@@ -223,6 +249,9 @@ class CancellationModel:
         fractions = np.clip(
             (self.horizon_days - np.arange(self.steps) * self.step_days) / self.step_days, 0.0, 1.0
         )
+        if self.end_day is not None:  # that of days on which contracts may end or not
+            by_day = self._by_day(landmarks, self.end_day)
+            step_hazards = step_hazards / by_day * share_of_month(self.step_days)
         return np.asarray(
             (step_hazards @ fractions)
             / self.ages.ahead(landmarks.age_days, float(self.horizon_days))
@@ -302,6 +331,7 @@ class CancellationModel:
             "cancellations": self.cancellations,
             **({} if self.billing.is_none else {"billing": self.billing.to_json()}),
             **({} if self.level == 0.0 else {"level": self.level}),
+            **({} if self.end_day is None else {"end_day": self.end_day.to_json()}),
         }
 
     @classmethod
@@ -323,7 +353,7 @@ class CancellationModel:
 
 def _read(data: Mapping[str, Any]) -> CancellationModel:
     expected = set(CancellationModel.__dataclass_fields__)
-    if mismatched := sorted(expected ^ {*data, "billing", "level"}):
+    if mismatched := sorted(expected ^ {*data, "billing", "level", "end_day"}):
         raise ValueError(f"lacks, or should not have, {', '.join(mismatched)}")
     glm, trees = data["glm"], data["trees"]
     if data["method"] not in METHODS:
@@ -377,4 +407,5 @@ def _read(data: Mapping[str, Any]) -> CancellationModel:
         data["cancellations"],
         billing,
         level,
+        EndDay.from_json(data["end_day"]) if data.get("end_day") else None,
     )

@@ -79,9 +79,15 @@ def build_contracts(
 
 
 def fit_contracts(
-    panel: ContractPanel | None, config: TrainConfig, billing: BillingPeriods
+    panel: ContractPanel | None,
+    config: TrainConfig,
+    billing: BillingPeriods,
+    has_amounts: bool = True,
 ) -> CancellationModel | None:
-    """Return the model of cancellations; None without a panel of contracts."""
+    """Return the model of cancellations; None without a panel of contracts.
+
+    Of memberships without payments the day of the month on which they end is known, too.
+    """
     if panel is None:
         return None
     return fit_cancellation(
@@ -91,4 +97,5 @@ def fit_contracts(
         panel.columns,
         seed=config.seed,
         billing=billing,
+        by_end_day=not has_amounts,
     )

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
-from stagecast.features.clock import DAY, iso
+from stagecast.features.clock import DAY, DAY_MICROSECONDS, iso, microseconds
 from stagecast.features.snapshots import Snapshot
 from stagecast.training.cancellation.landmarks import current, shares_cancelled
 from stagecast.training.cancellation.model import CancellationModel
@@ -243,6 +243,7 @@ class Cancellation:
                 "after it: their probability is 1 where the end lies within the horizon, else 0. "
                 "Nothing is learned from contracts whose end is known."
             )
+        notes += self._days_of_ends(panel, model)
         if panel.scheme.id == BY_CONTRACT and models.config.scheme != BY_CONTRACT:
             notes.append(
                 "The log has too few repeat purchases for stages that go by purchases: the stages "
@@ -259,6 +260,19 @@ class Cancellation:
                 "or was cancelled twice. They teach nothing; who has no other contract is lapsed."
             )
         return notes
+
+    def _days_of_ends(self, panel: Panel, model: CancellationModel) -> list[str]:
+        """Return that the horizon holds no day on which contracts end, if they end on one day."""
+        begin = np.array([microseconds(panel.as_of)])
+        until = begin + model.horizon_days * DAY_MICROSECONDS
+        if model.end_day is None or model.end_day.count(begin, until)[0] > 0:
+            return []
+        day = f"day {model.end_day.day} of a month" if model.end_day.day else "the last of a month"
+        return [
+            f"Contracts end on {day}, and the {model.horizon_days} days ahead hold none: hardly "
+            "anybody is expected to leave. Take an as_of on or before that day, or a longer "
+            "--horizon."
+        ]
 
     def _stages_of_others(self, panel: Panel, models: Models) -> list[str]:
         """Return how many have cancelled and stand on a stage of the active all the same, and how
