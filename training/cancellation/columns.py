@@ -68,11 +68,25 @@ def step_columns(
         )
         result |= {"season_sin": np.sin(angle), "season_cos": np.cos(angle)}
     if not billing.is_none:
-        at = {AS_OF_DAY: landmarks.at[row] / DAY_MICROSECONDS}
-        result[RENEWAL_HAZARD] = log_renewal_hazard(
-            billing, {**result, **at}, landmarks.age_days[row], ahead_days, step
-        )
+        result[RENEWAL_HAZARD] = renewals_within(landmarks, result, row, ahead_days, step, billing)
     return result
+
+
+def renewals_within(
+    landmarks: Landmarks,
+    columns: Mapping[str, Array],
+    row: Integers,
+    ahead_days: Array,
+    days: int,
+    billing: BillingPeriods,
+) -> Array:
+    """Return the log of the hazard of the renewals in so many days, shape (n_steps,).
+
+    NaN where it is unknown. The parameters are those of :func:`step_columns`, but ``columns`` are
+    those of the steps, and ``ahead_days`` the days from the landmark to their beginning.
+    """
+    at = {AS_OF_DAY: landmarks.at[row] / DAY_MICROSECONDS}
+    return log_renewal_hazard(billing, {**columns, **at}, landmarks.age_days[row], ahead_days, days)
 
 
 def log_odds(cumulative_hazard: Array) -> Array:

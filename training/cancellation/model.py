@@ -32,6 +32,7 @@ from stagecast.training.cancellation.columns import (
     OWN_COLUMNS,
     SEASON_COLUMNS,
     check_columns,
+    renewals_within,
     step_columns,
 )
 from stagecast.training.cancellation.end_days import DAYS_OF_MONTH, EndDay, share_of_month
@@ -188,9 +189,28 @@ class CancellationModel:
                 billing=self.billing,
             )
             result[:, k] = np.logaddexp(0.0, self.pool.margin(at_step, threads))
+        part = self.horizon_days % self.step_days
+        if part and not self.billing.is_none:
+            share = self._share_before_the_end(landmarks, at_step, part)
+            result[:, -1] *= share * (self.step_days / part)  # of which only the part counts
         if self.level != 0.0:
             result = result * np.exp(self.level)
         return result if self.end_day is None else result * self._by_day(landmarks, self.end_day)
+
+    def _share_before_the_end(
+        self, landmarks: Landmarks, at_step: Mapping[str, Array], days: int
+    ) -> Array:
+        """Return the share of the hazard of the last step in its days within the horizon, (rows,).
+
+        It is that of the renewals, where they are known: one that falls due after the horizon must
+        not count as a part of one within it.
+        """
+        rows = np.arange(len(landmarks))
+        within = renewals_within(
+            landmarks, at_step, rows, at_step["ahead_days"], days, self.billing
+        )
+        share = np.exp(within - at_step[RENEWAL_HAZARD])
+        return np.where(np.isfinite(share), share, days / self.step_days)
 
     def _by_day(self, landmarks: Landmarks, end_day: EndDay) -> Array:
         """Return the hazard of steps over that of one with the day on which contracts end.
