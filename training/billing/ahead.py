@@ -128,7 +128,7 @@ class ContractsAhead:
         # a trial that is cancelled already is not going to pay
         level = np.where(contracts.announced, 0.0, 1.0)
         plans = Plans(shares, prices, dearest)
-        return begun(self.periods, trials.wait, waited, level, plans, self.spans)
+        return begun(self.periods, trials.wait, waited, level, plans, self.spans, trials=True)
 
     def _of_former(self, rows: Integers) -> Begun:
         returns = self.beginnings.returns

@@ -153,8 +153,8 @@ class Begun:
     value_orders, value_p_none
         Payments within the value horizon, and P(none).
     value, kept
-        Discounted money within the value horizon, and that of a contract that begins for sure, on
-        the days on which it would, and then goes on.
+        Discounted money within the value horizon; and that of a trial that is not cancelled, or of
+        another contract that begins for sure, on the days on which they would, and then go on.
     until
         Discounted money within each of several numbers of days, shape (rows, n).
     low, high, spend_low, spend_high
@@ -233,6 +233,8 @@ def begun(
     level: Array,
     plans: Plans,
     spans: Spans,
+    *,
+    trials: bool = False,
 ) -> Begun:
     """Return what contracts pay that may begin.
 
@@ -250,13 +252,18 @@ def begun(
         What they begin.
     spans
         Horizons and discount.
+    trials
+        Whether they are running trials, which are kept if they are not cancelled; who waits for
+        another contract is kept if it begins.
     """
     ends = (spans.horizon, spans.value, *spans.ends)
     edges = _edges(ends)
     tables = [_Table.of(period, edges, ends, spans.rate) for period in periods.periods]
 
     def of_part(part: slice) -> Begun:
-        return _of_rows(tables, edges, wait, waited[part], level[part], plans.of(part), spans)
+        return _of_rows(
+            tables, edges, wait, waited[part], level[part], plans.of(part), spans, trials
+        )
 
     return in_parts(len(waited), max(1, MAX_CELLS // len(edges)), of_part)
 
@@ -310,6 +317,7 @@ def _of_rows(
     level: Array,
     plans: Plans,
     spans: Spans,
+    is_trial: bool,
 ) -> Begun:
     shares, prices = plans.shares, plans.prices
     p_begun = wait.begins(waited[:, None], edges[None, :])
@@ -317,7 +325,11 @@ def _of_rows(
     mass = np.diff(p_begun, axis=1)
     near = mass * (edges[1:] <= spans.value)
     ever = near.sum(axis=1)
-    surely = near / np.maximum(ever, 1e-12)[:, None]
+    if is_trial:  # who stays may go on without paying: members of a plan for nothing
+        kept_mass = np.diff(wait.begins_unless_over(waited, edges), axis=1)
+        kept_mass *= (edges[1:] <= spans.value) & (level[:, None] > 0)
+    else:
+        kept_mass = near / np.maximum(ever, 1e-12)[:, None]
     rows, columns = len(waited), 2 + len(spans.ends)
     orders, spend, value = (np.zeros((rows, columns)) for _ in range(3))
     kept = np.zeros(rows)
@@ -327,7 +339,7 @@ def _of_rows(
         orders += payments
         spend += price * payments
         value += price * share * (mass @ table.discounted)
-        kept += (price * share)[:, 0] * (surely @ table.kept[:, 1])
+        kept += (price * share)[:, 0] * (kept_mass @ table.kept[:, 1])
     likely = shares > LIKELY
     highest = [
         np.where(likely, plans.dearest * np.array([t.most[end] for t in tables]), 0.0).max(axis=1)

@@ -64,6 +64,40 @@ class Wait:
         rest = np.maximum(1.0 - begun - over + self.left, _LEAST)
         return np.asarray(np.minimum((later - begun) / rest, 1.0))
 
+    def begins_unless_over(self, waited: Array, within: Array) -> Array:
+        """Return P(it begins by each of some days | waited, and it will not be over without).
+
+        What is over without it counts as not seen any longer, at hazards that are proportional to
+        each other from one day to the next.
+
+        Parameters
+        ----------
+        waited
+            Days waited so far, shape (rows,).
+        within
+            Days ahead, ascending from 0, shape (days,).
+
+        Returns
+        -------
+        array
+            Shape (rows, days).
+
+        >>> wait = Wait((0.0, 14.0, 400.0), (0.0, 0.6, 0.6), (0.0, 0.4, 0.4), 0.0)
+        >>> wait.begins_unless_over(np.zeros(1), np.array([0.0, 14.0])).round(6).tolist()
+        [[0.0, 1.0]]
+        >>> wait = Wait((0.0, 1.0), (0.0, 0.1), (0.0, 0.0), 0.0)
+        >>> wait.begins_unless_over(np.zeros(1), np.array([0.0, 1.0])).round(6).tolist()
+        [[0.0, 0.1]]
+        """
+        at = waited[:, None] + within[None, :]
+        begun, over = (np.interp(at, self.days, share) for share in (self.begun, self.over))
+        rest = np.maximum(1.0 - begun - over + self.left, 0.0)
+        before, begins = rest[:, :-1], np.diff(begun, axis=1)
+        some = np.maximum(begins + np.diff(over, axis=1), _LEAST)
+        stays = np.where(before > _LEAST, rest[:, 1:] / np.maximum(before, _LEAST), 1.0)
+        waits_on = np.cumprod(stays ** (begins / some), axis=1)
+        return np.column_stack([np.zeros(len(waited)), 1.0 - waits_on])
+
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data."""
         shares = {name: list(getattr(self, name)) for name in ("days", "begun", "over")}

@@ -41,3 +41,28 @@ def test_returns_fall_off_with_the_time_since_the_end() -> None:
         ), now
     assert wait.begins(np.array([700.0]), np.array([60.0]))[0] < 0.002
     assert Wait.from_json(wait.to_json()) == wait
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_who_is_not_over_begins_at_the_pace_of_all_that_wait(seed: int) -> None:
+    """Of a plan for nothing .045 begin to pay each month, and .07 cancel."""
+    random = np.random.default_rng(seed)
+    begins, ends = (random.geometric(p, 4_000) * 30.0 for p in (0.045, 0.07))
+    seen = random.uniform(0.0, 900.0, 4_000)
+    until = np.minimum(np.minimum(begins, ends), seen)
+    begun, over = (begins <= ends) & (begins <= seen), (ends < begins) & (ends <= seen)
+    wait = by_day(until, begun, over)
+    waited, within = np.array([1.0, 100.0]), np.array([0.0, 30.0, 365.0])
+    if_not_over = wait.begins_unless_over(waited, within)
+    assert (if_not_over[:, 0] == 0.0).all()
+    assert if_not_over[:, 1] == pytest.approx(0.045, abs=0.015)
+    assert if_not_over[:, 2] == pytest.approx(1.0 - 0.955**12, abs=0.05)
+    assert (wait.begins(waited, within[-1]) < 0.8 * if_not_over[:, 2]).all()
+
+
+def test_a_trial_that_is_not_cancelled_pays_at_its_end() -> None:
+    until = np.full(100, 14.0)
+    wait = by_day(until, np.arange(100) < 60, np.arange(100) >= 60)
+    p = wait.begins_unless_over(np.array([0.0, 7.0]), np.array([0.0, 1.0, 7.0, 20.0]))
+    np.testing.assert_allclose(p[:, -1], 1.0, atol=0.1)
+    assert (p[0, :3] == 0.0).all()
