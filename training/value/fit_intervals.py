@@ -69,7 +69,8 @@ def conformal(outlook: Outlook, outcome: Array, drift: float = 0.0) -> Intervals
         missed = float((level_below[inside] < lower).mean())
         higher = _order_statistic(level_above[inside], COVERAGE + missed, copies, upper=True)
         low.append(lower)
-        high.append(higher)
+        # where nearly nobody buys, any upper end covers: it is still that of who may
+        high.append(max(higher, COVERAGE))
     return Intervals(supposed.variation, tuple(map(float, edges)), tuple(low), tuple(high))
 
 

@@ -103,6 +103,19 @@ def test_a_chance_of_nothing_above_the_tail_puts_the_lower_end_at_nothing() -> N
     assert (intervals.around(outlook)[0] == 0).all()
 
 
+def test_where_nearly_nobody_buys_the_upper_end_is_that_of_who_may() -> None:
+    random = np.random.default_rng(7)
+    p_none = np.where(np.arange(600) < 40, 0.75, 0.99)
+    bought = random.random(600) > p_none
+    outcome = np.where(bought, 60.0 * random.gamma(4.0, 0.25, 600), 0.0)
+    outlook = Outlook((1 - p_none) * 60.0, p_none, np.ones(600))
+    assert (outcome == 0).mean() > 0.9
+    _, high = conformal(outlook, outcome).around(outlook)
+    # of a chance of a quarter, nine in ten of all outcomes are below the middle of the purchases
+    assert (high[:40] > 2.5 * outlook.expected[:40]).all()
+    assert (high[:40] < 90.0).all()
+
+
 def test_widened_intervals_are_wider_and_null_stays_null() -> None:
     random = np.random.default_rng(5)
     intervals = conformal(*heavy(1_000, random))
