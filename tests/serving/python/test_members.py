@@ -24,7 +24,6 @@ from stagecast.features.errors import UsageError
 from stagecast.serving.python.parameters import config_of, parameters_of
 from stagecast.training.learners.factor import Factor
 from stagecast.training.models import predict
-from stagecast.training.value.model import spend_so_far
 from stagecast.training.value.own_regressors import EstimatorMean, OwnRegressors, regressor_notes
 from tests.training.made import Trained, frame_of, simulated_rows
 
@@ -170,7 +169,7 @@ def test_regressors_take_part_in_orders_and_spend(of_regressors: sc.Lifecycle) -
     # by hand: ours and the predictions of the regressors, in their shares
     factor = models.value.spend
     assert factor.own is not None
-    expected = spend_so_far(columns, models.base, models.value.mean_spend or 0, models.value.p_paid)
+    expected = models.value.spend_so_far(columns, models.base)
     ours = replace(factor, own=None, level=1.0).times(expected, columns)
     mixed = (1 - sum(factor.own.weights.values())) * factor.own.scale * ours
     for name, own in factor.own.members.items():
