@@ -52,6 +52,8 @@ gap before it is longer and the one after it shorter. Of exponential gaps it is 
 SKIPPED, MOST_SKIPPED = 0.2, 4
 """Share of the gaps of those with a usual gap that are of a shorter period, at the same price,
 above which the usual gap is one with payments left out; and how many times the period it may be."""
+BACK: Final = 0.5
+"""Or the share of those whose first gap it is who pay after a shorter period from then on."""
 FEWEST_OF_PERIOD, LEAST_SHARE = 5, 0.02
 """Contracts of a period, and their share of all with a gap."""
 LATE: Final = 1.25
@@ -269,7 +271,8 @@ def _is_of_skipped(gap: float, medians: Sequence[float], payments: Payments, usu
     """Return whether a gap is usual only because payments of a shorter period are left out.
 
     Who gets a box each week and leaves out each fifth pays after 7 days, 14, 7, 7, 21: for a few
-    the median is 14. Who has a plan of two weeks never pays that price a week later.
+    the median is 14. Who has a plan of two weeks never pays that price a week later. Of yearly
+    donors some leave out the second year, and give again a year after the third.
 
     Parameters
     ----------
@@ -282,17 +285,23 @@ def _is_of_skipped(gap: float, medians: Sequence[float], payments: Payments, usu
     usual
         The usual gap of the contract of each, shape (n,).
     """
-    same_price = np.abs(np.diff(payments.spend)) <= SAME_PRICE * np.abs(payments.spend[:-1])
-    of_gap = (np.abs(np.log(usual / gap)) < ALIKE) & (payments.number > 2)
-    rows = np.flatnonzero(of_gap & np.r_[False, same_price])
+    gaps, spend = payments.gap_before, payments.spend
+    same_price = np.r_[False, np.abs(np.diff(spend)) <= SAME_PRICE * np.abs(spend[:-1])]
+
+    def near(values: Array, period: float) -> NDArray[np.bool_]:
+        with np.errstate(invalid="ignore"):
+            return np.asarray(np.abs(np.log(values / period)) < ALIKE)
+
+    of_gap = np.flatnonzero(near(usual, gap) & (payments.number > 2) & same_price)
+    # the second gap of those whose first one is this
+    second = np.flatnonzero((payments.number == 3) & near(np.r_[np.nan, gaps[:-1]], gap))
     for shorter in medians:
         times = round(gap / shorter)
         if not 2 <= times <= MOST_SKIPPED or abs(np.log(gap / (times * shorter))) > ALIKE:
             continue
-        if not len(rows):
-            continue
-        of_shorter = np.abs(np.log(payments.gap_before[rows] / shorter)) < ALIKE
-        if float(of_shorter.mean()) > SKIPPED:
+        if len(of_gap) and float(near(gaps[of_gap], shorter).mean()) > SKIPPED:
+            return True
+        if len(second) >= FEWEST_OF_PERIOD and float(near(gaps[second], shorter).mean()) > BACK:
             return True
     return False
 

@@ -83,7 +83,7 @@ def with_plans(
     if not is_told or all(model.name != REGULAR for model in base.models):
         return base
     few = _sample(days)
-    periods = fit_periods(few, _as_contracts(few, as_of))
+    periods = fit_periods(few, as_contracts(few, as_of))
     if len(periods.periods) < 2 or not periods.has_fixed_prices:
         return base
     last_plan = np.zeros(1 + int(max(few.customer.max(initial=0), customer.max())), dtype=np.int64)
@@ -206,8 +206,11 @@ def _of_few(base: CustomerBase, histories: Mapping[str, Array], period: Period) 
     return CustomerBase((regular, *others), None, weights)
 
 
-def _as_contracts(days: PurchaseDays, as_of: int) -> Spells:
-    """Return an open contract of each customer, which began with the first purchase."""
+def as_contracts(days: PurchaseDays, as_of: int) -> Spells:
+    """Return an open contract of each customer, which began with the first purchase.
+
+    ``as_of`` is in microseconds since 1970, UTC.
+    """
     first = np.flatnonzero(np.diff(days.customer, prepend=-1))
     start = days.day[first] * DAY_MICROSECONDS
     return Spells(

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from stagecast.features.arrays import Array
+from stagecast.features.clock import microseconds
 from stagecast.features.contracts import Terms
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.training.billing.fit_periods import fit_periods
 from stagecast.training.billing.periods import NO_PERIODS, BillingPeriods
+from stagecast.training.learners.fit_plans import as_contracts
 from tests.training.made import Row, day, log_of
 from tests.training.made_plans import (
     MONTH,
@@ -30,6 +32,16 @@ def periods_of(rows: list[Row], days: float = DAYS) -> BillingPeriods:
     with log_of(rows) as log:
         table = DailyTable(log.con, day(days))
         found = fit_periods(table.purchase_days(), table.spells(Terms()))
+        table.close()
+    return found
+
+
+def periods_of_customers(rows: list[Row], days: float = 2_200) -> BillingPeriods:
+    """Return the periods of a log without contracts, all of a customer as of one."""
+    with log_of(rows) as log:
+        table = DailyTable(log.con, day(days))
+        bought = table.purchase_days()
+        found = fit_periods(bought, as_contracts(bought, microseconds(day(days))))
         table.close()
     return found
 
@@ -197,6 +209,33 @@ def test_boxes_that_are_left_out_make_no_period_of_two_weeks(seed: int) -> None:
 def test_boxes_each_two_weeks_are_a_period_beside_weekly_ones(skips: float) -> None:
     found = periods_of(boxes(2, skips, fortnightly=60))
     assert [round(period.days) for period in found.periods] == [7, 14]
+
+
+def donors(seed: int, *, biennial: int = 0) -> list[Row]:
+    """Return gifts of any amount near the end of each year, of which a third are left out, and
+    those of others who give each second year.
+    """
+    random, rows = np.random.default_rng(seed), []
+    for k in range(500 + biennial):
+        step = 1 if k < 500 else 2
+        for year in range(int(random.integers(0, 5)), 6, step):
+            if step == 2 or random.random() > 0.33:
+                at = 365.25 * year + 340.0 + random.normal(0.0, 6.0)
+                rows.append((f"g{k}", day(at), "purchase", float(random.gamma(2.0, 30.0))))
+            if random.random() < 0.15:
+                break
+    return rows
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_year_that_is_left_out_makes_no_period_of_two_years(seed: int) -> None:
+    found = periods_of_customers(donors(seed))
+    assert [round(period.days / YEAR) for period in found.periods] == [1]
+
+
+def test_gifts_each_second_year_are_a_period_beside_yearly_ones() -> None:
+    found = periods_of_customers(donors(4, biennial=300))
+    assert [round(period.days / YEAR) for period in found.periods] == [1, 2]
 
 
 def test_prices_are_told_of_each_period() -> None:
