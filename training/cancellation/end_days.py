@@ -21,6 +21,9 @@ from stagecast.training.billing.months import MONTH
 FEWEST_ENDS, FEWEST_MONTHS = 30, 3
 """Ends, and months with some, below which nothing is known of their day."""
 DAYS_OF_MONTH: Final = round(MONTH)
+"""Days of age that hold one such day."""
+LAST_OF_ALL_MONTHS: Final = 28
+"""Last day of the month that each month has."""
 LEAST_SHARE: Final = 0.95
 """Share of the ends on the same day of the month above which contracts end on it."""
 LEAST_ELSEWHERE: Final = 0.01
@@ -48,7 +51,7 @@ class EndDay:
     elsewhere: float
 
     def __post_init__(self) -> None:
-        if not 0 <= self.day <= 28:
+        if not 0 <= self.day <= LAST_OF_ALL_MONTHS:
             raise ValueError(f"day is {self.day}; expected 0 to 28")
         if not (abs(self.instant) <= DAY_MICROSECONDS and 0.0 <= self.elsewhere < 1.0):
             raise ValueError(f"instant {self.instant} or elsewhere {self.elsewhere} out of range")
@@ -106,18 +109,18 @@ def end_day(spells: Spells) -> EndDay | None:
         return None
     # midnight of a zone is within half a day of that of UTC
     day = (end + DAY_MICROSECONDS // 2) // DAY_MICROSECONDS
-    for number, ahead in [(None, 0), (0, 1)]:
-        dates = (day + ahead).astype("datetime64[D]")
+    for is_last in (False, True):  # the last day of a month is that before a first
+        dates = (day + is_last).astype("datetime64[D]")
         months = dates.astype("datetime64[M]")
         in_month = (dates - months.astype("datetime64[D]")).astype(np.int64) + 1
         usual = int(np.bincount(in_month).argmax())
-        is_usual = in_month == usual
-        if number == 0 and usual != 1:
-            continue
-        if is_usual.mean() < LEAST_SHARE or len(np.unique(months[is_usual])) < FEWEST_MONTHS:
-            continue
-        if usual > 28:
-            continue
-        instant = int(np.median((end - day * DAY_MICROSECONDS)[is_usual]))
-        return EndDay(usual if number is None else 0, instant, float(1.0 - is_usual.mean()))
+        on_it = in_month == usual
+        is_one = usual == 1 if is_last else usual <= LAST_OF_ALL_MONTHS
+        if (
+            is_one
+            and on_it.mean() >= LEAST_SHARE
+            and len(np.unique(months[on_it])) >= FEWEST_MONTHS
+        ):
+            instant = int(np.median((end - day * DAY_MICROSECONDS)[on_it]))
+            return EndDay(0 if is_last else usual, instant, float(1.0 - on_it.mean()))
     return None
