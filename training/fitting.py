@@ -140,7 +140,7 @@ def fit_models(
         catalog=panel.catalog,
         base=panel.base,
         churn=churn,
-        cancellation=fit_contracts(panel.contracts, config, billing, has_amounts),
+        cancellation=fit_contracts(panel.contracts, config, billing, has_amounts=has_amounts),
         next_stage=fit_next_stage(
             panel.scheme,
             dates,

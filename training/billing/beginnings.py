@@ -332,14 +332,14 @@ def _of_rows(
         kept_mass = near / np.maximum(ever, 1e-12)[:, None]
     rows, columns = len(waited), 2 + len(spans.ends)
     orders, spend, value = (np.zeros((rows, columns)) for _ in range(3))
-    kept = np.zeros(rows)
+    value_if_kept = np.zeros(rows)
     for k, table in enumerate(tables):
         share, price = shares[:, k, None], prices[:, k, None]
         payments = share * (mass @ table.payments)
         orders += payments
         spend += price * payments
         value += price * share * (mass @ table.discounted)
-        kept += (price * share)[:, 0] * (kept_mass @ table.kept[:, 1])
+        value_if_kept += (price * share)[:, 0] * (kept_mass @ table.kept[:, 1])
     likely = shares > LIKELY
     highest = [
         np.where(likely, plans.dearest * np.array([t.most[end] for t in tables]), 0.0).max(axis=1)
@@ -358,7 +358,7 @@ def _of_rows(
         value_orders=orders[:, 1],
         value_p_none=1.0 - by_value,
         value=value[:, 1],
-        kept=np.maximum(kept, value[:, 1]),
+        kept=np.maximum(value_if_kept, value[:, 1]),
         until=value[:, 2:],
         low=np.where(by_value >= SURE, np.minimum(cheapest, value[:, 1]), 0.0),
         high=np.where(by_value > LIKELY, highest[1], 0.0),

@@ -144,6 +144,14 @@ class Payments:
         return np.where(self.is_last, np.nan, np.r_[np.diff(self.day), np.nan])
 
     @property
+    def same_price(self) -> NDArray[np.bool_]:
+        """Whether the price is that of the payment before, of any contract, shape (n,)."""
+        result = np.zeros(len(self.spend), dtype=np.bool_)
+        before = self.spend[:-1]
+        result[1:] = np.abs(self.spend[1:] - before) <= SAME_PRICE * np.abs(before)
+        return result
+
+    @property
     def contract(self) -> Integers:
         """Number of the contract, shape (n,)."""
         return np.cumsum(np.r_[0, self.is_last[:-1]])
@@ -285,14 +293,13 @@ def _is_of_skipped(gap: float, medians: Sequence[float], payments: Payments, usu
     usual
         The usual gap of the contract of each, shape (n,).
     """
-    gaps, spend = payments.gap_before, payments.spend
-    same_price = np.r_[False, np.abs(np.diff(spend)) <= SAME_PRICE * np.abs(spend[:-1])]
+    gaps = payments.gap_before
 
     def near(values: Array, period: float) -> NDArray[np.bool_]:
         with np.errstate(invalid="ignore"):
             return np.asarray(np.abs(np.log(values / period)) < ALIKE)
 
-    of_gap = np.flatnonzero(near(usual, gap) & (payments.number > 2) & same_price)
+    of_gap = np.flatnonzero(near(usual, gap) & (payments.number > 2) & payments.same_price)
     # the second gap of those whose first one is this
     second = np.flatnonzero((payments.number == 3) & near(np.r_[np.nan, gaps[:-1]], gap))
     for shorter in medians:
@@ -319,11 +326,8 @@ def _left_out(payments: Payments, nearest: Integers, of_contract: Integers) -> N
 
     The price is that of the payment before, which was followed by a gap of the contract's period.
     """
-    spend = payments.spend
-    same_price = np.zeros(len(spend), dtype=np.bool_)
-    same_price[1:] = np.abs(spend[1:] - spend[:-1]) <= SAME_PRICE * np.abs(spend[:-1])
     gap_before = np.r_[NONE, nearest[:-1]]
-    went_on = (payments.number > 1) & (gap_before == of_contract) & same_price
+    went_on = (payments.number > 1) & (gap_before == of_contract) & payments.same_price
     return np.asarray((of_contract >= 0) & (nearest > of_contract) & went_on)
 
 

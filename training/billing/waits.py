@@ -93,9 +93,9 @@ class Wait:
         begun, over = (np.interp(at, self.days, share) for share in (self.begun, self.over))
         rest = np.maximum(1.0 - begun - over + self.left, 0.0)
         before, begins = rest[:, :-1], np.diff(begun, axis=1)
-        some = np.maximum(begins + np.diff(over, axis=1), _LEAST)
+        either = np.maximum(begins + np.diff(over, axis=1), _LEAST)
         stays = np.where(before > _LEAST, rest[:, 1:] / np.maximum(before, _LEAST), 1.0)
-        waits_on = np.cumprod(stays ** (begins / some), axis=1)
+        waits_on = np.cumprod(stays ** (begins / either), axis=1)
         return np.column_stack([np.zeros(len(waited)), 1.0 - waits_on])
 
     def to_json(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import numpy as np
 from stagecast.features.arrays import Array, Integers
 from stagecast.features.clock import DAY_MICROSECONDS
 from stagecast.features.contracts import Spells
-from stagecast.training.billing.months import MONTH
+from stagecast.training.billing.months import MONTH, month_of
 
 FEWEST_ENDS, FEWEST_MONTHS = 30, 3
 """Ends, and months with some, below which nothing is known of their day."""
@@ -73,13 +73,11 @@ class EndDay:
 
     def _number(self, instant: Integers) -> Integers:
         """Return the number of months whose day lies before an instant, since 1970."""
-        shifted = (np.asarray(instant) - self.instant - 1).astype("datetime64[us]")
-        days = shifted.astype("datetime64[D]")
-        if self.day == 0:  # the last day of a month is that before the first of the next one
-            return np.asarray((days + 1).astype("datetime64[M]").astype(np.int64))
-        months = days.astype("datetime64[M]")
-        in_month = (days - months.astype("datetime64[D]")).astype(np.int64) + 1
-        return np.asarray(months.astype(np.int64) + (in_month >= self.day))
+        # the last day of a month is that before the first of the next one
+        is_last = self.day == 0
+        days = (instant - self.instant - 1) // DAY_MICROSECONDS + is_last
+        month, in_month = month_of(days.astype(np.float64))
+        return np.asarray(month + (in_month >= (1 if is_last else self.day)))
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -110,10 +108,8 @@ def end_day(spells: Spells) -> EndDay | None:
     # midnight of a zone is within half a day of that of UTC
     day = (end + DAY_MICROSECONDS // 2) // DAY_MICROSECONDS
     for is_last in (False, True):  # the last day of a month is that before a first
-        dates = (day + is_last).astype("datetime64[D]")
-        months = dates.astype("datetime64[M]")
-        in_month = (dates - months.astype("datetime64[D]")).astype(np.int64) + 1
-        usual = int(np.bincount(in_month).argmax())
+        months, in_month = month_of((day + is_last).astype(np.float64))
+        usual = int(np.bincount(in_month.astype(np.int64)).argmax())
         on_it = in_month == usual
         is_one = usual == 1 if is_last else usual <= LAST_OF_ALL_MONTHS
         if (

@@ -301,19 +301,16 @@ class _Task:
             return PRIOR_WEIGHTS
         ages = fit_ages(spells.before(split), self.horizon_days)
         glm, trees = self.members(ages, before, MEMBERS)
-        trial = CancellationModel(
-            "pool",
-            self.horizon_days,
-            PRIOR_WEIGHTS,
-            ages,
-            glm,
-            trees,
-            tuple(self.columns),
-            self.season,
-            0,
-            0,
-            self.billing,
-            end_day=self.simple.end_day,
+        trial = replace(
+            self.simple,
+            method="pool",
+            weights=PRIOR_WEIGHTS,
+            ages=ages,
+            glm=glm,
+            trees=trees,
+            columns=tuple(self.columns),
+            season=self.season,
+            billing=self.billing,
         )
         margins = trial.pool.margins(self.columns_at(after))
         # the rows are a sample by outcome and get equal weights here: that shifts the level of the

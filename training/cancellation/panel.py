@@ -82,7 +82,8 @@ def fit_contracts(
     panel: ContractPanel | None,
     config: TrainConfig,
     billing: BillingPeriods,
-    has_amounts: bool = True,
+    *,
+    has_amounts: bool,
 ) -> CancellationModel | None:
     """Return the model of cancellations; None without a panel of contracts.
 

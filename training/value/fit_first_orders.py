@@ -48,7 +48,6 @@ def fit_first_orders(spend: GammaGamma | None, now: Mapping[str, Array]) -> Firs
         return USUAL
     logs, later = np.log(without_outliers(first[rows])), without_outliers(later[rows])
     weight = np.sqrt(now["frequency"][rows])
-
     least_deviance = DEVIANCES["gamma"](later, later)
 
     def deviances(level: float, power: float) -> Array:
@@ -60,13 +59,13 @@ def fit_first_orders(spend: GammaGamma | None, now: Mapping[str, Array]) -> Firs
     least = float(usual.sum())
     for power in POWERS:
         middle = (1.0 - power) * float(np.log(spend.mean_spend))
-        found = minimize_scalar(
+        nearest = minimize_scalar(
             lambda level, power=power: float(deviances(level, power).sum()),
             bounds=(middle - _WIDEST, middle + _WIDEST),
             method="bounded",
         )
-        if found.fun < least:
-            best, least = FirstOrders(float(found.x), power), float(found.fun)
+        if nearest.fun < least:
+            best, least = FirstOrders(float(nearest.x), power), float(nearest.fun)
     gain = usual - deviances(best.level, best.power)
     error = float(gain.std() * np.sqrt(len(gain)))
     is_nearer = float(gain.sum()) > max(STANDARD_ERRORS * error, LEAST_GAIN * float(usual.sum()))
