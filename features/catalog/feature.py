@@ -12,8 +12,9 @@ and the catalogue's parameters (numbers that the training derives from the shop'
     One row per purchase day: ``day`` (days since 1970), ``age`` (days from the start of that day to
     the as_of), ``spend`` (of that day's purchases, net of refunds), ``spend_change`` (absolute
     difference from the spend of the purchase day before), ``gap`` (days since the purchase day
-    before), ``gap_entropy`` (gap x ln gap), ``gap_unevenness`` ((gap / (gap + the gap before) -
-    1/2)^2), ``weekday`` (of the day, UTC), ``weekend`` (1 on Saturdays and Sundays, else 0).
+    before), ``gap_log`` (ln gap), ``gap_entropy`` (gap x ln gap), ``gap_unevenness`` ((gap / (gap +
+    the gap before) - 1/2)^2), ``weekday`` (of the day, UTC), ``weekend`` (1 on Saturdays and
+    Sundays, else 0).
     Columns that use the day before are null on the first day; ``gap_unevenness`` is null on the
     second day as well. A refund reverses the latest purchases first. A day that was refunded in
     full has no row, so it counts neither in orders, gaps and recency nor in anything else computed
@@ -82,7 +83,15 @@ Function = Literal[
 COLUMNS_BY_FUNCTION: Mapping[Relation, Mapping[str, tuple[str, ...]]] = {
     "days": {
         "count": ("day",),
-        "sum": ("spend", "spend_change", "gap", "gap_entropy", "gap_unevenness", "weekend"),
+        "sum": (
+            "spend",
+            "spend_change",
+            "gap",
+            "gap_log",
+            "gap_entropy",
+            "gap_unevenness",
+            "weekend",
+        ),
         "mean": ("spend", "gap"),
         "sum_of_squares": ("gap",),
         "min": ("day", "age", "spend", "gap"),
@@ -112,8 +121,8 @@ COLUMNS_BY_FUNCTION: Mapping[Relation, Mapping[str, tuple[str, ...]]] = {
 MONEY = ("spend", "spend_change", "gross_spend", "discount", "refund", "amount")
 """Columns of money, which engines add up in whole millionths."""
 
-ENTROPY_SCALE, UNEVENNESS_SCALE = 1e10, 1e12
-"""``gap_entropy`` and ``gap_unevenness`` are multiplied by these and rounded to integers.
+LOG_SCALE, UNEVENNESS_SCALE = 1e10, 1e12
+"""``gap_log`` and ``gap_entropy``, and ``gap_unevenness``, are rounded to integers of these.
 
 Sums of integers are exact in any order of rows.
 """
@@ -123,7 +132,8 @@ MILLION = 1_000_000
 
 SCALES: Mapping[str, float] = {
     **dict.fromkeys(MONEY, float(MILLION)),
-    "gap_entropy": ENTROPY_SCALE,
+    "gap_log": LOG_SCALE,
+    "gap_entropy": LOG_SCALE,
     "gap_unevenness": UNEVENNESS_SCALE,
 }
 """Column -> divisor of its aggregate, for columns that are added up as scaled integers."""

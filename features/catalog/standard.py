@@ -203,6 +203,7 @@ def _rhythm() -> list[Feature]:
             "the last gap over what had been usual before it",
             (f"gap_last * ({prior} + frequency - 1) / ({prior} * shop_gap_days + t_x_days " "- gap_last)"),
         ),
+        _aggregate("gap_logs", "log days", "sum of ln gap", "days.gap_log", "sum", predictor=False),
         _aggregate("gap_entropy", "days", "sum of gap x ln gap", entropy, "sum", predictor=False),
         _formula(
             "clumpiness",

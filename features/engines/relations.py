@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array, Integers
-from stagecast.features.catalog.feature import ENTROPY_SCALE, UNEVENNESS_SCALE, Feature
+from stagecast.features.catalog.feature import LOG_SCALE, UNEVENNESS_SCALE, Feature
 from stagecast.features.clock import DAY_MICROSECONDS
 from stagecast.features.engines.rows import TYPE_SEPARATOR, Rows
 
@@ -124,14 +124,14 @@ def purchase_day_rows(count: int, customer: Integers, day: Integers, spend: NDAr
                 return change
             case "gap":
                 return gap
+            case "gap_log":
+                return scaled(np.log(np.maximum(gap, 1)), LOG_SCALE)
             case "gap_entropy":
-                return np.asarray(
-                    np.floor(gap * np.log(np.maximum(gap, 1)) * ENTROPY_SCALE + 0.5), dtype=np.int64
-                )
+                return scaled(np.asarray(gap * np.log(np.maximum(gap, 1))), LOG_SCALE)
             case "gap_unevenness":
                 share = gap / np.maximum(gap + gap_before, 1)
                 deviation = np.where(has_two_previous, share - 0.5, 0.0)
-                return np.floor(deviation * deviation * UNEVENNESS_SCALE + 0.5).astype(np.int64)
+                return scaled(deviation * deviation, UNEVENNESS_SCALE)
             case "weekday":
                 return np.asarray(np.left_shift(1, (day + 3) % 7))  # 1970-01-01 was a Thursday
             case "weekend":
@@ -139,8 +139,12 @@ def purchase_day_rows(count: int, customer: Integers, day: Integers, spend: NDAr
             case _:
                 return day
 
+    def scaled(values: NDArray[Any], scale: float) -> NDArray[np.int64]:
+        return np.floor(values * scale + 0.5).astype(np.int64)
+
     def validity(name: str) -> NDArray[np.bool_] | None:
-        return has_previous if name in ("gap", "spend_change", "gap_entropy") else None
+        of_before = ("gap", "spend_change", "gap_log", "gap_entropy")
+        return has_previous if name in of_before else None
 
     return Rows(count, customer, day, column, validity)
 

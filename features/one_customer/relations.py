@@ -11,11 +11,12 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 
-from stagecast.features.catalog.feature import ENTROPY_SCALE, UNEVENNESS_SCALE
+from stagecast.features.catalog.feature import LOG_SCALE, UNEVENNESS_SCALE
 from stagecast.features.clock import DAY_MICROSECONDS
 from stagecast.features.one_customer.past import NetDay, Past
 
 _HOUR = 3_600_000_000
+_OF_BEFORE = ("gap", "spend_change", "gap_log", "gap_entropy")
 
 
 class RowsOfOne:
@@ -137,6 +138,8 @@ def purchase_day_rows(net_days: Sequence[NetDay]) -> RowsOfOne:
                 return [0, *(abs(later - before) for before, later in pairs)][: len(days)]
             case "gap":
                 return gaps
+            case "gap_log":
+                return [math.floor(log * LOG_SCALE + 0.5) for log in _logs(gaps)]
             case "gap_entropy":
                 return _entropies(gaps)
             case "gap_unevenness":
@@ -149,16 +152,20 @@ def purchase_day_rows(net_days: Sequence[NetDay]) -> RowsOfOne:
                 return days
 
     def valid(name: str, _: tuple[str, ...]) -> Sequence[bool] | None:
-        return has_previous if name in ("gap", "spend_change", "gap_entropy") else None
+        return has_previous if name in _OF_BEFORE else None
 
     return RowsOfOne(days, column, valid)
 
 
 def _entropies(gaps: Sequence[int]) -> list[int]:
+    pairs = zip(gaps, _logs(gaps), strict=True)
+    return [math.floor(gap * log * LOG_SCALE + 0.5) for gap, log in pairs]
+
+
+def _logs(gaps: Sequence[int]) -> list[float]:
     # NumPy's logarithm, whose last bit may be another than that of Python's
-    logs = np.log(np.maximum(np.array(gaps, dtype=np.int64), 1)).tolist()
-    pairs = zip(gaps, logs, strict=True)
-    return [math.floor(gap * log * ENTROPY_SCALE + 0.5) for gap, log in pairs]
+    logs: list[float] = np.log(np.maximum(np.array(gaps, dtype=np.int64), 1)).tolist()
+    return logs
 
 
 def _unevenness(gap: int, gap_before: int) -> int:

@@ -144,8 +144,13 @@ by_each_and_the_oracle = pytest.mark.parametrize(
 
 EXACT = ("days", "events", "day number", "days^2", "values", "number")
 """Units of counts and days, which must be exact where the value is whole."""
-ROUNDING = {"gap_entropy": 0.75e-10, "gap_unevenness": 0.75e-12}
-"""Column -> error allowed per row.
+ROUNDING = {
+    "gap_log": 0.75e-10,
+    "gap_logs": 0.75e-10,
+    "gap_entropy": 0.75e-10,
+    "gap_unevenness": 0.75e-12,
+}
+"""Column, or feature that adds it up -> error allowed per row.
 
 Rows are rounded to 1e-10 or 1e-12, so that their sum does not depend on the order of rows.
 """

@@ -269,6 +269,7 @@ def _rhythm(past: Past, shop_gap: Fraction) -> dict[str, Value]:
         "overdue_longest": ratio(silence, max(gaps) if gaps else None),
         "overdue_spread": overdue_spread,
         "return_ratio": ratio(gaps[-1] if gaps else None, before_last),
+        "gap_logs": total(logarithm(gap) for gap in gaps),
         "gap_entropy": total(times_logarithm(gap) for gap in gaps),
         "clumpiness": None if silence is None else clumpiness([*gaps, silence]),
         "gap_unevenness": total(unevenness(*pair) for pair in itertools.pairwise(gaps)),
@@ -277,11 +278,15 @@ def _rhythm(past: Past, shop_gap: Fraction) -> dict[str, Value]:
 
 
 @lru_cache(maxsize=100_000)
+def logarithm(x: Fraction) -> Fraction:
+    """Return ln x."""
+    with localcontext(prec=30):
+        return Fraction((Decimal(x.numerator) / Decimal(x.denominator)).ln())
+
+
 def times_logarithm(x: Fraction) -> Fraction:
     """Return x ln x."""
-    with localcontext(prec=30):
-        exact = Decimal(x.numerator) / Decimal(x.denominator)
-        return Fraction(exact * exact.ln())
+    return x * logarithm(x)
 
 
 def clumpiness(intervals: Sequence[Fraction]) -> Fraction | None:

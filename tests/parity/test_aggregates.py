@@ -78,6 +78,7 @@ class Relations:
                 "spend": spend,
                 "spend_change": abs(spend - spend_of[day_before]) if day_before else None,
                 "gap": gap,
+                "gap_log": oracle.logarithm(gap) if gap else None,
                 "gap_entropy": oracle.times_logarithm(gap) if gap else None,
                 "gap_unevenness": oracle.unevenness(gap_before, gap)
                 if gap and gap_before

@@ -153,6 +153,7 @@ EXPECTED: tuple[dict[str, float], ...] = (
     {
         "gap_spread": math.sqrt(32),
         "gap_variation": math.sqrt(32) / 5,
+        "gap_logs": math.log(9),
         "gap_entropy": 9 * math.log(9),
     },
     {"gap_unevenness": 0.16, "regularity": 0.59 / 0.82},

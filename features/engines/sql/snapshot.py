@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from stagecast.features.catalog.catalog import Catalog
-from stagecast.features.catalog.feature import ENTROPY_SCALE, SCALES, UNEVENNESS_SCALE, Feature
+from stagecast.features.catalog.feature import LOG_SCALE, SCALES, UNEVENNESS_SCALE, Feature
 from stagecast.features.catalog.of_customer import attribute_features
 from stagecast.features.engines.sql.dates import Dates
 from stagecast.features.engines.sql.days import net_day_steps
@@ -24,9 +24,9 @@ _LAG_COLUMNS = {
     "gap": "cast(day - day_before as double)",
     "spend_change": "abs(spend - spend_before)",
     # rounded to whole numbers, whose sum does not depend on the order of rows
+    "gap_log": f"floor(ln(cast(day - day_before as double)) * {LOG_SCALE!r} + 0.5)",
     "gap_entropy": (
-        "floor((day - day_before) * ln(cast(day - day_before as double)) * "
-        f"{ENTROPY_SCALE!r} + 0.5)"
+        f"floor((day - day_before) * ln(cast(day - day_before as double)) * {LOG_SCALE!r} + 0.5)"
     ),
     "gap_unevenness": (
         "floor((cast(day - day_before as double) / (day - day_before_that) - 0.5)"
