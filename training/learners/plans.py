@@ -9,7 +9,7 @@ one, or had a trial before, the payments of before say nothing of the gap: they 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -21,8 +21,9 @@ from stagecast.features.arrays import Array
 from stagecast.training.billing.month_dates import READS as OF_MONTHS
 from stagecast.training.billing.periods import COLUMNS, FIXED, NO_PERIODS, BillingPeriods
 from stagecast.training.learners.btyd import Model
-from stagecast.training.learners.customer_base import CustomerBase, Part, distinct_histories
+from stagecast.training.learners.customer_base import CustomerBase, Part
 from stagecast.training.learners.following import FollowedBase, Following
+from stagecast.training.learners.parted import PartedBase
 
 HISTORY: Final = ("frequency", "t_x_days", "T_days")
 LAST_PRICE: Final = "spend_last"
@@ -30,11 +31,10 @@ SHORTER: Final = 0.7
 """Mean gap over the billing period, below which a customer has paid at a shorter one before."""
 NEAR_PERIOD: Final = 0.25
 """How far a gap may be from the billing period, over it, to be one of the plan."""
-Rows = NDArray[np.int64] | slice
 
 
 @dataclass(frozen=True)
-class PlannedBase(CustomerBase):
+class PlannedBase(PartedBase):
     """A customer base with models for each billing period.
 
     Those of all customers are asked where nothing is known of a customer but the history.
@@ -59,11 +59,6 @@ class PlannedBase(CustomerBase):
     later_prices: tuple[tuple[tuple[float, float], ...], ...] = ()
     following: tuple[Following | None, ...] = ()
 
-    @cached_property
-    def of_all(self) -> CustomerBase:
-        """The models of all customers."""
-        return CustomerBase(self.models, self.spend, self.weights)
-
     @property
     def reads(self) -> tuple[str, ...]:
         """The features that tell the plan, and the next date."""
@@ -77,6 +72,11 @@ class PlannedBase(CustomerBase):
             np.array([period.days for period in base.periods.periods]) for base in (self, other)
         )
         return len(own) == len(others) and bool((np.abs(own / others - 1.0) <= NEAR_PERIOD).all())
+
+    @property
+    def has_plans(self) -> bool:
+        """Whether customers pay at several intervals: they do."""
+        return True
 
     @property
     def has_dates(self) -> bool:
@@ -110,93 +110,6 @@ class PlannedBase(CustomerBase):
                 histories = dict(base.histories({**of_rows, **histories}))
             parts.append(Part(base, rows, histories, int(k)))
         return parts
-
-    def columns(self, features: Mapping[str, Array], horizon_days: int) -> dict[str, Array]:
-        """Return the predictions of the models, see :meth:`CustomerBase.columns`."""
-        parts = self.parts(features)
-        values = [part.base.columns(part.histories, horizon_days) for part in parts]
-        names = values[0] if values else {}
-        return {name: merged(parts, [of_part[name] for of_part in values]) for name in names}
-
-    def none_within(self, days: Array | float, features: Mapping[str, Array]) -> Array:
-        """Return P(no purchase within ``days``)."""
-
-        def ask(part: Part) -> Array:
-            span = days if np.ndim(days) == 0 else np.asarray(days)[part.rows]
-            return part.base.none_within(span, part.histories)
-
-        return self._ask(features, ask)
-
-    def discounted_orders(
-        self, days: int, features: Mapping[str, Array], annual_rate: float
-    ) -> Array:
-        """Return the expected discounted purchase days within ``days``."""
-        return self._ask(
-            features, lambda part: part.base.discounted_orders(days, part.histories, annual_rate)
-        )
-
-    def p_alive_by_model(self, features: Mapping[str, Array]) -> list[Array]:
-        """Return P(still a customer) by each model, shape (rows,) each."""
-        parts = self.parts(features)
-        by_part = [
-            [p[_position(part)] for p in part.base.p_alive_by_model(part.histories)]
-            for part in parts
-        ]
-        return [merged(parts, of_model) for of_model in zip(*by_part, strict=True)]
-
-    def discounted_orders_until(
-        self,
-        days: Sequence[int],
-        features: Mapping[str, Array],
-        annual_rate: float,
-        alive: Sequence[Array] | None = None,
-    ) -> Array:
-        """Return :meth:`discounted_orders` within each of ``days``, shape (days, rows)."""
-        return self._ask(
-            features,
-            lambda part: part.base.discounted_orders_until(
-                days, part.histories, annual_rate, _of_part(part, alive)
-            ),
-        )
-
-    def rest_if_silent(
-        self, horizon_days: int, days: int, features: Mapping[str, Array], annual_rate: float
-    ) -> Array:
-        """Return the discounted orders between two spans of who orders nothing in the first."""
-        return self._ask(
-            features,
-            lambda part: part.base.rest_if_silent(horizon_days, days, part.histories, annual_rate),
-        )
-
-    def kept_orders(
-        self,
-        days: int,
-        features: Mapping[str, Array],
-        annual_rate: float,
-        alive: Sequence[Array] | None = None,
-    ) -> Array:
-        """Return the expected discounted purchase days within ``days`` of who is kept."""
-        return self._ask(
-            features,
-            lambda part: part.base.kept_orders(
-                days, part.histories, annual_rate, _of_part(part, alive)
-            ),
-        )
-
-    def regained_orders(
-        self,
-        days: int,
-        features: Mapping[str, Array],
-        annual_rate: float,
-        alive: Sequence[Array] | None = None,
-    ) -> Array:
-        """Return the discounted purchase days within ``days`` of who had left and is back."""
-        return self._ask(
-            features,
-            lambda part: part.base.regained_orders(
-                days, part.histories, annual_rate, _of_part(part, alive)
-            ),
-        )
 
     def prices(self, features: Mapping[str, Array], per_order: Array, days: Sequence[int]) -> Array:
         """Return what a payment within each of ``days`` is expected to bring, shape (days, rows).
@@ -267,10 +180,6 @@ class PlannedBase(CustomerBase):
                 last[part.rows] = np.nan
         return last
 
-    def _ask(self, features: Mapping[str, Array], ask: Callable[[Part], Array]) -> Array:
-        parts = self.parts(features)
-        return merged(parts, [ask(part) for part in parts])
-
     def to_json(self) -> dict[str, Any]:
         """Return the models as JSON values."""
         return {
@@ -280,25 +189,6 @@ class PlannedBase(CustomerBase):
             "later_prices": [[list(known) for known in plan] for plan in self.later_prices],
             "following": [plan and plan.to_json() for plan in self.following],
         }
-
-
-def base_from_json(stored: Mapping[str, Any]) -> CustomerBase:
-    """Read a customer base, with its plans where it has any."""
-    base = CustomerBase.from_json(stored)
-    if "plans" not in stored:
-        return base
-    return PlannedBase(
-        base.models,
-        base.spend,
-        base.weights,
-        periods=BillingPeriods.from_json(stored["periods"]),
-        plans=tuple(CustomerBase.from_json(plan) for plan in stored["plans"]),
-        later_prices=tuple(
-            tuple((float(price), float(factor)) for price, factor in plan)
-            for plan in stored["later_prices"]
-        ),
-        following=tuple(plan and Following.from_json(plan) for plan in stored.get("following", ())),
-    )
 
 
 def of_plan(
@@ -351,34 +241,8 @@ def is_changed(x: Array, t_x: Array, days: float) -> NDArray[np.bool_]:
     return np.asarray((x > 0) & (t_x < SHORTER * days * x))
 
 
-def merged(parts: Sequence[Part], values: Sequence[Array]) -> Array:
-    """Return the values of parts, whose last axis is that of the rows, in the order of the rows."""
-    if len(parts) == 1:
-        return values[0]
-    result = np.empty((*values[0].shape[:-1], sum(v.shape[-1] for v in values)))
-    for part, of_part in zip(parts, values, strict=True):
-        result[..., part.rows] = of_part
-    return result
-
-
 def _nearest(known: Array, values: Array) -> NDArray[np.int64]:
     """Return the position of the nearest of ascending numbers, same shape as the values."""
     right = np.clip(np.searchsorted(known, values), 0, len(known) - 1)
     left = np.maximum(right - 1, 0)
     return np.where(values - known[left] <= known[right] - values, left, right)
-
-
-def _position(part: Part) -> Rows:
-    return distinct_histories(part.histories)[1]
-
-
-def _of_part(part: Part, alive: Sequence[Array] | None) -> list[Array] | None:
-    """Return P(still a customer) of the distinct histories of a part, from that of all rows."""
-    if alive is None:
-        return None
-    own, position = [p[part.rows] for p in alive], _position(part)
-    if isinstance(position, slice):
-        return own
-    first = np.zeros(int(position.max()) + 1, dtype=np.int64)
-    first[position] = np.arange(len(position))
-    return [p[first] for p in own]

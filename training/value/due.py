@@ -19,7 +19,7 @@ from stagecast.features.arrays import Array
 from stagecast.training.billing.calendar import YEAR
 from stagecast.training.learners.btyd.dated import DatedModel
 from stagecast.training.learners.customer_base import CustomerBase, Part
-from stagecast.training.learners.plans import merged
+from stagecast.training.learners.parted import merged
 
 HISTORY: Final = ("frequency", "t_x_days", "T_days")
 

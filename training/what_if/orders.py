@@ -9,7 +9,7 @@ import numpy as np
 from stagecast.features.arrays import Array
 from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.customer_base import CustomerBase, distinct_histories
-from stagecast.training.learners.plans import merged
+from stagecast.training.learners.parted import merged
 from stagecast.training.what_if.leaving import History, with_drop_out
 
 DropOut = Mapping[int | None, tuple[float, ...]]
