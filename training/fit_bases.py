@@ -22,6 +22,7 @@ from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.fit_customer_base import fit_customer_base
 from stagecast.training.learners.fit_dates import with_dates
 from stagecast.training.learners.fit_plans import with_plans
+from stagecast.training.learners.fit_regularities import with_regularities
 from stagecast.training.learners.random_customers import less_random
 
 PAST_CUSTOMERS: Final = 5_000
@@ -80,7 +81,8 @@ def fit_base(
         planned = with_plans(base, bought, customers, days, as_of, most)
         if planned is not base:
             return planned
-    return less_random(with_dates(base, days), days)
+    base = less_random(with_dates(base, days), days)
+    return with_regularities(base, bought, gaps) if config.churn == "inactivity" else base
 
 
 def known_days(

@@ -32,6 +32,7 @@ from stagecast.training.learners.agreement import UNKNOWN, Agreement
 from stagecast.training.learners.btyd.fit import FitError
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.fit_season import agreement_of_years
+from stagecast.training.learners.regularities import GAP_LOGS
 from stagecast.training.schemes import scheme_of
 
 # A date of the same season a year ago is used only with this much history before it.
@@ -40,6 +41,8 @@ SEASON_HISTORY_DAYS = 180
 MAX_SEASON_YEARS = 3
 # Features that scores, notes and notebooks report, whether models learn from them or not.
 REPORTED_FEATURES = ("tenure_days", "refund_spend", "purchase_events", "orders_ahead_last_year")
+# Features that a customer base reads, and models do not learn from.
+FEATURES_OF_BASES = (GAP_LOGS,)
 
 
 def not_for_trees(catalog: Catalog) -> frozenset[str]:
@@ -187,7 +190,7 @@ def plan_dates(history_days: float, horizon_days: int, max_dates: int) -> list[i
 def training_catalog(config: TrainConfig, scheme: Scheme) -> Catalog:
     """Return the features that a training needs: predictors, those in rules, and reported ones."""
     catalog = config.catalog
-    needed = {*catalog.predictors, *scheme.all_features, *REPORTED_FEATURES}
+    needed = {*catalog.predictors, *scheme.all_features, *REPORTED_FEATURES, *FEATURES_OF_BASES}
     return catalog.needed_for([name for name in catalog.names if name in needed])
 
 

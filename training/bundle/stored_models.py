@@ -14,7 +14,7 @@ from stagecast.training.config import TrainConfig
 from stagecast.training.inactivity.model import ChurnModel
 from stagecast.training.leads.conversion import LeadConversion
 from stagecast.training.learners.boosted import Boosted
-from stagecast.training.learners.plans import base_from_json
+from stagecast.training.learners.stored_base import base_from_json
 from stagecast.training.models import Models
 from stagecast.training.next_stage.model import NextStageModel
 from stagecast.training.reference.reference import Reference

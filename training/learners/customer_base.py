@@ -115,7 +115,12 @@ class CustomerBase:
 
     def has_plans_of(self, other: CustomerBase) -> bool:
         """Return whether customers pay at the same intervals as in another customer base."""
-        return not other.reads
+        return not other.has_plans
+
+    @property
+    def has_plans(self) -> bool:
+        """Whether customers pay at several intervals, each with models of its own."""
+        return False
 
     def parts(self, features: Mapping[str, Array]) -> list[Part]:
         """Return the rows of each of several plans; all in one part where there are none."""
@@ -124,25 +129,25 @@ class CustomerBase:
     def columns(self, features: Mapping[str, Array], horizon_days: int) -> dict[str, Array]:
         """Return the predictions of the models for buyers, shape (n_buyers,) each.
 
-        ``btyd_none_<model>`` is the log odds of no purchase in the horizon. ``btyd_none`` is their
-        weighted mean, or that of the probabilities where a model is of regular gaps,
-        ``btyd_alive`` that of P(alive), ``btyd_orders`` that of the expected purchase days in the
-        horizon.
+        ``btyd_none_<model>`` is the log odds of no purchase in the horizon, of several models of a
+        name by the last. ``btyd_none`` is their weighted mean, or that of the probabilities where a
+        model is of regular gaps, ``btyd_alive`` that of P(alive), ``btyd_orders`` that of the
+        expected purchase days in the horizon.
         """
         history, position = distinct_histories(features)
-        outlooks = {model.name: model.outlook(horizon_days, *history) for model in self.models}
-        predictions = {
-            name: tuple(values[position] for values in outlook)
-            for name, outlook in outlooks.items()
-        }
-        none = {
-            f"btyd_none_{name}": log_odds(p_none) for name, (p_none, _, _) in predictions.items()
+        outlooks = [model.outlook(horizon_days, *history) for model in self.models]
+        none, alive, orders = (
+            [values[position] for values in of_models] for of_models in zip(*outlooks, strict=True)
+        )
+        of_names = {
+            f"btyd_none_{model.name}": log_odds(p_none)
+            for model, p_none in zip(self.models, none, strict=True)
         }
         return {
-            **none,
-            "btyd_none": self._mean_none([p_none for p_none, _, _ in predictions.values()]),
-            "btyd_alive": self._mean([alive for _, alive, _ in predictions.values()]),
-            "btyd_orders": self._mean([orders for _, _, orders in predictions.values()]),
+            **of_names,
+            "btyd_none": self._mean_none(none),
+            "btyd_alive": self._mean(alive),
+            "btyd_orders": self._mean(orders),
         }
 
     def _mean(self, values: Sequence[Array]) -> Array:

@@ -37,7 +37,7 @@ def spans_of(config: TrainConfig, *, tells_years: bool) -> dict[int, int]:
 
 def needs_arrays(base: CustomerBase) -> bool:
     """Return whether a model of the base has regular gaps."""
-    return any(model.regularity > 1 for model in base.models)
+    return base.is_regular
 
 
 def one_row(columns: Mapping[str, float], names: tuple[str, ...]) -> dict[str, Array]:
@@ -64,8 +64,9 @@ class BaseOfArrays:
 
     def of(self, columns: Mapping[str, float]) -> BaseOutlook:
         """Return what the customer base says of a buyer."""
-        base, config = self._base, self._config
-        rows = one_row(columns, HISTORY)
+        config = self._config
+        (part,) = self._base.parts(one_row(columns, (*HISTORY, *self._base.reads)))
+        base, rows = part.base, part.histories
         named = base.columns(rows, config.horizon_days)
         alive = base.p_alive_by_model(rows)
         until = base.discounted_orders_until(list(self.place), rows, config.annual_discount, alive)
@@ -75,6 +76,7 @@ class BaseOfArrays:
         if days > horizon:
             silent = float(base.rest_if_silent(horizon, days, rows, config.annual_discount)[0])
         return BaseOutlook(
+            base,
             tuple(float(p[0]) for p in alive),
             None,
             (frequency, t_x_days, T_days),
@@ -88,9 +90,9 @@ class BaseOfArrays:
         days, rate = self._config.value_horizon_days, self._config.annual_discount
         rows = dict(zip(HISTORY, (np.array([value]) for value in said.history), strict=True))
         alive = [np.array([p]) for p in said.alive]
-        staying = self._base.kept_orders(days, rows, rate, alive)
+        staying = said.base.kept_orders(days, rows, rate, alive)
         if leaving is None:
-            back = self._base.regained_orders(days, rows, rate, alive)
+            back = said.base.regained_orders(days, rows, rate, alive)
         else:
-            back = leaving.regained_orders(self._base, days, rows, rate, alive)
+            back = leaving.regained_orders(said.base, days, rows, rate, alive)
         return float(staying[0]), float(back[0])

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from stagecast.features.arrays import Array
 from stagecast.features.one_customer.numbers import clip, exp, expm1, log, log1p
 from stagecast.training.learners.btyd import Model
+from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.one_row.predictions import BaseOutlook
 from stagecast.training.waiting.next_order import (
     CELL_DAYS,
@@ -31,16 +32,22 @@ NextOrder = Callable[[BaseOutlook, float], float]
 """What the customer base says of a buyer, and the pooled P(no purchase) -> days; NaN is null."""
 
 
-def next_order_of_one(model: Model, horizon_days: int) -> NextOrder:
-    """Return the median days to the next order by the first customer-base model.
+def next_order_of_one(base: CustomerBase, horizon_days: int) -> NextOrder:
+    """Return the median days to the next order by the first model that a buyer is asked of.
 
     Parameters
     ----------
-    model
-        The model.
+    base
+        The customer base.
     horizon_days
         Horizon of the pooled probability.
     """
+    if base.reads:
+        return lambda said, p_inactive: _by(said.base.models[0], horizon_days)(said, p_inactive)
+    return _by(base.models[0], horizon_days)
+
+
+def _by(model: Model, horizon_days: int) -> NextOrder:
     if model.name == "pareto_nbd" or model.regularity > 1:
         return _bisected(model, float(horizon_days))
     return _closed_form(model, float(horizon_days))

@@ -56,11 +56,12 @@ class ModelsOfOne:
         self._designs = DesignsOfOne([*self.churn.designs, self.next_stage.design])
         self._silence = models.next_stage.without_purchase
         self._base = base
-        self._days_to_order = next_order_of_one(base.models[0], models.config.horizon_days)
+        self._days_to_order = next_order_of_one(base, models.config.horizon_days)
         ensembles = [churn.trees, models.next_stage.trees, *models.value.trees.values()]
         of_trees = (trees.columns for trees in ensembles if trees is not None)
         self.columns = frozenset(self._designs.columns).union(
             READ,
+            base.reads,
             base.reads_of_histories,
             () if models.value.payments is None else (LAST_PRICE,),
             self.prospects.columns,
@@ -134,6 +135,6 @@ def usable_base(models: Models) -> CustomerBase:
     base = models.base
     if base is None or not models.has_purchases or models.cancellation is not None:
         raise NotImplementedError("no customer base, or contracts")
-    if base.reads:
+    if base.has_plans:
         raise NotImplementedError("customers pay at different intervals")
     return base

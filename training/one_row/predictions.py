@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from stagecast.features.arrays import Array
+from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.value.money import YEARS
 
 _NULL = math.nan
@@ -65,8 +66,10 @@ class BaseOutlook:
 
     Parameters
     ----------
+    base
+        The customer base that was asked: where there are groups of customers, that of the buyer's.
     alive
-        P(still a customer) by each model.
+        P(still a customer) by each of its models.
     first
         What the first model says; None where it is asked with arrays.
     history
@@ -80,6 +83,7 @@ class BaseOutlook:
         gaps are random.
     """
 
+    base: CustomerBase
     alive: tuple[float, ...]
     first: Outlook | None
     history: tuple[float, float, float]

@@ -92,6 +92,7 @@ class BaseOfOne:
         horizon, days = config.horizon_days, config.value_horizon_days
         self.place = spans_of(config, tells_years=tells_years)
         spans = Spans(np.array(list(self.place), dtype=np.float64), config.annual_discount)
+        self._base = base
         self.models: list[ModelOfOne] = [model_of_one(m, spans, days) for m in base.models]
         self._several = SeveralOfOne(self.models)
         self.names = [model.name for model in base.models]
@@ -112,7 +113,7 @@ class BaseOfOne:
         }
         until = mean_rows([own.until for own in of_models], self.weights)
         alive = tuple(own.alive for own in of_models)
-        return BaseOutlook(alive, of_models[0], history, {**named, **means}, until)
+        return BaseOutlook(self._base, alive, of_models[0], history, {**named, **means}, until)
 
     def kept(self, said: BaseOutlook, leaving: Leaving | None) -> tuple[float, float]:
         """Return the discounted orders of who never leaves, and of who had left and is back."""

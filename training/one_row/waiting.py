@@ -10,7 +10,7 @@ from scipy import special
 
 from stagecast.features.arrays import Array
 from stagecast.features.one_customer.numbers import clip, exp, expit, log
-from stagecast.training.learners.btyd import Model, betageometric
+from stagecast.training.learners.btyd import betageometric
 from stagecast.training.one_row.base import BetaGeometricOfOne
 from stagecast.training.one_row.base_of_arrays import HISTORY
 from stagecast.training.one_row.predictions import BaseOutlook
@@ -113,16 +113,14 @@ class WaitingOfArrays:
 
     Parameters
     ----------
-    model
-        The first customer-base model.
     value
         The value model, with the customer base as it is asked.
     horizon_days, value_days
         The horizon, and the value horizon.
     """
 
-    def __init__(self, model: Model, value: ValueOfOne, horizon_days: int, value_days: int) -> None:
-        self._model, self._horizon, self._value_days = model, horizon_days, value_days
+    def __init__(self, value: ValueOfOne, horizon_days: int, value_days: int) -> None:
+        self._horizon, self._value_days = horizon_days, value_days
         self._ended = value.ended
 
     def price(
@@ -130,7 +128,7 @@ class WaitingOfArrays:
     ) -> tuple[float, float]:
         """Return the loss per week and the days; see :meth:`WaitingOfOne.price`."""
         waiting = price_of_waiting(
-            self._model,
+            said.base.models[0],
             dict(zip(HISTORY, (np.array([value]) for value in said.history), strict=True)),
             np.array([p_inactive]),
             np.array([value_at_risk]),
@@ -142,14 +140,12 @@ class WaitingOfArrays:
 
 
 def waiting_of_one(
-    model: Model, value: ValueOfOne, horizon_days: int, value_days: int
+    value: ValueOfOne, horizon_days: int, value_days: int
 ) -> WaitingOfOne | WaitingOfArrays:
-    """Return the price of waiting by a model for one buyer at a time.
+    """Return the price of waiting by the first model, for one buyer at a time.
 
     Parameters
     ----------
-    model
-        The first customer-base model.
     value
         The value model, with the customer base as it is asked.
     horizon_days, value_days
@@ -159,7 +155,7 @@ def waiting_of_one(
     if isinstance(base, BaseOfOne) and isinstance(base.models[0], BetaGeometricOfOne):
         place = base.place[value_days]
         return WaitingOfOne(base.models[0], horizon_days, value_days, place)
-    return WaitingOfArrays(model, value, horizon_days, value_days)
+    return WaitingOfArrays(value, horizon_days, value_days)
 
 
 def _between(

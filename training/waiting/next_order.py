@@ -23,7 +23,7 @@ from stagecast.features.arrays import Array
 from stagecast.training.inactivity.members import GapRule
 from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.customer_base import CustomerBase
-from stagecast.training.learners.plans import PlannedBase, merged
+from stagecast.training.learners.parted import PartedBase, merged
 
 # Where the median day of the next order is later than this, none is predicted.
 LATEST_ORDER_DAYS = 1825.0
@@ -57,7 +57,7 @@ def median_days_to_order(
     p_inactive
         Pooled P(no purchase in the horizon), shape (rows,).
     """
-    if isinstance(base, PlannedBase):
+    if isinstance(base, PartedBase):
         parts = base.parts(columns)
         return merged(
             parts,

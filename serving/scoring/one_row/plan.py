@@ -27,7 +27,7 @@ from stagecast.serving.scoring.one_row.reasons import ReasonsOfScore
 from stagecast.serving.scoring.rhythm_columns import has_rhythm
 from stagecast.serving.scoring.without_amounts import MONEY_COLUMNS, has_amounts_of
 from stagecast.training.bundle import Bundle
-from stagecast.training.one_row.predict import ModelsOfOne, usable_base
+from stagecast.training.one_row.predict import ModelsOfOne
 from stagecast.training.one_row.predictions import PredictionsOfOne
 from stagecast.training.one_row.waiting import waiting_of_one
 from stagecast.training.usual_gap import LEAST_GAPS
@@ -68,7 +68,6 @@ class OneRow:
         self._evaluator = EvaluatorOfOne(plan.catalog.needed_for(sorted(names)))
         self._known_at_start = plan.known_at_start
         self._waiting = waiting_of_one(
-            usable_base(models).models[0],
             self._models.value,
             config.horizon_days,
             config.value_horizon_days,

@@ -28,6 +28,7 @@ from stagecast.training.learners.btyd.dated import MIDDLES, DatedModel
 from stagecast.training.learners.btyd.seasonal_pareto import SeasonalPareto
 from stagecast.training.learners.factor import Factor
 from stagecast.training.learners.leaving import Leaving
+from stagecast.training.learners.regularities import RegularityBase
 from stagecast.training.learners.season_of_purchases import Season
 from stagecast.training.one_row.next_order import halved
 from stagecast.training.value.base_share import BaseShare
@@ -352,6 +353,34 @@ def test_other_customer_bases_have_the_same_bytes(scorer: Scorer, kind: str) -> 
     counts = compared(other, [*customers(25, seed=17), *odd_customers()[:6]])
     assert counts["left to arrays"] == 0
     assert counts["with reasons"] > 25
+
+
+@pytest.mark.parametrize("name", ["mbg_nbd", "pareto_nbd"])
+def test_a_regularity_of_each_customer_has_the_same_bytes(scorer: Scorer, name: str) -> None:
+    models = scorer.bundle.models
+    assert models.base is not None
+    r, alpha, *leaving = next(m for m in models.base.models if m.name == name).params
+    rhythms = tuple(
+        Model(name, (r, alpha / k, *leaving), 0.0, 100, regularity=k)  # type: ignore[arg-type]
+        for k in (1, 4, 16)
+    )
+    base = RegularityBase(
+        models.base.models,
+        models.base.spend,
+        models.base.weights,
+        rhythms=rhythms,
+        shares=(0.5, 0.3, 0.2),
+        groups=((0.6, 0.1, 0.0, 0.2, 0.1), (0.1, 0.6, 0.0, 0.2, 0.1), (0.0, 0.1, 0.6, 0.2, 0.1)),
+    )
+    value = replace(models.value, leaving=None)
+    other = Scorer(replace(scorer.bundle, models=replace(models, base=base, value=value)))
+    asked = [*customers(25, seed=18), *odd_customers()[:6]]
+    counts = compared(other, asked)
+    assert counts["left to arrays"] == 0
+    assert counts["with reasons"] > 25
+    # and they are not those of the models of all customers
+    alike = Scorer(replace(scorer.bundle, models=replace(models, value=value)))
+    assert not np.allclose(*said_by(alike, other, asked, "p_alive"), rtol=0.01, equal_nan=True)
 
 
 def test_the_median_day_is_that_of_a_bisection_whatever_the_function() -> None:
