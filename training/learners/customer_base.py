@@ -53,7 +53,7 @@ class Part:
     histories
         ``frequency``, ``t_x_days`` and ``T_days`` of them, as its models count them.
     plan
-        Number of their plan; None where they have none.
+        Number of their plan or group; None where they have none.
     """
 
     base: CustomerBase

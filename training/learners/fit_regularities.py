@@ -118,13 +118,13 @@ def _base(
     features = {**dict(zip(HISTORY, history, strict=True)), GAP_LOGS: log_gaps}
     chances = regularity_chances(rhythms, of_rhythms, features)
     group = group_of(chances)
+    of_all = [(1.0 - weight) * share for share in base.weights]
     groups = []
     for k in range(len(rhythms)):
         own = np.eye(len(rhythms))[k] + chances[:, group == k].sum(axis=1)
         own = np.maximum(own, _LEAST_CUSTOMERS)  # also where the chance of a rhythm underflows
         own[np.argsort(-own, kind="stable")[RHYTHMS_OF_GROUP:]] = 0.0
         own = weight * own / own.sum()
-        of_all = [(1.0 - weight) * share for share in base.weights]
         groups.append((*own.tolist(), *of_all))
     return RegularityBase(
         base.models,
@@ -170,7 +170,7 @@ def _fitted(
             logs = _densities(name, np.r_[rate, theta], history, log_gaps) + log_shares
             return -float(logsumexp(logs, axis=0).sum())
 
-        before = loss(leaving)
+        before = -float(logsumexp(densities + log_shares, axis=0).sum())
         bounds = [(value - _FURTHEST, value + _FURTHEST) for value in leaving]
         found = minimize(
             loss, leaving, method="L-BFGS-B", bounds=bounds, options={"maxiter": _STEPS}

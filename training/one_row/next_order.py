@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from stagecast.features.arrays import Array
 from stagecast.features.one_customer.numbers import clip, exp, expm1, log, log1p
 from stagecast.training.learners.btyd import Model
-from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.one_row.predictions import BaseOutlook
 from stagecast.training.waiting.next_order import (
     CELL_DAYS,
@@ -32,66 +31,58 @@ NextOrder = Callable[[BaseOutlook, float], float]
 """What the customer base says of a buyer, and the pooled P(no purchase) -> days; NaN is null."""
 
 
-def next_order_of_one(base: CustomerBase, horizon_days: int) -> NextOrder:
+def next_order_of_one(horizon_days: int) -> NextOrder:
     """Return the median days to the next order by the first model that a buyer is asked of.
 
     Parameters
     ----------
-    base
-        The customer base.
     horizon_days
         Horizon of the pooled probability.
     """
-    if base.reads:
-        return lambda said, p_inactive: _by(said.base.models[0], horizon_days)(said, p_inactive)
-    return _by(base.models[0], horizon_days)
+    horizon = float(horizon_days)
+
+    def days_to_order(said: BaseOutlook, p_inactive: float) -> float:
+        model = said.base.models[0]
+        has_closed_form = model.name != "pareto_nbd" and model.regularity == 1
+        by_model = _closed_form if has_closed_form else _bisected
+        return by_model(model, horizon, said, p_inactive)
+
+    return days_to_order
 
 
-def _by(model: Model, horizon_days: int) -> NextOrder:
-    if model.name == "pareto_nbd" or model.regularity > 1:
-        return _bisected(model, float(horizon_days))
-    return _closed_form(model, float(horizon_days))
-
-
-def _closed_form(model: Model, horizon_days: float) -> NextOrder:
+def _closed_form(model: Model, horizon_days: float, said: BaseOutlook, p_inactive: float) -> float:
     r, alpha = model.params[:2]
 
-    def days_to_order(said: BaseOutlook, p_inactive: float) -> float:
-        x, t_x, T = said.history
-        if said.first is None:
-            # other models of the base have regular gaps, so that none was asked by itself
-            p_horizon, alive_row, _ = model.outlook(horizon_days, *_rows(x, t_x, T))
-            p_none_at_horizon, alive = float(p_horizon[0]), float(alive_row[0])
-        else:
-            p_none_at_horizon, alive = said.first.p_none, said.first.alive
-        power = _log(p_inactive) / _log(p_none_at_horizon)
-        p_none = exp(LOG_HALF / power)
-        bought = (1.0 - p_none) / alive
-        if not bought < 1.0:
-            return math.nan
-        log_silent = log1p(-bought)
-        days = (alpha + T) * expm1(-log_silent / (r + x))
-        if not (days < LATEST_ORDER_DAYS and p_none > LEAST_NONE):
-            return math.nan
-        return (math.floor(days / CELL_DAYS) + 0.5) * CELL_DAYS
-
-    return days_to_order
+    x, t_x, T = said.history
+    if said.first is None:
+        # other models of the base have regular gaps, so that none was asked by itself
+        p_horizon, alive_row, _ = model.outlook(horizon_days, *_rows(x, t_x, T))
+        p_none_at_horizon, alive = float(p_horizon[0]), float(alive_row[0])
+    else:
+        p_none_at_horizon, alive = said.first.p_none, said.first.alive
+    power = _log(p_inactive) / _log(p_none_at_horizon)
+    p_none = exp(LOG_HALF / power)
+    bought = (1.0 - p_none) / alive
+    if not bought < 1.0:
+        return math.nan
+    log_silent = log1p(-bought)
+    days = (alpha + T) * expm1(-log_silent / (r + x))
+    if not (days < LATEST_ORDER_DAYS and p_none > LEAST_NONE):
+        return math.nan
+    return (math.floor(days / CELL_DAYS) + 0.5) * CELL_DAYS
 
 
-def _bisected(model: Model, horizon_days: float) -> NextOrder:
-    def days_to_order(said: BaseOutlook, p_inactive: float) -> float:
-        history = _rows(*said.history)
-        log_pooled = _log(p_inactive)
-        log_at_horizon = _log(float(model.p_none(horizon_days, *history)[0]))
+def _bisected(model: Model, horizon_days: float, said: BaseOutlook, p_inactive: float) -> float:
+    history = _rows(*said.history)
+    log_pooled = _log(p_inactive)
+    log_at_horizon = _log(float(model.p_none(horizon_days, *history)[0]))
 
-        def still_none(days: Array) -> NDArray[np.bool_]:
-            log_none = np.log(np.clip(model.p_none(days, *history), LEAST_NONE, 1.0))
-            horizon = horizon_days if model.regularity > 1 else None
-            return log_none_within(days, log_none, log_at_horizon, log_pooled, horizon) > LOG_HALF
+    def still_none(days: Array) -> NDArray[np.bool_]:
+        log_none = np.log(np.clip(model.p_none(days, *history), LEAST_NONE, 1.0))
+        horizon = horizon_days if model.regularity > 1 else None
+        return log_none_within(days, log_none, log_at_horizon, log_pooled, horizon) > LOG_HALF
 
-        return halved(still_none)
-
-    return days_to_order
+    return halved(still_none)
 
 
 def halved(still_none: Callable[[Array], NDArray[np.bool_]]) -> float:

@@ -56,7 +56,7 @@ class ModelsOfOne:
         self._designs = DesignsOfOne([*self.churn.designs, self.next_stage.design])
         self._silence = models.next_stage.without_purchase
         self._base = base
-        self._days_to_order = next_order_of_one(base, models.config.horizon_days)
+        self._days_to_order = next_order_of_one(models.config.horizon_days)
         ensembles = [churn.trees, models.next_stage.trees, *models.value.trees.values()]
         of_trees = (trees.columns for trees in ensembles if trees is not None)
         self.columns = frozenset(self._designs.columns).union(

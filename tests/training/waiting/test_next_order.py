@@ -90,7 +90,7 @@ def test_the_date_of_one_payer_is_that_of_the_table(shop: Trained, p_none: float
     columns, base = yearly_payers(due), CustomerBase((YEARLY,), None)
     rule = shop.training.models.churn.rule
     days = median_days_to_order(base, rule, 90, columns, np.full(len(due), p_none))
-    one = next_order_of_one(base, 90)
+    one = next_order_of_one(90)
     history = zip(columns["frequency"], columns["t_x_days"], columns["T_days"], strict=True)
     by_row = [
         one(BaseOutlook(base, (), None, (float(x), float(t_x), float(T)), {}, np.zeros(0)), p_none)
