@@ -194,7 +194,8 @@ class Model:
         which is integrated with 12 Gauss-Legendre nodes in the logarithm of time: relative error
         below 1e-7 (1e-5 at ten years and a rate of 1). With a regularity above 1, whose orders come
         in steps, there are 6 nodes or, over a longer time, 24: relative error below 1e-4 (at
-        ten years, too).
+        ten years, too). Of regular customers who leave at any time, 12 nodes do for interest and
+        leaving together: relative error below 5e-4 over a year, 3e-3 over ten.
 
         Parameters
         ----------
@@ -211,6 +212,12 @@ class Model:
         check_rate(annual_rate)
         days, (x, t_x, T) = checked_days(days), checked_history(x, t_x, T)
         p_alive = self._alive(x, t_x, T) if alive is None else alive
+        if self.name == "pareto_nbd" and self.regularity > 1:
+            daily = float(np.log1p(annual_rate) / DAYS_PER_YEAR)
+            orders = regular_pareto.orders_if_active(
+                self.params, self.regularity, days, x, t_x, T, daily
+            )
+            return as_floats(p_alive * orders)
         return self._discounted(
             lambda u: self._orders(u, x, t_x, T, p_alive), days, T, float(annual_rate)
         )

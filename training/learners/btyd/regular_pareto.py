@@ -28,7 +28,8 @@ from stagecast.training.learners.btyd.regular import Params, log_few_phases
 
 _NODES, _WEIGHTS = (v for v in np.polynomial.legendre.leggauss(48))
 _SOME_NODES, _SOME_WEIGHTS = (v for v in np.polynomial.legendre.leggauss(16))
-_FEW_NODES, _FEW_WEIGHTS = (v for v in np.polynomial.legendre.leggauss(6))
+_FEW = tuple(np.polynomial.legendre.leggauss(6))
+_FEW_OF_DISCOUNT = tuple(np.polynomial.legendre.leggauss(12))
 
 
 def log_odds_dead(params: Params, k: int, x: Array, t_x: Array, T: Array) -> Array:
@@ -94,10 +95,13 @@ def none_if_active(params: Params, k: int, days: Array, x: Array, t_x: Array, T:
     return np.asarray(np.minimum(none, 1.0))
 
 
-def orders_if_active(params: Params, k: int, days: Array, x: Array, t_x: Array, T: Array) -> Array:
+def orders_if_active(
+    params: Params, k: int, days: Array, x: Array, t_x: Array, T: Array, daily: float = 0.0
+) -> Array:
     """E[purchases within ``days`` after T | active at T], per customer.
 
-    By parts: the purchases up to each time of one who stays, times the chance of leaving then.
+    By parts: the purchases up to each time of one who stays, times the chance of leaving then. With
+    ``daily``, the continuous interest of a day, they are discounted to T.
     """
     _, _, s, beta = params
 
@@ -105,9 +109,14 @@ def orders_if_active(params: Params, k: int, days: Array, x: Array, t_x: Array, 
         return renewals.orders_if_active(params, k, until, x, t_x, T, stays=True)
 
     orders = stays(days) * np.exp(-s * np.log1p(days / (beta + T)))
-    for node, weight in zip(_FEW_NODES, _FEW_WEIGHTS, strict=True):
+    if daily:
+        orders = orders * np.exp(-daily * days)
+    for node, weight in zip(*(_FEW_OF_DISCOUNT if daily else _FEW), strict=True):
         v = days * (1.0 + node) / 2.0
         leaving = s / (beta + T) * np.exp(-(s + 1.0) * np.log1p(v / (beta + T)))
+        if daily:
+            # interest takes orders away as leaving does
+            leaving = leaving * (1.0 + daily * (beta + T + v) / s) * np.exp(-daily * v)
         orders = orders + weight * days / 2.0 * leaving * stays(v)
     return np.asarray(orders)
 

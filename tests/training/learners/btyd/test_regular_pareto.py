@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from stagecast.training.learners.btyd import Model, paretonbd, regular_pareto
+from stagecast.training.learners.btyd import Model, paretonbd, regular_pareto, renewals
 
 PARAMS = (0.8, 30.0, 1.2, 300.0)
 HISTORY = (
@@ -72,3 +72,21 @@ def test_who_buys_today_is_a_customer() -> None:
     model = Model("pareto_nbd", PARAMS, 0.0, 1, 6)
     assert model.p_alive(3.0, 100.0, 100.0) == 1.0
     assert np.isfinite(model.rate_if_left(3.0, 100.0, 100.0))
+
+
+@pytest.mark.parametrize("k", [2, 4, 16])
+@pytest.mark.parametrize(("days", "error"), [(30.0, 2e-4), (365.0, 1e-3), (3650.0, 5e-3)])
+def test_discounted_orders_are_those_of_each_day(k: int, days: float, error: float) -> None:
+    for r, alpha, s, beta in ((5.9, 165.6, 3.0, 4940.0), (0.8, 43.0, 0.5, 60.0)):
+        model = Model("pareto_nbd", (r, alpha / k, s, beta), 0.0, 1, k)
+        grid = np.linspace(0.0, days, 2_001)
+        middle = (grid[1:] + grid[:-1]) / 2
+        for history in ((0.0, 0.0, 20.0), (5.0, 160.0, 170.0), (20.0, 500.0, 540.0)):
+            x, t_x, T = (np.full(len(grid), value) for value in history)
+            stays = renewals.orders_if_active(model.params, k, grid, x, t_x, T, stays=True)
+            still = (1.0 + middle / (beta + history[2])) ** -s
+            slow = np.diff(stays) @ (still * 1.1 ** (-middle / 365)) * model.p_alive(*history)
+            quick = model.expected_orders_discounted(days, *history, annual_rate=0.1)
+            assert float(quick) == pytest.approx(float(slow), rel=error)
+            undiscounted = model.expected_orders_discounted(days, *history, annual_rate=0.0)
+            assert quick < undiscounted
