@@ -12,8 +12,9 @@ rest. So a loyal customer who is overdue is told so, although loyal customers le
 A reason is shown with a number that differs, in the direction of its effect, from the customer's
 own past, else from what is usual on the stage, else from what is usual of the active; a family
 without such a number explains nothing. A silence longer than the customer's own gaps never lowers
-the risk, whatever is usual of others: it is told as overdue beside the reason. A high risk without
-a reason gets that of the stage, or the average of the log.
+the risk, and a shorter one never raises it, whatever is usual of others: the one is told as overdue
+beside the reason, the other is what all who order rarely have, of which their gap speaks. A high
+risk without a reason gets that of the stage, or the average of the log.
 
 Where the usual gap is longer than the horizon, a silence shorter than it tells when the next order
 is due: it raises the risk where that is after the horizon, as just after a yearly payment, and
@@ -255,7 +256,7 @@ def _reason(
         if reason is not None:
             return reason
     for versus, compared in _comparisons(family, row, columns, usual, group):
-        if versus == OWN and family.overdue and effect < 0 and value > compared:
+        if versus == OWN and family.overdue and (value - compared) * effect < 0:
             return None
         if family.turns_at:
             turn = float(columns[family.turns_at][row])
