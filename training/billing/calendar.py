@@ -28,7 +28,7 @@ MOST_OVERDUE: Final = 180.0
 """Days after the date within which a payment is overdue; then the next one is nearer."""
 FEBRUARY_ENDS: Final = 59.0
 """Days of a year before March, but for a leap year."""
-HISTORY: Final = ("first_day", "last_day", "t_x_days", "T_days", "frequency")
+READS: Final = ("first_day", "last_day", "t_x_days", "T_days", "frequency")
 """Features of a history that begins with a first payment."""
 
 
@@ -107,12 +107,12 @@ class DueDate:
         Parameters
         ----------
         features
-            With those of :data:`HISTORY` of buyers, shape (rows,) each; only
+            With those of :data:`READS` of buyers, shape (rows,) each; only
             ``first_day``, ``t_x_days`` and ``T_days`` change.
 
         >>> history = (np.array([v]) for v in (200.0, 379.0, 179.0, 500.0, 1.0))
-        >>> moved = DueDate(9.0, 10.0).on_the_date(dict(zip(HISTORY, history)))
-        >>> [float(moved[name][0]) for name in HISTORY[:4]]
+        >>> moved = DueDate(9.0, 10.0).on_the_date(dict(zip(READS, history)))
+        >>> [float(moved[name][0]) for name in READS[:4]]
         [9.0, 379.0, 365.0, 691.0]
         """
         first, last, repeats = (features[n] for n in ("first_day", "last_day", "frequency"))

@@ -22,10 +22,9 @@ from stagecast.training.estimators.inputs import (
 )
 from stagecast.training.estimators.pools import fit_binary, gains_of
 from stagecast.training.learners.btyd.fit import FitError
-from stagecast.training.learners.customer_base import CustomerBase
+from stagecast.training.learners.customer_base import HISTORY, CustomerBase
 from stagecast.training.learners.fit_customer_base import fit_customer_base
 
-HISTORY = ("frequency", "t_x_days", "T_days")
 # With a customer base whose AUC is below this, the labels are probably reversed.
 _REVERSED_AUC = 0.4
 

@@ -12,13 +12,13 @@ from stagecast.training.cancellation.ages import AgeHazard
 from stagecast.training.inactivity.members import GapRuleOdds
 from stagecast.training.inactivity.own_members import EstimatorOdds
 from stagecast.training.learners.boosted import Boosted
+from stagecast.training.learners.customer_base import HISTORY
 from stagecast.training.learners.linear import Linear
 
 if TYPE_CHECKING:
     from stagecast.training.models import Models
 
 COLUMNS = ["feature", "member", "weight", "gain", "effect", "share"]
-HISTORY = ("frequency", "t_x_days", "T_days")
 """What a customer-base model reads."""
 
 

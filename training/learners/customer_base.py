@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, exprel, logit
 
 from stagecast.features.arrays import Array
-from stagecast.training.billing.calendar import HISTORY as OF_DUE_DATE
+from stagecast.training.billing.calendar import READS as OF_DUE_DATE
 from stagecast.training.billing.calendar import DueDate
 from stagecast.training.billing.month_dates import READS as OF_MONTHS
 from stagecast.training.billing.month_dates import MonthDates
@@ -24,6 +24,10 @@ from stagecast.training.learners.btyd.dated import DatedModel, model_from_json
 from stagecast.training.learners.btyd.distinct import packed
 
 MODELS = ("mbg_nbd", "pareto_nbd")
+HISTORY: Final = ("frequency", "t_x_days", "T_days")
+"""Features that the models read: repeat purchases, and days from the first purchase to the last and
+to now.
+"""
 _SMALLEST = 1e-6
 # Probability below which it does not tell the models apart.
 _LEAST_CHANCE = 1e-300
@@ -163,7 +167,7 @@ class CustomerBase:
 
     def none_within(self, days: Array | float, features: Mapping[str, Array]) -> Array:
         """Return P(no purchase within ``days``), the mean of the models as in :meth:`columns`."""
-        x, t_x, T = features["frequency"], features["t_x_days"], features["T_days"]
+        x, t_x, T = (features[name] for name in HISTORY)
         return np.asarray(expit(self._mean_none([m.p_none(days, x, t_x, T) for m in self.models])))
 
     def discounted_orders(
@@ -353,7 +357,7 @@ def distinct_histories(
     features: Mapping[str, Array],
 ) -> tuple[tuple[Array, Array, Array], NDArray[np.int64] | slice]:
     """Return the distinct histories of these rows, and the position of each row among them."""
-    x, t_x, T = features["frequency"], features["t_x_days"], features["T_days"]
+    x, t_x, T = (features[name] for name in HISTORY)
     key = packed((x, t_x, T)) if len(x) >= DEDUPLICATION_ROWS else None
     if key is None:
         return (x, t_x, T), slice(None)

@@ -18,8 +18,8 @@ from stagecast.training.learners.btyd.gaps import LogGaps
 from stagecast.training.learners.btyd.repeated import fit
 from stagecast.training.learners.btyd.rhythm import choose_regularity
 from stagecast.training.learners.btyd.seasonal_pareto import Histories
-from stagecast.training.learners.customer_base import MODELS, CustomerBase
-from stagecast.training.learners.leaving import HISTORY, LEAST_WEIGHT, Leaving
+from stagecast.training.learners.customer_base import HISTORY, MODELS, CustomerBase
+from stagecast.training.learners.leaving import LEAST_WEIGHT, Leaving
 from stagecast.training.learners.pace_of_log import Pace
 
 MAX_CUSTOMERS: Final = 5_000

@@ -24,10 +24,9 @@ from stagecast.training.learners.btyd import Model, regular
 from stagecast.training.learners.btyd.densities import log_likelihood
 from stagecast.training.learners.btyd.gaps import LogGaps
 from stagecast.training.learners.btyd.rhythm import LEAST_GAIN, LEAST_Z, vuong_statistic
-from stagecast.training.learners.customer_base import CustomerBase
+from stagecast.training.learners.customer_base import HISTORY, CustomerBase
 from stagecast.training.learners.regularities import (
     GAP_LOGS,
-    HISTORY,
     RegularityBase,
     group_of,
     regularity_chances,

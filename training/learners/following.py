@@ -15,9 +15,9 @@ import numpy as np
 
 from stagecast.features.arrays import Array
 from stagecast.training.learners.btyd.closed_forms import DAYS_PER_YEAR
-from stagecast.training.learners.customer_base import CustomerBase, distinct_histories
+from stagecast.training.learners.customer_base import HISTORY, CustomerBase, distinct_histories
 
-FRESH: Final = {name: np.zeros(1) for name in ("frequency", "t_x_days", "T_days")}
+FRESH: Final = {name: np.zeros(1) for name in HISTORY}
 """History of who has just paid for the first time."""
 UNLIKELY: Final = 0.05
 """P(an event) up to which the upper end of a range does not count it."""

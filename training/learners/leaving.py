@@ -22,9 +22,12 @@ import numpy as np
 from stagecast.features.arrays import Array
 from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.btyd.seasonal_pareto import Histories, SeasonalPareto
-from stagecast.training.learners.customer_base import CustomerBase, distinct_histories, log_odds
+from stagecast.training.learners.customer_base import (
+    CustomerBase,
+    distinct_histories,
+    log_odds,
+)
 
-HISTORY: Final = ("frequency", "t_x_days", "T_days")
 LEAST_WEIGHT: Final = 0.01
 """A model with less weight is left out."""
 BLOCK: Final = 20_000

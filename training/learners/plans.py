@@ -21,11 +21,10 @@ from stagecast.features.arrays import Array
 from stagecast.training.billing.month_dates import READS as OF_MONTHS
 from stagecast.training.billing.periods import COLUMNS, FIXED, NO_PERIODS, BillingPeriods
 from stagecast.training.learners.btyd import Model
-from stagecast.training.learners.customer_base import CustomerBase, Part
+from stagecast.training.learners.customer_base import HISTORY, CustomerBase, Part
 from stagecast.training.learners.following import FollowedBase, Following
 from stagecast.training.learners.parted import PartedBase
 
-HISTORY: Final = ("frequency", "t_x_days", "T_days")
 LAST_PRICE: Final = "spend_last"
 SHORTER: Final = 0.7
 """Mean gap over the billing period, below which a customer has paid at a shorter one before."""

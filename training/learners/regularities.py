@@ -29,10 +29,9 @@ from scipy.special import logsumexp
 
 from stagecast.features.arrays import Array
 from stagecast.training.learners.btyd import Model
-from stagecast.training.learners.customer_base import CustomerBase, Part
+from stagecast.training.learners.customer_base import HISTORY, CustomerBase, Part
 from stagecast.training.learners.parted import PartedBase
 
-HISTORY: Final = ("frequency", "t_x_days", "T_days")
 GAP_LOGS: Final = "gap_logs"
 """Feature of the sum of the logs of a customer's gaps, in days; null without a gap."""
 

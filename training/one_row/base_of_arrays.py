@@ -12,12 +12,10 @@ import numpy as np
 
 from stagecast.features.arrays import Array
 from stagecast.training.config import TrainConfig
-from stagecast.training.learners.customer_base import CustomerBase
+from stagecast.training.learners.customer_base import HISTORY, CustomerBase
 from stagecast.training.learners.leaving import Leaving
 from stagecast.training.one_row.predictions import BaseOutlook
 from stagecast.training.value.money import YEARS
-
-HISTORY = ("frequency", "t_x_days", "T_days")
 
 
 def spans_of(config: TrainConfig, *, tells_years: bool) -> dict[int, int]:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from stagecast.training.learners.customer_base import HISTORY
 from stagecast.training.models import Models
-from stagecast.training.one_row.base_of_arrays import HISTORY, one_row
+from stagecast.training.one_row.base_of_arrays import one_row
 from stagecast.training.one_row.churn import ChurnOfOne
 from stagecast.training.one_row.predictions import PredictionsOfOne
 from stagecast.training.reasons.due import USUAL_GAP

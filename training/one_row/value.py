@@ -21,7 +21,7 @@ from stagecast.features.one_customer.numbers import (
     on_numbers,
 )
 from stagecast.training.config import TrainConfig
-from stagecast.training.learners.customer_base import CustomerBase
+from stagecast.training.learners.customer_base import HISTORY, CustomerBase
 from stagecast.training.learners.leaving import LEAST_ALIVE, Leaving, regained_total
 from stagecast.training.one_row.base import (
     ModelOfOne,
@@ -32,7 +32,6 @@ from stagecast.training.one_row.base import (
     model_of_one,
 )
 from stagecast.training.one_row.base_of_arrays import (
-    HISTORY,
     BaseOfArrays,
     needs_arrays,
     one_row,

@@ -11,8 +11,8 @@ from scipy import special
 from stagecast.features.arrays import Array
 from stagecast.features.one_customer.numbers import clip, exp, expit, log
 from stagecast.training.learners.btyd import betageometric
+from stagecast.training.learners.customer_base import HISTORY
 from stagecast.training.one_row.base import BetaGeometricOfOne
-from stagecast.training.one_row.base_of_arrays import HISTORY
 from stagecast.training.one_row.predictions import BaseOutlook
 from stagecast.training.one_row.value import BaseOfOne, ValueOfOne
 from stagecast.training.waiting.price import (

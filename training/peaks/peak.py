@@ -19,10 +19,9 @@ from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.btyd.fit import FitError
 from stagecast.training.learners.btyd.fit_seasonal_pareto import fit_seasonal_pareto
 from stagecast.training.learners.btyd.seasonal_pareto import Histories, SeasonalPareto
-from stagecast.training.learners.customer_base import MODELS, CustomerBase, log_odds
+from stagecast.training.learners.customer_base import HISTORY, MODELS, CustomerBase, log_odds
 from stagecast.training.learners.fit_pace import pace_of_log
 from stagecast.training.learners.fit_season import LEAST_YEARS
-from stagecast.training.learners.leaving import HISTORY
 from stagecast.training.learners.pace_of_log import PaceOfLog
 from stagecast.training.learners.season_of_purchases import BINS
 from stagecast.training.panel import Frame, Panel

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from stagecast.features.arrays import Array
 from stagecast.features.clock import DAY_MICROSECONDS
 from stagecast.features.snapshots import Snapshot
-from stagecast.training.billing.calendar import HISTORY
+from stagecast.training.billing.calendar import READS
 from stagecast.training.columns import rows_of
 from stagecast.training.models import Models, Predictions
 from stagecast.training.reasons.due import USUAL_GAP
@@ -213,7 +213,7 @@ def _facts(
     gaps = None if models.base is None else dated_gaps(models.base, columns)
     own = {} if gaps is None else {USUAL_GAP: gaps}
     if models.base is not None and models.base.reads_of_histories:
-        own |= {name: snapshot.features[name][rows] for name in HISTORY}
+        own |= {name: snapshot.features[name][rows] for name in READS}
     return {**columns, **own} if own else columns
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from scipy.special import ndtr
@@ -18,10 +17,8 @@ from scipy.special import ndtr
 from stagecast.features.arrays import Array
 from stagecast.training.billing.calendar import YEAR
 from stagecast.training.learners.btyd.dated import DatedModel
-from stagecast.training.learners.customer_base import CustomerBase, Part
+from stagecast.training.learners.customer_base import HISTORY, CustomerBase, Part
 from stagecast.training.learners.parted import merged
-
-HISTORY: Final = ("frequency", "t_x_days", "T_days")
 
 
 @dataclass(frozen=True)

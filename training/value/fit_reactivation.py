@@ -27,7 +27,12 @@ from scipy.special import expit, logit
 
 from stagecast.features.arrays import Array
 from stagecast.training.config import TrainConfig
-from stagecast.training.learners.customer_base import CustomerBase, Part, distinct_histories
+from stagecast.training.learners.customer_base import (
+    HISTORY,
+    CustomerBase,
+    Part,
+    distinct_histories,
+)
 from stagecast.training.learners.leaving import Leaving, weighted
 from stagecast.training.panel import Frame, thinned
 from stagecast.training.value.reactivation import Reactivation
@@ -50,7 +55,6 @@ CHANCE: Final = 3.0
 MAX_SHIFT: Final = 3.0
 MAX_BACK: Final = 0.99
 _SMALLEST: Final = 1e-9
-HISTORY: Final = ("frequency", "t_x_days", "T_days")
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,7 @@ from stagecast.features.arrays import Array
 from stagecast.features.contracts import Contracts
 from stagecast.features.errors import DataRefusedError, NotEnoughDataError
 from stagecast.features.snapshots import Snapshot
-from stagecast.training.learners.customer_base import CustomerBase
-from stagecast.training.learners.plans import HISTORY
+from stagecast.training.learners.customer_base import HISTORY, CustomerBase
 from stagecast.training.models import Models, Predictions
 from stagecast.training.value.ahead import OrdersAhead
 from stagecast.training.value.kept import parts_of_contracts

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from stagecast.features.record import PurchaseDays
-from stagecast.training.billing.calendar import HISTORY, DueDate
+from stagecast.training.billing.calendar import READS, DueDate
 from stagecast.training.billing.fit_calendar import due_date_of_all
 from stagecast.training.billing.fit_periods import Payments
 from stagecast.training.config import TrainConfig
@@ -99,7 +99,7 @@ def test_histories_begin_a_year_before_the_next_date() -> None:
     last = np.array([first[0], on_date[1] + 5.0, on_date[2] + 120.0, on_date[3] + YEAR])
     T = np.array([30.0, 900.0, 900.0, 900.0])
     repeats = np.array([0.0, 1.0, 1.0, 2.0])
-    history = dict(zip(HISTORY, (first, last, last - first, T, repeats), strict=True))
+    history = dict(zip(READS, (first, last, last - first, T, repeats), strict=True))
     moved = due.on_the_date({**history, "orders": repeats + 1.0})
     back = first - moved["first_day"]
     assert back[[0, 1, 3]] == pytest.approx(of_year, abs=0.6)
@@ -109,7 +109,7 @@ def test_histories_begin_a_year_before_the_next_date() -> None:
     assert moved["t_x_days"] == pytest.approx([0.0, YEAR, last[2] - first[2], 2 * YEAR], abs=1.0)
     np.testing.assert_array_equal(moved["orders"], repeats + 1.0)
     # who joined a week before the date has paid for the year that begins then
-    early = {name: np.array([value]) for name, value in zip(HISTORY, (0.0,) * 5, strict=True)}
+    early = {name: np.array([value]) for name, value in zip(READS, (0.0,) * 5, strict=True)}
     early["first_day"] = early["last_day"] = np.array([14.0 - 7.0 + 40 * YEAR])
     early["T_days"] = np.array([3.0])
     moved = due.on_the_date(early)

@@ -18,9 +18,9 @@ from stagecast.training.bundle.stored_models import base_from_json
 from stagecast.training.config import TrainConfig
 from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.btyd.dated import DatedModel
-from stagecast.training.learners.customer_base import CustomerBase
+from stagecast.training.learners.customer_base import HISTORY, CustomerBase
 from stagecast.training.learners.fit_plans import later_prices
-from stagecast.training.learners.plans import HISTORY, PlannedBase
+from stagecast.training.learners.plans import PlannedBase
 from stagecast.training.models import predict
 from stagecast.training.one_row.predict import usable_base
 from stagecast.training.what_if.levers import Levers
