@@ -14,7 +14,7 @@ from stagecast.features.snapshots import Snapshot
 from stagecast.features.stages.lifecycle import Lifecycle
 from stagecast.training.billing.calendar import DueDate
 from stagecast.training.billing.fit_calendar import due_date_of_all
-from stagecast.training.billing.fit_periods import Payments
+from stagecast.training.billing.payments import Payments
 from stagecast.training.columns import rows_of
 from stagecast.training.config import TrainConfig
 from stagecast.training.learners.btyd.gaps import LogGaps

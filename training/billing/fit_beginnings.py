@@ -11,7 +11,8 @@ from stagecast.features.clock import DAY_MICROSECONDS
 from stagecast.features.contracts import Spells
 from stagecast.features.record import PurchaseDays
 from stagecast.training.billing.beginnings import NO_BEGINNINGS, Beginnings, Returns, Trials
-from stagecast.training.billing.fit_periods import Payments, ended, shares_of, usual_gaps
+from stagecast.training.billing.fit_periods import ended, shares_of
+from stagecast.training.billing.payments import Payments, usual_gaps
 from stagecast.training.billing.periods import BillingPeriods
 from stagecast.training.billing.waits import Wait, by_day, by_hazard
 

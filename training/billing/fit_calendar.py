@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Integers
 from stagecast.training.billing.calendar import NEAR, YEAR, DueDate, days_of_year_between
+from stagecast.training.billing.payments import Payments
 from stagecast.training.billing.periods import FIXED, SAME_PRICE
-
-if TYPE_CHECKING:
-    from stagecast.training.billing.fit_periods import Payments
 
 FEWEST: Final = 10
 """Contracts that began away from the date and were paid again, of which it is known."""

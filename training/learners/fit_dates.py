@@ -13,8 +13,8 @@ import numpy as np
 from stagecast.features.arrays import Array, Integers
 from stagecast.features.record import PurchaseDays
 from stagecast.training.billing.calendar import YEAR, DueDate
-from stagecast.training.billing.fit_periods import Payments
 from stagecast.training.billing.month_dates import FEWEST_GAPS, MonthDates, month_dates
+from stagecast.training.billing.payments import Payments
 from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.btyd.dated import MIDDLES, DatedModel, own_gap
 from stagecast.training.learners.customer_base import CustomerBase

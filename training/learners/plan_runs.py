@@ -15,7 +15,8 @@ import numpy as np
 
 from stagecast.features.arrays import Array, Integers
 from stagecast.features.record import PurchaseDays
-from stagecast.training.billing.fit_periods import Payments, plans_of_payments
+from stagecast.training.billing.fit_periods import plans_of_payments
+from stagecast.training.billing.payments import Payments
 from stagecast.training.billing.periods import BillingPeriods
 
 

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from stagecast.features.record import PurchaseDays
-from stagecast.training.billing.fit_periods import Payments, near_usual, usual_gaps
+from stagecast.training.billing.payments import Payments, near_usual, usual_gaps
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.fit_customer_base import (
     OF_A_PLAN,

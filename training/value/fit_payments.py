@@ -8,12 +8,8 @@ import numpy as np
 
 from stagecast.features.arrays import Array
 from stagecast.features.record import PurchaseDays
-from stagecast.training.billing.fit_periods import (
-    FEWEST,
-    Payments,
-    later_prices,
-    usual_gaps,
-)
+from stagecast.training.billing.fit_periods import FEWEST, later_prices
+from stagecast.training.billing.payments import Payments, usual_gaps
 from stagecast.training.billing.periods import Period
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.plans import PlannedBase

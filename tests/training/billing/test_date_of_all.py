@@ -11,7 +11,7 @@ import pytest
 from stagecast.features.record import PurchaseDays
 from stagecast.training.billing.calendar import READS, DueDate
 from stagecast.training.billing.fit_calendar import due_date_of_all
-from stagecast.training.billing.fit_periods import Payments
+from stagecast.training.billing.payments import Payments
 from stagecast.training.config import TrainConfig
 from stagecast.training.fit_bases import gaps_of
 from stagecast.training.learners.customer_base import CustomerBase

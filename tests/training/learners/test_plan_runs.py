@@ -10,7 +10,8 @@ import pytest
 
 from stagecast.features.arrays import Integers
 from stagecast.features.record import PurchaseDays
-from stagecast.training.billing.fit_periods import Payments, plans_of_payments
+from stagecast.training.billing.fit_periods import plans_of_payments
+from stagecast.training.billing.payments import Payments
 from stagecast.training.billing.periods import BillingPeriods
 from stagecast.training.config import TrainConfig
 from stagecast.training.learners.fit_plans import following_plans
