@@ -133,7 +133,7 @@ def fit_models(
         begins = fit_beginnings(days, panel.contracts.spells, billing)
         value = replace(value, after_contract=share, billing=billing, beginnings=begins)
     elif has_amounts:
-        value = replace(value, payments=fit_payments(days, panel.base))
+        value = replace(value, payments=fit_payments(days, panel.base, day_number(panel.as_of)))
     models = Models(
         config=config,
         scheme=panel.scheme,

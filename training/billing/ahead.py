@@ -23,6 +23,7 @@ from stagecast.training.billing.beginnings import (
     never_paid,
 )
 from stagecast.training.billing.periods import AS_OF_DAY, BillingPeriods
+from stagecast.training.billing.price_list import LAST_PRICE
 from stagecast.training.billing.schedule import Schedule, Spans, schedule
 
 KNOWN: Final = 0.99
@@ -191,12 +192,43 @@ class ContractsAhead:
 
         Of a contract with a price the last one, else the expected spend per order.
         """
-        last = self.columns.get("spend_last")
+        last = self.columns.get(LAST_PRICE)
         if not self.periods.has_fixed_prices or last is None:
             return per_order
         last = self._whole(last)
         is_price = self.contracts.ever_had & self.periods.pays_a_price(self.columns)
         return np.where(is_price & (np.nan_to_num(last) > 0), last, per_order)
+
+    def prices_within(self, per_order: Array, span_days: int) -> Array:
+        """Return what a payment of an open contract within a span is expected to bring, (n,).
+
+        Parameters
+        ----------
+        per_order
+            What :meth:`prices` says of :attr:`rows`, shape (n,): that of today.
+        span_days
+            Days from the as_of.
+        """
+        listed = self.periods.price_list
+        if listed is None or LAST_PRICE not in self.columns:
+            return per_order
+        return listed.per_order(self.columns[LAST_PRICE][self.rows], per_order, span_days)
+
+    def price_ends(self, per_order: Array, span_days: int) -> tuple[Array, Array]:
+        """Return the least and the largest price of an open contract in a span, shape (n,) each.
+
+        Parameters
+        ----------
+        per_order
+            What :meth:`prices_within` returns for the span, which lies between them.
+        span_days
+            Days from the as_of.
+        """
+        listed = self.periods.price_list
+        if listed is None or LAST_PRICE not in self.columns:
+            return per_order, per_order
+        low, high = listed.ends(self.columns[LAST_PRICE][self.rows], span_days)
+        return np.fmin(low, per_order), np.fmax(high, per_order)
 
     def _whole(self, last: Array) -> Array:
         """Return the last payments, whole where the first of a contract was a part of one."""

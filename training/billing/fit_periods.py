@@ -21,9 +21,10 @@ from stagecast.features.contracts import Spells
 from stagecast.features.record import PurchaseDays
 from stagecast.training.billing.calendar import YEAR
 from stagecast.training.billing.fit_calendar import due_date, tied
+from stagecast.training.billing.fit_price_list import fit_price_list
 from stagecast.training.billing.fit_renewals import fit_renewals
 from stagecast.training.billing.months import MONTH, months_between
-from stagecast.training.billing.payments import Payments, near_usual, usual_gaps
+from stagecast.training.billing.payments import LATE, Payments, near_usual, usual_gaps
 from stagecast.training.billing.periods import (
     FIXED,
     NO_PERIODS,
@@ -56,8 +57,6 @@ BACK: Final = 0.5
 """Or the share of those whose first gap it is who pay after a shorter period from then on."""
 FEWEST_OF_PERIOD, LEAST_SHARE = 5, 0.02
 """Contracts of a period, and their share of all with a gap."""
-LATE: Final = 1.25
-"""A payment that has not come by so many periods is not coming."""
 MAX_PRICES: Final = 500
 OF_PERIODS: Final = 0.6
 """Share of the gaps of a contract that are of billing periods, below which it is of one alone."""
@@ -120,6 +119,9 @@ def fit_periods(days: PurchaseDays, spells: Spells) -> BillingPeriods:
         _with_renewals(period, k, shares, payments, spells)
         for k, period in enumerate(regular.periods)
     )
+    if len(periods) == 1 and due is None and periods[0].has_fixed_prices:
+        as_of_day = spells.as_of / DAY_MICROSECONDS
+        return BillingPeriods(periods, fit_price_list(payments, as_of_day, periods[0].days))
     if due is not None:
         of_year = int(np.argmin([abs(np.log(period.days / YEAR)) for period in periods]))
         yearly = replace(periods[of_year], due=due, months=None)

@@ -14,6 +14,8 @@ from stagecast.features.contracts import Spells
 from stagecast.features.record import PurchaseDays
 from stagecast.training.billing.periods import SAME_PRICE
 
+LATE: Final = 1.25
+"""A payment that has not come by so many periods is not coming."""
 NEAR_USUAL: Final = 0.25
 """Part of the usual gap within which a gap is near to it."""
 

@@ -19,6 +19,7 @@ from scipy.special import ndtr
 from stagecast.features.arrays import Array, Integers
 from stagecast.training.billing.calendar import DueDate
 from stagecast.training.billing.months import day_of_month, month_of, months_after
+from stagecast.training.billing.price_list import PriceList
 from stagecast.training.billing.renewals import Renewals
 
 COLUMNS: Final = ("gap_last", "gap_mean", "recency_days", "spend_last", "orders")
@@ -236,9 +237,13 @@ class BillingPeriods:
     ----------
     periods
         Shortest first; empty where contracts are not paid at regular intervals.
+    price_list
+        The prices that customers of a log with one period change between; None where they keep
+        theirs.
     """
 
     periods: tuple[Period, ...] = ()
+    price_list: PriceList | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -344,15 +349,16 @@ class BillingPeriods:
 
     def to_json(self) -> dict[str, Any]:
         """Return the periods as plain data."""
-        return {"periods": [period.to_json() for period in self.periods]}
+        listed = {} if self.price_list is None else {"price_list": self.price_list.to_json()}
+        return {"periods": [period.to_json() for period in self.periods], **listed}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> BillingPeriods:
         """Read what :meth:`to_json` returns."""
         fixed = bool(data.get("has_fixed_prices", True))
-        return cls(
-            tuple(Period.from_json(item, has_fixed_prices=fixed) for item in data["periods"])
-        )
+        listed = PriceList.from_json(data["price_list"]) if data.get("price_list") else None
+        periods = (Period.from_json(item, has_fixed_prices=fixed) for item in data["periods"])
+        return cls(tuple(periods), listed)
 
 
 NO_PERIODS: Final = BillingPeriods()

@@ -11,8 +11,8 @@ from stagecast.features.arrays import Array, Integers
 from stagecast.features.clock import DAY_MICROSECONDS
 from stagecast.features.contracts import NEVER, Spells
 from stagecast.features.record import PurchaseDays
-from stagecast.training.billing.fit_periods import HALF_A_YEAR, LATE, fit_periods
-from stagecast.training.billing.payments import Payments, usual_gaps
+from stagecast.training.billing.fit_periods import HALF_A_YEAR, fit_periods
+from stagecast.training.billing.payments import LATE, Payments, usual_gaps
 from stagecast.training.billing.periods import COLUMNS, BillingPeriods, Period
 from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.btyd.fit import FitError

@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from stagecast.features.arrays import Array
 from stagecast.training.billing.month_dates import READS as OF_MONTHS
 from stagecast.training.billing.periods import COLUMNS, FIXED, NO_PERIODS, BillingPeriods
+from stagecast.training.billing.price_list import LAST_PRICE
 from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.customer_base import HISTORY, CustomerBase, Part
 from stagecast.training.learners.following import FollowedBase, Following
 from stagecast.training.learners.parted import PartedBase
 
-LAST_PRICE: Final = "spend_last"
 SHORTER: Final = 0.7
 """Mean gap over the billing period, below which a customer has paid at a shorter one before."""
 NEAR_PERIOD: Final = 0.25

@@ -9,6 +9,7 @@ import numpy as np
 from stagecast.features.arrays import Array
 from stagecast.features.attributes import Texts
 from stagecast.features.one_customer.stages import StandingOfOne
+from stagecast.training.billing.price_list import LAST_PRICE
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.models import Models
 from stagecast.training.one_row.churn import ChurnOfOne
@@ -19,7 +20,6 @@ from stagecast.training.one_row.prospects import ProspectsOfOne
 from stagecast.training.one_row.reasons import ReasonsOfOne
 from stagecast.training.one_row.trees import Columns, DesignsOfOne
 from stagecast.training.one_row.value import ValueOfOne
-from stagecast.training.value.payments import LAST_PRICE
 
 READ = ("frequency", "t_x_days", "T_days", "orders", "spend_mean")
 """Features that the customer base and the value model read."""

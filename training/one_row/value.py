@@ -20,6 +20,7 @@ from stagecast.features.one_customer.numbers import (
     minimum,
     on_numbers,
 )
+from stagecast.training.billing.price_list import LAST_PRICE
 from stagecast.training.config import TrainConfig
 from stagecast.training.learners.customer_base import HISTORY, CustomerBase
 from stagecast.training.learners.leaving import LEAST_ALIVE, Leaving, regained_total
@@ -44,7 +45,6 @@ from stagecast.training.value import model as value_model
 from stagecast.training.value.kept import parts_of_buyers, still_customer, still_until_due
 from stagecast.training.value.model import ValueModel, discounted_days
 from stagecast.training.value.money import YEARS
-from stagecast.training.value.payments import LAST_PRICE
 
 _parts_of_buyers = on_numbers(parts_of_buyers)
 _still_customer = on_numbers(still_customer)
@@ -207,7 +207,12 @@ class ValueOfOne:
             alive = _still_until_due(self._alive(columns, said), self._ended(columns))
             return MoneyOfOne(expected_orders, float(if_any), p_alive=alive)
         per_order = self._spend_so_far(columns) * self.spend(columns)
-        until, priced = self._until(columns, said, expected_orders)
+        prices, stays = self._of_price_list(columns, per_order)
+        per_order = prices.get(horizon, per_order)
+        until, priced, share_of_all = self._until(columns, said, expected_orders, stays)
+        if prices:
+            base = maximum(per_order, _SMALLEST)
+            priced = {end: until[end] * (prices[end] / base) for end in until}
         orders = until[days]
         of_horizon = earned = per_order * config.margin
         clv = priced[days] * earned
@@ -228,7 +233,7 @@ class ValueOfOne:
         parts = _parts_of_buyers(
             clv,
             alive,
-            outlook.orders_if_alive,
+            outlook.orders_if_alive * share_of_all,
             outlook.kept_orders,
             self._reactivated(outlook.regained_orders),
             earned,
@@ -331,9 +336,14 @@ class ValueOfOne:
         return _LeavingOfOne(base_alive, none, orders_if_alive, kept_orders, regained)
 
     def _until(
-        self, columns: Columns, said: BaseOutlook, expected_orders: float
-    ) -> tuple[dict[int, float], dict[int, float]]:
-        """Return the discounted orders within each span, and at the prices of the horizon, see
+        self,
+        columns: Columns,
+        said: BaseOutlook,
+        expected_orders: float,
+        stays: Mapping[int, float],
+    ) -> tuple[dict[int, float], dict[int, float], float]:
+        """Return the discounted orders within each span, and at the prices of the horizon, and
+        those of the value horizon over the ones of all prices, see
         :class:`stagecast.training.value.ahead.OrdersAhead`.
         """
         horizon, by_base = self.config.horizon_days, said.until.tolist()
@@ -349,7 +359,7 @@ class ValueOfOne:
             rest = maximum(by_base[self.base.place[value]] - at_horizon, 0.0)
             none = columns["btyd_none"]
             left = float(_pulled_forward(rest, said.if_silent, none, expected_orders))
-        orders, priced = {}, {}
+        orders, priced, share_of_all = {}, {}, 1.0
         for end, position in self.base.place.items():
             if end < horizon:
                 share = by_base[position] / maximum(at_horizon, _SMALLEST)
@@ -363,9 +373,30 @@ class ValueOfOne:
                 if end > value > horizon:
                     most = 1.0 - (1.0 - left) * ((value - horizon) / (end - horizon))
                 rest *= most
+                if stays:
+                    rest *= stays[end]
+                    if end == value:
+                        of_all = in_horizon + rest / maximum(stays[end], _SMALLEST)
+                        share_of_all = (in_horizon + rest) / maximum(of_all, _SMALLEST)
                 orders[end] = in_horizon + rest
                 priced[end] = in_horizon + rest * price_after
-        return orders, priced
+        return orders, priced, share_of_all
+
+    def _of_price_list(
+        self, columns: Columns, otherwise: float
+    ) -> tuple[dict[int, float], dict[int, float]]:
+        """Return what a payment within each span brings, and how much longer such customers stay.
+
+        Empty where customers keep their prices, see
+        :class:`stagecast.training.billing.price_list.PriceList`.
+        """
+        listed, horizon = self.model.price_list, self.config.horizon_days
+        if listed is None:
+            return {}, {}
+        last, of_others = np.array([columns[LAST_PRICE]]), np.array([otherwise])
+        ends = self.base.place
+        prices = {end: float(listed.per_order(last, of_others, end)[0]) for end in ends}
+        return prices, {end: float(listed.stays(last, horizon, end)[0]) for end in ends}
 
     def _by_year(
         self, priced: dict[int, float], earned: float, clv: float, clv_of_parts: float

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from stagecast.features.arrays import Array
+from stagecast.training.billing.price_list import LAST_PRICE
 from stagecast.training.config import TrainConfig
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.value.model import ValueModel, discounted_days
@@ -139,6 +140,7 @@ class OrdersAhead:
         self.factor, self.season = model.rest.of(columns, threads), model.rest_season
         self.price_after = model.price_after(columns, config.value_horizon_days, threads)
         self.alive = [] if base is None else base.p_alive_by_model(columns)
+        self.price_list = model.price_list
         self._by_base: dict[int, Array] = {}
         self._left: Array | None = None
 
@@ -174,6 +176,23 @@ class OrdersAhead:
                 rest, silent, self.columns["btyd_none"], self.expected_orders
             )
         return self._left
+
+    def stays(self, days: int) -> Array | float:
+        """Return the orders between horizon and ``days`` over those of all prices, (rows,), or 1.
+
+        See :meth:`stagecast.training.billing.price_list.PriceList.stays`.
+        """
+        if self.price_list is None:
+            return 1.0
+        return self.price_list.stays(self.columns[LAST_PRICE], self.config.horizon_days, days)
+
+    def share_of_all(self, days: int) -> Array | float:
+        """Return the orders within ``days`` over those of who pays any price, (rows,), or 1."""
+        in_horizon, rest = self._parts_until(days)
+        if self.price_list is None or rest is None:
+            return 1.0
+        of_all = in_horizon + rest / np.maximum(self.stays(days), _SMALLEST)
+        return np.asarray((in_horizon + rest) / np.maximum(of_all, _SMALLEST))
 
     def until(self, days: int) -> Array:
         """Return the discounted orders within ``days`` of the as_of, shape (rows,)."""
@@ -212,4 +231,4 @@ class OrdersAhead:
         value, most = self.config.value_horizon_days, self.left
         if days > value > horizon:  # one order was pulled forward, however long the span is
             most = 1.0 - (1.0 - most) * ((value - horizon) / (days - horizon))
-        return np.asarray(in_horizon), rest * most
+        return np.asarray(in_horizon), rest * most * self.stays(days)

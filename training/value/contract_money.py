@@ -68,11 +68,16 @@ def with_payments(
     margin
         Share of it that is earned.
     """
-    plan, rows = ahead.schedule, ahead.rows
+    plan, rows, spans = ahead.schedule, ahead.rows, ahead.spans
     if plan is None:
         return with_beginnings(money, ahead, per_order, margin)
-    price = np.full(len(rows), np.nan) if per_order is None else per_order[rows]
-    earned = price * margin
+    of_last = np.full(len(rows), np.nan) if per_order is None else per_order[rows]
+    price, of_value = (ahead.prices_within(of_last, end) for end in (spans.horizon, spans.value))
+    earned = of_value * margin
+    cheapest, dearest = (end * margin for end in ahead.price_ends(of_value, spans.value))
+    least, most = ahead.price_ends(price, spans.horizon)
+    prices_until = np.column_stack([ahead.prices_within(of_last, end) for end in spans.ends])
+    until = plan.until * prices_until * margin
     p_any, value_p_any = 1.0 - plan.p_none, 1.0 - plan.value_p_none
     values = {
         "expected_orders": plan.orders,
@@ -81,13 +86,13 @@ def with_payments(
         "clv": plan.value * earned,
         "value_p_none": plan.value_p_none,
         "value_orders_if_any": np.maximum(plan.value / np.maximum(value_p_any, _SMALLEST), 1.0),
-        "clv_by_year": np.diff(plan.until, axis=1, prepend=0.0) * earned[:, None],
-        "clv_residual": np.maximum(plan.until[:, -1] - plan.value, 0.0) * earned,
+        "clv_by_year": np.diff(until, axis=1, prepend=0.0),
+        "clv_residual": np.maximum(until[:, -1] - plan.value * earned, 0.0),
         "value_at_risk": np.maximum(plan.kept - plan.value, 0.0) * earned,
-        "known_low": plan.low * earned,
-        "known_high": plan.high * earned,
-        "known_spend_low": plan.orders_low * price,
-        "known_spend_high": plan.orders_high * price,
+        "known_low": plan.low * cheapest,
+        "known_high": plan.high * dearest,
+        "known_spend_low": plan.orders_low * least,
+        "known_spend_high": plan.orders_high * most,
     }
     changed = {}
     for name, value in values.items():

@@ -9,6 +9,7 @@ import numpy as np
 from stagecast.features.arrays import Array
 from stagecast.features.record import PurchaseDays
 from stagecast.training.billing.fit_periods import FEWEST, later_prices
+from stagecast.training.billing.fit_price_list import fit_price_list
 from stagecast.training.billing.payments import Payments, usual_gaps
 from stagecast.training.billing.periods import Period
 from stagecast.training.learners.customer_base import CustomerBase
@@ -24,7 +25,9 @@ customer chooses each time."""
 _HALF_A_DAY: Final = 0.5
 
 
-def fit_payments(days: PurchaseDays, base: CustomerBase | None) -> RegularPayments | None:
+def fit_payments(
+    days: PurchaseDays, base: CustomerBase | None, as_of_day: float
+) -> RegularPayments | None:
     """Return what a log says of regular payments; None where they are not, or have no price.
 
     Parameters
@@ -33,6 +36,8 @@ def fit_payments(days: PurchaseDays, base: CustomerBase | None) -> RegularPaymen
         The purchase days of the log.
     base
         Its customer base; None where it has none.
+    as_of_day
+        The as_of as a day number.
     """
     model = None if base is None else base.regular_model
     if base is None or model is None:
@@ -56,7 +61,10 @@ def fit_payments(days: PurchaseDays, base: CustomerBase | None) -> RegularPaymen
         return None
     spread = float(np.clip(spread, LEAST_SPREAD, of_model))
     later_price = later_prices(payments, every, days_of_gap)
-    return RegularPayments(spread, later_price, plans, are_prices)
+    price_list = None
+    if not plans:  # who pays nothing so far may pay later
+        price_list = fit_price_list(Payments.of_customers(days), as_of_day, days_of_gap)
+    return RegularPayments(spread, later_price, plans, are_prices, price_list)
 
 
 def _of_plans(base: PlannedBase) -> tuple[RegularPayments, ...]:

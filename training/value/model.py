@@ -27,6 +27,7 @@ import numpy as np
 from stagecast.features.arrays import Array
 from stagecast.training.billing.beginnings import NO_BEGINNINGS, Beginnings
 from stagecast.training.billing.periods import NO_PERIODS, BillingPeriods
+from stagecast.training.billing.price_list import PriceList
 from stagecast.training.learners.boosted import Boosted
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.factor import Factor, OwnShare
@@ -153,6 +154,11 @@ class ValueModel:
         return self.leaving is not None and self.leaving.seasonal is not None
 
     @property
+    def price_list(self) -> PriceList | None:
+        """The prices that customers change between; None where they keep theirs."""
+        return None if self.payments is None else self.payments.price_list
+
+    @property
     def trees(self) -> dict[str, Boosted]:
         """Name of a factor -> its trees, for the factors that have some."""
         trees = {name: factor.trees for name, factor in self._factors.items()}
@@ -172,7 +178,8 @@ class ValueModel:
     @property
     def has_later_prices(self) -> bool:
         """Whether an order after the horizon costs another sum than one within it."""
-        return not self.prices.is_none or self.later_spend is not None
+        has_factor = not self.prices.is_none or self.later_spend is not None
+        return has_factor or self.price_list is not None
 
     @property
     def _factors(self) -> dict[str, Factor]:

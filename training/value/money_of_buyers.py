@@ -11,6 +11,7 @@ from scipy.special import expit
 
 from stagecast.features.arrays import Array
 from stagecast.training.billing.ahead import ContractsAhead
+from stagecast.training.billing.price_list import LAST_PRICE
 from stagecast.training.config import TrainConfig
 from stagecast.training.learners.customer_base import CustomerBase, log_odds
 from stagecast.training.learners.leaving import LeavingOutlook, orders_if_alive
@@ -76,6 +77,10 @@ def money_of_buyers(
     if contracts is None and isinstance(base, PlannedBase) and per_order is not None:
         per_order, of_days = base.prices(columns, per_order, (horizon, days))
         of_value = of_days / np.maximum(per_order, _SMALLEST)
+    listed = None if contracts is not None else model.price_list
+    if listed is not None and per_order is not None:
+        prices_within = partial(listed.per_order, columns[LAST_PRICE], per_order)
+        per_order = prices_within(horizon)
     money = Money.nothing(rows)
     money.expected_orders[:], money.orders_if_any[:] = expected_orders, if_any
     if per_order is None:
@@ -92,8 +97,14 @@ def money_of_buyers(
     of_horizon = per_order * config.margin
     earned = of_horizon * of_value
     clv = orders * earned
+
+    def priced_until(end: int) -> Array:
+        if listed is None:
+            return ahead.priced_until(end)
+        return ahead.until(end) * (prices_within(end) / np.maximum(per_order, _SMALLEST))
+
     if model.has_later_prices:
-        clv = ahead.priced_until(days) * of_horizon * of_value
+        clv = priced_until(days) * of_horizon * of_value
         # the parts of the value are at the prices of a customer's mean order in the value horizon
         earned = clv / np.maximum(orders, _SMALLEST)
     p_none = p_inactive * np.exp(-np.maximum(orders - near, 0.0) / np.maximum(if_any, 1.0))
@@ -122,11 +133,10 @@ def money_of_buyers(
         # the silent are gone, or buy in the rest of the value horizon at their own rate
         gone = np.minimum(1.0 - alive, p_inactive)
         kept_orders = outlook.kept_orders
+        if_alive = outlook.orders_if_alive * ahead.share_of_all(days)
         later = kept_orders * max(0.0, 1.0 - horizon / days)
         p_none = gone + (p_inactive - gone) * np.exp(-later)
-        parts = parts_of_buyers(
-            clv, alive, outlook.orders_if_alive, kept_orders, regained, earned, ended
-        )
+        parts = parts_of_buyers(clv, alive, if_alive, kept_orders, regained, earned, ended)
         if contracts is not None:
             parts = of_former(parts, contracts, span, per_order, config.margin)
         if contracts is not None and len(contracts.rows):
@@ -147,7 +157,7 @@ def money_of_buyers(
         money.value_at_risk[:], money.value_gone[:] = parts.at_risk, parts.gone
         if tells_years:
             scale = (parts.clv / np.maximum(clv, _SMALLEST))[:, None]
-            priced = np.column_stack([ahead.priced_until(end) for end in YEARS])
+            priced = np.column_stack([priced_until(end) for end in YEARS])
             until = priced * of_horizon[:, None] * scale
             money.clv_by_year[:] = np.diff(until, axis=1, prepend=0.0)
             money.clv_residual[:] = np.maximum(until[:, -1] - parts.clv, 0.0)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from scipy.special import erfcx, ndtr
 
 from stagecast.features.arrays import Array
+from stagecast.training.billing.price_list import LAST_PRICE, PriceList
 from stagecast.training.billing.schedule import SURE, in_parts
 from stagecast.training.learners.customer_base import CustomerBase, Part
 from stagecast.training.learners.following import FollowedBase
@@ -32,8 +33,6 @@ MAY_COME: Final = 0.02
 """P(it comes) above which it does: a silence rules out that a customer goes on."""
 NORMAL_TAIL: Final = 1.645
 """Standard deviations of a normal distribution beyond which 5 % lie."""
-LAST_PRICE: Final = "spend_last"
-"""Feature with the last payment."""
 NEWTON_STEPS: Final = 8
 MAX_CELLS: Final = 2_000_000
 _SMALLEST: Final = 1e-9
@@ -61,12 +60,15 @@ class RegularPayments:
         The same of each billing period, where the customer base has several.
     has_prices
         Whether payments are prices; where they are not, nothing is known of their ranges.
+    price_list
+        The prices that customers change between; None where they keep theirs.
     """
 
     spread: float
     later_price: tuple[float, float]
     plans: tuple[RegularPayments, ...] = ()
     has_prices: bool = True
+    price_list: PriceList | None = None
 
     @property
     def spreads(self) -> float | tuple[float, ...]:
@@ -120,7 +122,7 @@ class RegularPayments:
         payments = np.clip(np.ceil(most) + 1.0, 1.0, days + 1.0)
         largest = int(payments.max(initial=1.0))
         parts = base.parts(columns)
-        cheapest, dearest = self._prices(parts, columns, price, margin)
+        cheapest, dearest = self._prices(parts, columns, price, margin, days)
         is_price = self._pays_a_price(parts, len(price))
 
         def of_part(part: slice) -> Ends:
@@ -151,11 +153,16 @@ class RegularPayments:
         return ends
 
     def _prices(
-        self, parts: Sequence[Part], columns: Mapping[str, Array], price: Array, margin: float
+        self,
+        parts: Sequence[Part],
+        columns: Mapping[str, Array],
+        price: Array,
+        margin: float,
+        days: int,
     ) -> tuple[Array, Array]:
         """Return the least and the largest price of a payment, shape (rows,) each.
 
-        That is the last one, or what follows it.
+        That is the last one, or what follows it within the span.
         """
         last = np.nan_to_num(columns.get(LAST_PRICE, np.zeros(len(price))))
         cheaper, dearer = (np.full(len(price), end) for end in self.later_price)
@@ -163,7 +170,13 @@ class RegularPayments:
             if part.plan is not None and self.plans:
                 cheaper[part.rows], dearer[part.rows] = self.plans[part.plan].later_price
         last = np.where(last > 0, last * margin, price)
-        return np.minimum(last * cheaper, price), np.maximum(last * dearer, price)
+        least, most = last * cheaper, last * dearer
+        if self.price_list is not None and LAST_PRICE in columns:
+            low, high = self.price_list.ends(columns[LAST_PRICE], days)
+            is_listed = np.isfinite(low)
+            least = np.where(is_listed, low * margin, least)
+            most = np.where(is_listed, high * margin, most)
+        return np.minimum(least, price), np.maximum(most, price)
 
     def _pays_a_price(self, parts: Sequence[Part], rows: int) -> NDArray[np.bool_]:
         """Return whether customers pay a price, shape (rows,)."""
@@ -177,7 +190,9 @@ class RegularPayments:
         """Return it as plain data."""
         plans = {"plans": [plan.to_json() for plan in self.plans]} if self.plans else {}
         amounts = {} if self.has_prices else {"has_prices": False}
-        return {"spread": self.spread, "later_price": list(self.later_price), **plans, **amounts}
+        listed = {} if self.price_list is None else {"price_list": self.price_list.to_json()}
+        of_all = {"spread": self.spread, "later_price": list(self.later_price)}
+        return {**of_all, **plans, **amounts, **listed}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> RegularPayments:
@@ -185,7 +200,8 @@ class RegularPayments:
         low, high = data["later_price"]
         plans = tuple(cls.from_json(plan) for plan in data.get("plans", ()))
         has_prices = bool(data.get("has_prices", True))
-        return cls(float(data["spread"]), (float(low), float(high)), plans, has_prices)
+        listed = PriceList.from_json(data["price_list"]) if data.get("price_list") else None
+        return cls(float(data["spread"]), (float(low), float(high)), plans, has_prices, listed)
 
 
 @dataclass(frozen=True)

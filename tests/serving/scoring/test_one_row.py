@@ -22,6 +22,7 @@ from stagecast.serving.scoring.scorer import ONE_BY_ONE, Scorer
 from stagecast.training.billing.calendar import DueDate
 from stagecast.training.billing.month_dates import MonthDates
 from stagecast.training.billing.months import MONTH
+from stagecast.training.billing.price_list import PriceList
 from stagecast.training.learners import boosted, single_row
 from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.btyd.dated import MIDDLES, DatedModel
@@ -322,6 +323,7 @@ def test_sums_that_are_no_64_bit_integers_are_left_to_arrays(scorer: Scorer) -> 
         "Pareto/NBD first",
         "on a date of the year",
         "on a day of the month",
+        "a price list",
     ],
 )
 def test_other_customer_bases_have_the_same_bytes(scorer: Scorer, kind: str) -> None:
@@ -340,6 +342,7 @@ def test_other_customer_bases_have_the_same_bytes(scorer: Scorer, kind: str) -> 
             DatedModel.of(replace(mbg, regularity=96), tuple(0.02 * MIDDLES), 0.01, MONTH, 0.2),
             pareto,
         ),
+        "a price list": (replace(mbg, regularity=24), pareto),
         "Pareto/NBD first": (pareto, mbg),
         "on a date of the year": (mbg, pareto),
     }[kind]
@@ -349,6 +352,10 @@ def test_other_customer_bases_have_the_same_bytes(scorer: Scorer, kind: str) -> 
     value = models.value
     if kind in ("regular payments", "payments on dates", "on a day of the month"):
         value = replace(value, payments=RegularPayments(0.1, (0.97, 1.04)))
+    if kind == "a price list":
+        changes = ((0.8, 0.1, 0.0), (0.05, 0.7, 0.2), (0.0, 0.1, 0.85))
+        listed = PriceList(30.0, (0.0, 5.0, 20.0), changes, (0.2, 0.5, 0.3))
+        value = replace(value, payments=RegularPayments(0.1, (0.97, 1.04), price_list=listed))
     other = Scorer(replace(scorer.bundle, models=replace(models, base=base, value=value)))
     counts = compared(other, [*customers(25, seed=17), *odd_customers()[:6]])
     assert counts["left to arrays"] == 0

@@ -138,17 +138,20 @@ def payers(prices: str, *, customers: int = 200) -> PurchaseDays:
 
 def test_a_price_may_rise_and_amounts_that_vary_are_no_price() -> None:
     base = base_of(30.0)
-    fixed, rising = fit_payments(payers("fixed"), base), fit_payments(payers("rising"), base)
+    fixed, rising = (
+        fit_payments(payers("fixed"), base, 660.0),
+        fit_payments(payers("rising"), base, 660.0),
+    )
     assert fixed is not None
     assert fixed.later_price == (1.0, 1.0)
     assert fixed.spread < 0.05
     assert rising is not None
     assert rising.later_price[0] == 1.0
     assert rising.later_price[1] == pytest.approx(1.05)
-    assert fit_payments(payers("risen once"), base) is not None
-    assert fit_payments(payers("any"), base) is None
-    assert fit_payments(payers("round"), base) is None
-    assert fit_payments(payers("fixed"), None) is None
+    assert fit_payments(payers("risen once"), base, 660.0) is not None
+    assert fit_payments(payers("any"), base, 660.0) is None
+    assert fit_payments(payers("round"), base, 660.0) is None
+    assert fit_payments(payers("fixed"), None, 700.0) is None
     assert RegularPayments.from_json(rising.to_json()) == rising
 
 
