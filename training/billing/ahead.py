@@ -107,6 +107,14 @@ class ContractsAhead:
         parts = ((self.trials, self._of_trials), (self.former, self._of_former))
         return tuple((rows, of_rows(rows)) for rows, of_rows in parts if len(rows))
 
+    def orders_of_models(self, rows: Integers) -> bool:
+        """Return whether these rows of :attr:`beginning` order as the models of purchases say.
+
+        So do the members of a free plan, whose orders bring nothing.
+        """
+        trials = self.beginnings.trials
+        return trials is not None and trials.is_billed and rows is self.trials
+
     @cached_property
     def in_payments(self) -> NDArray[np.bool_]:
         """Whether the money of :attr:`beginning` is in payments of the own price, (rows,)."""
@@ -170,7 +178,8 @@ class ContractsAhead:
             share = KNOWN * self.schedule.share
             result[self.rows] = share * self.schedule.p_none + (1.0 - share) * pooled[self.rows]
         for rows, plan in self.beginning:
-            result[rows] = plan.p_none
+            if not self.orders_of_models(rows):
+                result[rows] = plan.p_none
         return result
 
     def days_to_order(self, days: Array) -> Array:
@@ -183,7 +192,8 @@ class ContractsAhead:
             by_schedule = self.schedule.share > 0.5
             result[self.rows[by_schedule]] = self.schedule.next_days[by_schedule]
         for rows, plan in self.beginning:
-            result[rows] = plan.next_days
+            if not self.orders_of_models(rows):
+                result[rows] = plan.next_days
         left = self.contracts.days_left
         return np.where(result >= np.where(np.isnan(left), np.inf, left), np.nan, result)
 

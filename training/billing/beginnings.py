@@ -42,17 +42,22 @@ class Trials:
         P(billing period | it pays), shape (periods,).
     prices, dearest
         Mean and 95 % quantile of the first payment of each, shape (periods,).
+    is_billed
+        Whether they are billed again and again for nothing, as a free plan is: then they order,
+        and the models of purchases know how often.
     """
 
     wait: Wait
     shares: tuple[float, ...]
     prices: tuple[float, ...]
     dearest: tuple[float, ...]
+    is_billed: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data."""
         lists = {name: list(getattr(self, name)) for name in ("shares", "prices", "dearest")}
-        return {"wait": self.wait.to_json(), **lists}
+        billed = {"is_billed": True} if self.is_billed else {}
+        return {"wait": self.wait.to_json(), **lists, **billed}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Trials:
@@ -60,7 +65,9 @@ class Trials:
         lists = (
             tuple(float(value) for value in data[name]) for name in ("shares", "prices", "dearest")
         )
-        return cls(Wait.from_json(data["wait"]), *lists)
+        shares, prices, dearest = lists
+        is_billed = bool(data.get("is_billed", False))
+        return cls(Wait.from_json(data["wait"]), shares, prices, dearest, is_billed)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ from stagecast.training.billing.waits import Wait, by_day, by_hazard
 
 FEWEST: Final = 20
 """With fewer trials, or fewer contracts that are over, nothing is learned of them."""
+BILLED: Final = 0.5
+"""Share of the long trials that were billed for nothing twice, from which on all are."""
 LEVEL_PRIOR: Final = 5.0
 """Returns, expected and come, that are supposed beside those of each period."""
 
@@ -37,10 +39,13 @@ def fit_beginnings(days: PurchaseDays, spells: Spells, periods: BillingPeriods) 
     if periods.is_none:
         return NO_BEGINNINGS
     payments = Payments.of(days, spells)
-    return Beginnings(_trials(spells, periods, payments), _returns(spells, periods, payments))
+    trials = _trials(spells, periods, payments, days)
+    return Beginnings(trials, _returns(spells, periods, payments))
 
 
-def _trials(spells: Spells, periods: BillingPeriods, payments: Payments) -> Trials | None:
+def _trials(
+    spells: Spells, periods: BillingPeriods, payments: Payments, days: PurchaseDays
+) -> Trials | None:
     if not len(payments.day):
         return None
     first = np.full(len(spells), -1, dtype=np.int64)
@@ -79,7 +84,18 @@ def _trials(spells: Spells, periods: BillingPeriods, payments: Payments) -> Tria
         tuple((weight / weight.sum()).tolist()),
         tuple(prices.tolist()),
         tuple(float(price) for price in dearest),
+        _are_billed(days, spells.customer[spell], until - since, periods.periods[0].days),
     )
+
+
+def _are_billed(days: PurchaseDays, customer: Integers, lasted: Array, period_days: float) -> bool:
+    """Return whether trials that lasted two periods and more were billed for nothing twice."""
+    of_nothing = days.customer[days.spend <= 0]
+    bills = np.bincount(of_nothing, minlength=1 + int(customer.max(initial=-1)))
+    is_long = lasted >= 2.0 * period_days
+    if is_long.sum() < FEWEST:
+        return False
+    return bool((bills[customer[is_long]] >= 2).mean() >= BILLED)
 
 
 def _quantile(values: Array, weights: Array, share: float) -> float:

@@ -121,7 +121,10 @@ def fit_periods(days: PurchaseDays, spells: Spells) -> BillingPeriods:
     )
     if len(periods) == 1 and due is None and periods[0].has_fixed_prices:
         as_of_day = spells.as_of / DAY_MICROSECONDS
-        return BillingPeriods(periods, fit_price_list(payments, as_of_day, periods[0].days))
+        listed = fit_price_list(payments, as_of_day, periods[0].days)
+        if listed is not None:  # which knows the later prices of each
+            periods = (replace(periods[0], later_price=(1.0, 1.0)),)
+        return BillingPeriods(periods, listed)
     if due is not None:
         of_year = int(np.argmin([abs(np.log(period.days / YEAR)) for period in periods]))
         yearly = replace(periods[of_year], due=due, months=None)

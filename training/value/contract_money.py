@@ -157,6 +157,8 @@ def with_beginnings(
                 "known_spend_low": plan.spend_low * price,
                 "known_spend_high": np.maximum(plan.spend_high, plan.spend) * price,
             }
+        if ahead.orders_of_models(rows):
+            del values["expected_orders"], values["orders_if_any"]
         for name, value in values.items():
             changed[name][rows] = value
     return replace(money, **changed)

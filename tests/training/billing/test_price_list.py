@@ -193,6 +193,10 @@ def test_members_are_worth_what_their_plan_brings(tmp_path: Path, churn: Churn) 
     scores["plan"] = [member.plans[-1] for member in of_row]
     here = scores[[member.stays for member in of_row]]
     assert len(here) > 250
+    # members of the free plan order, too, each month for nothing
+    free = here[here["plan"] == 0]
+    assert free["expected_orders"].mean() == pytest.approx(1.0 - LEAVES[0], abs=0.06)
+    assert (free[["p_stage_at_risk", "p_stage_sleeping", "p_stage_lost"]].sum(axis=1) < 0.3).all()
     next_month, year = within(1)[0], within(12)[0] * 1.1**-0.5
     # where cancellations are recorded, free members are trials
     for plan in (0, 1, 2, 3) if churn == "inactivity" else (1, 2, 3):
