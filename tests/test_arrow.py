@@ -263,6 +263,7 @@ EVALUATION = {
     "billing.month_dates",
     "billing.months",
     "billing.periods",
+    "billing.price_list",
     "billing.renewals",
     "billing.schedule",
     "billing.standing",
