@@ -27,6 +27,9 @@ from stagecast.features.survival import FEWEST_AT_RISK, outlook
 AT_RISK_QUANTILE = 0.80
 SLEEPING_CHANCE = 0.50
 LOST_CHANCE = 0.05
+# Where most gaps are whole years, give or take six weeks, nobody orders for months whoever is lost:
+# less than a year of silence tells nothing of the year ahead.
+WHOLE_YEARS_SHARE, AROUND_DATE_DAYS = 0.5, 45.0
 LOYAL_QUANTILE = 0.75
 # Asleep is at least so much longer a silence than at risk; where gaps are so regular that one is at
 # risk before a fifth of a gap is over, at least so many times as late (equal at a fifth): a yearly
@@ -202,7 +205,10 @@ def _lost_after(completed: Array, still_open: Array, shop_gap: float) -> float:
     """
     curve = outlook(completed, still_open)
     silence = np.arange(len(curve.after))
-    chance = curve.chance_at_most(silence, YEAR_DAYS, YEAR_DAYS / 4)
+    years = np.maximum(np.round(completed / YEAR_DAYS), 1.0)
+    is_whole = np.abs(completed - years * YEAR_DAYS) <= AROUND_DATE_DAYS
+    least_days = YEAR_DAYS if is_whole.mean() > WHOLE_YEARS_SHARE else YEAR_DAYS / 4
+    chance = curve.chance_at_most(silence, YEAR_DAYS, least_days)
     is_lost = np.flatnonzero((chance < LOST_CHANCE) & (silence >= shop_gap))
     return float(is_lost[0]) if len(is_lost) else math.inf
 

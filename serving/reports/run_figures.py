@@ -70,6 +70,7 @@ def headline(scores: pa.Table) -> dict[str, Any]:
         # of the active alone, beside those of them who are expected to leave
         "value_at_risk": total(numbers(scores, "value_at_risk")[active]),
         **{name: total(numbers(scores, name)) for name in ("expected_spend", "expected_orders")},
+        "has_orders": bool((numbers(scores, "orders") > 0).any()),
         "low_data": int(pc.sum(scores["low_data"]).as_py() or 0),
     }
 
@@ -81,11 +82,12 @@ def has_money(scores: pa.Table) -> bool:
 
 def first_customers(scores: pa.Table) -> list[dict[str, Any]]:
     """Return the active customers with most at stake, with ``at_stake``: money or, where no amount
-    can rank them, the orders so far times the churn probability.
+    can rank them, the orders so far times the churn probability; this alone of members who order
+    nothing.
     """
-    at_stake = stakes(scores)
-    if stake_known(scores) is Stake.PROBABILITY:
-        at_stake = at_stake * numbers(scores, "orders")
+    at_stake, orders = stakes(scores), numbers(scores, "orders")
+    if stake_known(scores) is Stake.PROBABILITY and (orders[~np.isnan(at_stake)] > 0).any():
+        at_stake = at_stake * orders
     return first_by(scores, at_stake, FIRST_CUSTOMERS)
 
 

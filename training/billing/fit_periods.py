@@ -55,6 +55,9 @@ SKIPPED, MOST_SKIPPED = 0.2, 4
 above which the usual gap is one with payments left out; and how many times the period it may be."""
 BACK: Final = 0.5
 """Or the share of those whose first gap it is who pay after a shorter period from then on."""
+KEPT_TO: Final = 2.0 / 3.0
+"""Share of the gaps after a usual one of a period that are of it, too, or of a multiple, below
+which it is a usual gap by chance."""
 FEWEST_OF_PERIOD, LEAST_SHARE = 5, 0.02
 """Contracts of a period, and their share of all with a gap."""
 MAX_PRICES: Final = 500
@@ -96,7 +99,11 @@ def fit_periods(days: PurchaseDays, spells: Spells) -> BillingPeriods:
     is_price = ~(first & (due is not None and due.price is not None))
     usual = usual_gaps(payments)
     medians = _medians(usual[payments.is_last & np.isfinite(usual)])
-    medians = [gap for gap in medians if not _is_of_skipped(gap, medians, payments, usual)]
+    medians = [
+        gap
+        for gap in medians
+        if _is_kept_to(gap, payments, usual) and not _is_of_skipped(gap, medians, payments, usual)
+    ]
     if not medians:
         return NO_PERIODS
     of_contract = _nearest(medians, usual)
@@ -167,6 +174,38 @@ def _medians(gaps: Array) -> list[float]:
     return [float(np.median(part)) for part in parts if len(part) >= fewest]
 
 
+def _is_kept_to(gap: float, payments: Payments, usual: Array) -> bool:
+    """Return whether those whose usual gap it is pay after it again, or after twice or three times.
+
+    Where a few pay when they like, the gaps of some have a median of fifty days by chance, and the
+    gaps after one of fifty are others. The gap after a trial of another price, and of a period with
+    fewer gaps than that, tells nothing.
+
+    Parameters
+    ----------
+    gap
+        Median gap of a supposed period.
+    payments
+        All payments.
+    usual
+        The usual gap of the contract of each, shape (n,).
+    """
+    gaps = payments.gap_before
+    before, same_before = np.r_[np.nan, gaps[:-1]], np.r_[False, payments.same_price[:-1]]
+    no_trial = (payments.number > 3) | ((payments.number == 3) & same_before)
+    after = np.flatnonzero(no_trial & _near(usual, gap) & _near(before, gap))
+    if not len(after):
+        return True
+    times = np.clip(np.round(gaps[after] / gap), 1.0, 3.0)
+    return float(_near(gaps[after] / times, gap).mean()) >= KEPT_TO
+
+
+def _near(values: Array, gap: float) -> NDArray[np.bool_]:
+    """Return which gaps are of the period of a gap, same shape; NaN is of none."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.abs(np.log(values / gap)) < ALIKE)
+
+
 def _is_of_skipped(gap: float, medians: Sequence[float], payments: Payments, usual: Array) -> bool:
     """Return whether a gap is usual only because payments of a shorter period are left out.
 
@@ -186,21 +225,16 @@ def _is_of_skipped(gap: float, medians: Sequence[float], payments: Payments, usu
         The usual gap of the contract of each, shape (n,).
     """
     gaps = payments.gap_before
-
-    def near(values: Array, period: float) -> NDArray[np.bool_]:
-        with np.errstate(invalid="ignore"):
-            return np.asarray(np.abs(np.log(values / period)) < ALIKE)
-
-    of_gap = np.flatnonzero(near(usual, gap) & (payments.number > 2) & payments.same_price)
+    of_gap = np.flatnonzero(_near(usual, gap) & (payments.number > 2) & payments.same_price)
     # the second gap of those whose first one is this
-    second = np.flatnonzero((payments.number == 3) & near(np.r_[np.nan, gaps[:-1]], gap))
+    second = np.flatnonzero((payments.number == 3) & _near(np.r_[np.nan, gaps[:-1]], gap))
     for shorter in medians:
         times = round(gap / shorter)
         if not 2 <= times <= MOST_SKIPPED or abs(np.log(gap / (times * shorter))) > ALIKE:
             continue
-        if len(of_gap) and float(near(gaps[of_gap], shorter).mean()) > SKIPPED:
+        if len(of_gap) and float(_near(gaps[of_gap], shorter).mean()) > SKIPPED:
             return True
-        if len(second) >= FEWEST_OF_PERIOD and float(near(gaps[second], shorter).mean()) > BACK:
+        if len(second) >= FEWEST_OF_PERIOD and float(_near(gaps[second], shorter).mean()) > BACK:
             return True
     return False
 

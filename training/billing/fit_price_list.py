@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import chi2_contingency
 
 from stagecast.features.arrays import Array, Integers
 from stagecast.training.billing.payments import LATE, Payments
@@ -26,10 +27,16 @@ PRIOR_SAME: Final = 5.0
 """Payments at the same price beside those of each price."""
 PRIOR_LEAVING: Final = 20.0
 """Payments by which the share who leave after one of a price is shrunk to that of all prices."""
+BY_CHANCE: Final = 0.001
+"""P(shares who leave differ so much between prices) by chance, below which they do."""
+FEWEST_EXPECTED: Final = 5.0
+"""Customers who are expected to leave after payments of a price, for its share to be compared."""
 
 
 def fit_price_list(payments: Payments, as_of_day: float, period_days: float) -> PriceList | None:
-    """Return the prices between which customers change; None where they do not, or have none.
+    """Return the prices of a log: those that customers change between, or leave after more or less.
+
+    None where there are no prices, or neither is so.
 
     Parameters
     ----------
@@ -49,21 +56,59 @@ def fit_price_list(payments: Payments, as_of_day: float, period_days: float) -> 
     if not 2 <= len(prices) <= MOST_PRICES or is_listed.mean() < LISTED:
         return None
     number = np.where(is_listed, np.searchsorted(prices, price), -1)
-    if not _changes_last(payments, number):
-        return None
     is_over = payments.day < as_of_day - LATE * period_days
-    changes = _changes(payments, number, len(prices), payments.is_last & is_over)
+    was_last = payments.is_last & is_over
+    changed = _changed(payments, number)
+    if len(changed) < FEWEST_CHANGES:
+        is_told = _leaving_differs(payments, number, len(prices), was_last)
+    else:
+        is_told = _changes_last(payments, number, changed)
+    if not is_told:
+        return None
+    changes = _changes(payments, number, len(prices), was_last)
     now = np.bincount(number[payments.is_last & ~is_over & (number >= 0)], minlength=len(prices))
     shares = tuple(float(f"{share:.6g}") for share in now / max(now.sum(), 1))
     return PriceList(period_days, tuple(prices.tolist()), changes, shares)
 
 
-def _changes_last(payments: Payments, number: Integers) -> bool:
-    """Return whether there are changes of the price, and most new prices are paid again."""
+def _changed(payments: Payments, number: Integers) -> Integers:
+    """Return which payments are of another price of the list than the one before."""
     changed = np.flatnonzero(~payments.is_last[:-1] & (number[1:] != number[:-1])) + 1
-    changed = changed[(number[changed] >= 0) & (number[changed - 1] >= 0)]
-    if len(changed) < FEWEST_CHANGES:
+    return np.asarray(changed[(number[changed] >= 0) & (number[changed - 1] >= 0)])
+
+
+def _leaving_differs(
+    payments: Payments, number: Integers, prices: int, was_last: NDArray[np.bool_]
+) -> bool:
+    """Return whether more customers leave after payments of some prices than of others.
+
+    By Pearson's chi-square test of the prices after which enough are expected to leave and to stay.
+
+    Parameters
+    ----------
+    payments
+        All payments.
+    number
+        Position of the price of each, -1 of none.
+    prices
+        How many there are.
+    was_last
+        Whether no other payment will follow each, shape (n,).
+    """
+    left, stayed = (
+        np.bincount(number[of_kind & (number >= 0)], minlength=prices).astype(np.float64)
+        for of_kind in (was_last, ~payments.is_last)
+    )
+    table = np.stack([left, stayed])
+    expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / max(float(table.sum()), 1.0)
+    table = table[:, (expected >= FEWEST_EXPECTED).all(axis=0)]
+    if table.shape[1] < 2 or not table.sum(axis=1).all():
         return False
+    return float(chi2_contingency(table, correction=False).pvalue) < BY_CHANCE
+
+
+def _changes_last(payments: Payments, number: Integers, changed: Integers) -> bool:
+    """Return whether most of the new prices are paid again."""
     # none is followed by a payment yet where all prices have just risen
     followed = changed[~payments.is_last[changed]]
     lasting = np.count_nonzero(number[followed + 1] == number[followed])

@@ -9,7 +9,8 @@ plan, some with a cheaper one, and some leave. Payments are a Markov chain of pr
 where p are the prices: what comes in over the payments that do, so that who goes on with a dearer
 plan counts for as long as such customers stay. Nobody is expected to pay more than the dearest
 price; who has paid nothing so far may pay later. Customers of one price may leave more often than
-those of another, which the models of purchases do not know: the chain tells it, too.
+those of another, which the models of purchases do not know: the chain tells it, too, also of a list
+whose prices nobody changes.
 """
 
 from __future__ import annotations

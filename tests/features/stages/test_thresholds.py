@@ -403,3 +403,15 @@ def test_a_yearly_payment_is_late_after_a_week_and_nobody_is_lost_before_it_is_d
 def test_a_monthly_payment_is_late_after_a_fifth_of_the_gap() -> None:
     limits = limits_at(steady_payers(300, 900, 0.1, 5), 900)
     assert limits["at_risk_ratio"] == 1.2
+
+
+def test_who_gives_in_one_season_of_the_year_is_not_lost_in_between() -> None:
+    random = np.random.default_rng(8)
+    donors = []
+    for _ in range(600):
+        years = range(int(random.integers(1, 3)), 3)
+        given_on = [year * 365 + random.normal(0, 14) for year in years if random.random() > 0.4]
+        donors.append([int(day) for day in given_on] or [365])
+    # three months without a gift follow silences of 1.2 years, of whoever gives again next year
+    as_of_day = 2 * 365.0 + 165.0
+    assert derive(purchase_days(*donors), as_of_day)["lost_after_days"] == math.inf

@@ -635,6 +635,20 @@ def test_without_amounts_money_is_left_out_and_the_reason_given(scores):
     assert_no_leftovers(page)
 
 
+def test_members_who_order_nothing_are_ranked_by_the_chance_to_cancel(scores):
+    none = np.zeros(scores.num_rows)
+    nothing = {**dict.fromkeys(MONEY), "orders": none.astype(np.int64), "expected_orders": none}
+    bare = replaced(scores, **nothing)
+    page = read(bare, churn="cancellation")
+    assert "likeliest to cancel in the next 90 days" in page.text
+    for words in ("orders expected", "times their orders", "The next order is the day"):
+        assert words not in page.text
+    churn = np.nan_to_num(bare["churn_probability"].to_numpy())
+    shown = [word for word in page.words if re.fullmatch(r"0\d{4}", word)]
+    assert shown[:3] == [bare["customer_id"][int(row)].as_py() for row in np.argsort(-churn)[:3]]
+    assert_no_leftovers(page)
+
+
 def test_where_the_value_at_risk_is_not_known_the_list_says_what_it_is_ranked_by(scores):
     bare = replaced(scores, value_at_risk=None)
     page = read(bare)

@@ -238,6 +238,35 @@ def test_gifts_each_second_year_are_a_period_beside_yearly_ones() -> None:
     assert [round(period.days / YEAR) for period in found.periods] == [1, 2]
 
 
+def payers(seed: int, *, customers: int = 185, until: int = 1_000) -> list[Row]:
+    """Return payments of customers of whom seven in ten pay each month, and others when they like.
+
+    One in twelve pays for a year.
+    """
+    random, rows = np.random.default_rng(seed), []
+    for k in range(customers):
+        usual = 30.4 if k < 0.7 * customers else 365.25
+        at, price = float(random.uniform(0, until)), 20.0 if usual < 365 else 200.0
+        if k > 0.78 * customers:
+            usual, price = -float(random.uniform(20, 90)), 20.0
+        while at < until:
+            rows.append((f"p{k}", day(at), "purchase", price))
+            if random.random() < 0.06:
+                break
+            at += usual + random.normal(0, 1) if usual > 0 else max(3.0, random.exponential(-usual))
+    return rows
+
+
+def test_a_gap_that_a_few_have_by_chance_is_no_period() -> None:
+    found = [periods_of_customers(payers(seed), 1_000).periods for seed in range(12)]
+    by_chance = [
+        periods for periods in found if any(31 < round(period.days) < 300 for period in periods)
+    ]
+    assert len(by_chance) <= 1
+    assert all(any(round(period.days) == 30 for period in periods) for periods in found)
+    assert sum(periods[-1].days > 300 for periods in found) >= 9
+
+
 def test_prices_are_told_of_each_period() -> None:
     random = np.random.default_rng(6)
     rows = rows_of(members((MONTHLY, YEARLY), 400, DAYS, 6), DAYS)

@@ -172,6 +172,35 @@ def test_prices_that_nobody_changes_and_amounts_that_vary_are_no_list() -> None:
     assert listed(PurchaseDays(nobody, nobody, np.zeros(0), nobody)) is None
 
 
+def kept(leaves: dict[float, float], number: int) -> PurchaseDays:
+    """Return monthly payments of customers who keep their price, and leave by it."""
+    random = np.random.default_rng(3)
+    rows = []
+    for k in range(number):
+        price = list(leaves)[k % len(leaves)]
+        at = int(random.integers(0, AS_OF - 1))
+        while at < AS_OF:
+            rows.append((k, at, price))
+            at += PERIOD if random.random() > leaves[price] else 10 * AS_OF
+    customer, at_day, spend = (np.array(values) for values in zip(*rows, strict=True))
+    return PurchaseDays(customer, at_day, spend, at_day * 86_400_000_000)
+
+
+def test_customers_of_a_price_that_nobody_changes_may_stay_longer() -> None:
+    leaves = {5.0: 0.12, 15.0: 0.06, 45.0: 0.02}
+    prices = listed(kept(leaves, 600))
+    assert prices is not None
+    np.testing.assert_allclose(np.diag(prices.changes), [0.88, 0.94, 0.98], atol=0.02)
+    last = np.array(list(leaves))
+    np.testing.assert_allclose(prices.per_order(last, last, 365), last, rtol=0.1)
+    stay = 1.0 - np.array(list(leaves.values()))
+    after = (1.0 - stay**11) * stay / (1.0 - stay)  # payments 2 to 12 for each first one
+    stays = prices.stays(last, 30, 360)
+    np.testing.assert_allclose(stays / stays[2], after / after[2], rtol=0.1)
+    # and where they do not, the models of purchases say all
+    assert listed(kept(dict.fromkeys(leaves, 0.06), 600)) is None
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("churn", ["inactivity", "cancellation"])
 def test_members_are_worth_what_their_plan_brings(tmp_path: Path, churn: Churn) -> None:
