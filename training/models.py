@@ -418,7 +418,14 @@ def _ahead(
 ) -> ContractsAhead:
     """Return the contracts of the buyers with what they are going to pay."""
     config = models.config
-    spans = Spans(config.horizon_days, config.value_horizon_days, config.annual_discount, YEARS)
+    unannounced = None if models.cancellation is None else models.cancellation.unannounced
+    spans = Spans(
+        config.horizon_days,
+        config.value_horizon_days,
+        config.annual_discount,
+        YEARS,
+        unannounced,
+    )
     return ContractsAhead(
         contracts.of(buyers),
         p_cancel[buyers],

@@ -175,7 +175,9 @@ class ContractsAhead:
         """Return P(no purchase within the horizon), shape (rows,), from that of the pool."""
         result = pooled.copy()
         if self.schedule is not None:
-            share = KNOWN * self.schedule.share
+            # what follows an end that is announced is known
+            announced = self.contracts.announced[self.rows]
+            share = np.where(announced, 1.0, KNOWN) * self.schedule.share
             result[self.rows] = share * self.schedule.p_none + (1.0 - share) * pooled[self.rows]
         for rows, plan in self.beginning:
             if not self.orders_of_models(rows):

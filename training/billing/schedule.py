@@ -5,7 +5,8 @@
                          =  S(horizon) x renewals ^ (own / usual hazard)    after it
 
 The hazard within the horizon is that of P(cancel); when in it a contract ends, and what follows
-after it, are told by the renewals of its billing period. Of contracts whose end is known, the
+after it, are told by the renewals of its billing period. Where some ends are announced, the usual
+hazard within the horizon is that of those which are not yet. Of contracts whose end is known, the
 payments before it come, and none after it.
 """
 
@@ -22,6 +23,7 @@ from stagecast.features.arrays import Array
 from stagecast.features.contracts import Contracts
 from stagecast.training.billing.periods import BillingPeriods, Period
 from stagecast.training.billing.standing import where_it_stands
+from stagecast.training.cancellation.unannounced import Unannounced
 
 USUAL_HAZARD: Final = 0.05
 """Hazard that is supposed beside that of the horizon and that of the renewals, where these are
@@ -97,12 +99,15 @@ class Spans:
         Annual rate of the discount.
     ends
         Further ends, as of ``clv_by_year``.
+    unannounced
+        Share of the ends within the horizon that are not known before; None of all.
     """
 
     horizon: int
     value: int
     rate: float
     ends: tuple[int, ...] = ()
+    unannounced: Unannounced | None = None
 
 
 def schedule(
@@ -231,8 +236,12 @@ def _of_rows(
     end = since + spans.horizon / period.days
     of_horizon = period.renewals.hazard(so_far, end)[:, None] - before
     own = -np.log1p(-np.clip(p_cancel, 0.0, 1.0 - _SMALLEST))[:, None]
-    ratio = (own + USUAL_HAZARD) / (of_horizon + USUAL_HAZARD)
-    passed = np.clip(usual / np.maximum(of_horizon, _SMALLEST), 0.0, 1.0)
+    unknown, until = 1.0, usual  # ends that are not announced yet
+    if spans.unannounced is not None:
+        unknown = float(spans.unannounced.within(float(spans.horizon)))
+        until = usual * (spans.unannounced.within(due) / unknown)
+    ratio = (own + USUAL_HAZARD) / (unknown * of_horizon + USUAL_HAZARD)
+    passed = np.clip(until / np.maximum(of_horizon, _SMALLEST), 0.0, 1.0)
     later = own + ratio * np.maximum(usual - of_horizon, 0.0)
     hazard = np.where(due < spans.horizon, own * passed, later)
     known_end = np.isfinite(days_left)[:, None]

@@ -22,7 +22,6 @@ from stagecast.features.contracts import Spells
 from stagecast.features.errors import UsageError
 from stagecast.training.billing.periods import NO_PERIODS, BillingPeriods
 from stagecast.training.billing.standing import RENEWAL_HAZARD
-from stagecast.training.cancellation.ages import AgeHazard
 from stagecast.training.cancellation.cloglog import GroupedHazards
 from stagecast.training.cancellation.columns import (
     OWN_COLUMNS,
@@ -35,13 +34,13 @@ from stagecast.training.cancellation.end_days import end_day
 from stagecast.training.cancellation.fit_ages import fit_ages
 from stagecast.training.cancellation.fit_hazards import fit_grouped
 from stagecast.training.cancellation.landmarks import Landmarks, Steps, step_days, steps_of
-from stagecast.training.cancellation.members import AgeOdds
 from stagecast.training.cancellation.model import (
     FEWEST_BY_AGE,
     FEWEST_TO_LEARN,
     MEMBERS,
     CancellationModel,
 )
+from stagecast.training.cancellation.unannounced import fit_unannounced
 from stagecast.training.learners import blend, boosting
 from stagecast.training.learners.boosted import Boosted
 from stagecast.training.learners.design import Recipe
@@ -144,6 +143,7 @@ def fit_cancellation(
         len(spells),
         cancellations,
         end_day=ends_on,
+        unannounced=fit_unannounced(spells, horizon_days),
     )
     if cancellations < FEWEST_TO_LEARN or landmarks is None or not len(landmarks):
         return simple
@@ -155,7 +155,7 @@ def fit_cancellation(
     task = _Task(horizon_days, landmarks, varying, season, recipe, seed, billing, simple)
     used = {name: weight for name, weight in task.weights(spells).items() if weight > _MIN_WEIGHT}
     total = sum(used.values())
-    glm, trees = task.members(ages, steps, used)
+    glm, trees = task.members(simple, steps, used)
     pool = replace(
         simple,
         method="pool",
@@ -250,9 +250,12 @@ class _Task:
         )
 
     def members(
-        self, ages: AgeHazard, steps: Steps, names: Collection[str]
+        self, simple: CancellationModel, steps: Steps, names: Collection[str]
     ) -> tuple[GroupedHazards | None, Boosted | None]:
-        """Return regression and trees fitted on these steps, as far as ``names`` has them."""
+        """Return regression and trees fitted on these steps, as far as ``names`` has them.
+
+        The trees start from the model by age alone.
+        """
         columns, weight = self.columns_at(steps), self.landmarks.weight[steps.row]
         glm = trees = None
         if "glm" in names:
@@ -273,7 +276,7 @@ class _Task:
                 "binary",
                 trees=TREES,
                 seed=self.seed,
-                start=AgeOdds(ages, self.simple.days_by_age).margin(columns),
+                start=simple.age_odds.margin(columns),
             )
         return glm, trees
 
@@ -299,13 +302,17 @@ class _Task:
         )
         if not has_enough(self.landmarks, before) or not after.cancelled.any():
             return PRIOR_WEIGHTS
-        ages = fit_ages(spells.before(split), self.horizon_days)
-        glm, trees = self.members(ages, before, MEMBERS)
-        trial = replace(
+        known = spells.before(split)
+        simple = replace(
             self.simple,
+            ages=fit_ages(known, self.horizon_days),
+            unannounced=fit_unannounced(known, self.horizon_days),
+        )
+        glm, trees = self.members(simple, before, MEMBERS)
+        trial = replace(
+            simple,
             method="pool",
             weights=PRIOR_WEIGHTS,
-            ages=ages,
             glm=glm,
             trees=trees,
             columns=tuple(self.columns),

@@ -16,6 +16,7 @@ from stagecast.training.billing.standing import RENEWAL_HAZARD
 from stagecast.training.cancellation.ages import AgeHazard
 from stagecast.training.cancellation.cloglog import GroupedHazards
 from stagecast.training.cancellation.columns import MAX_LOG_ODDS, log_odds
+from stagecast.training.cancellation.unannounced import Unannounced
 from stagecast.training.learners.boosted import Boosted
 
 
@@ -23,11 +24,13 @@ from stagecast.training.learners.boosted import Boosted
 class AgeOdds:
     """The life table as a member: log odds of a step of ``step_days`` days.
 
-    Where the billing period of a contract is known, those of its renewals.
+    Where the billing period of a contract is known, those of its renewals. Where some ends are
+    announced, only the share counts that is not known yet.
     """
 
     ages: AgeHazard
     step_days: int
+    unannounced: Unannounced | None = None
 
     def margin(self, columns: Mapping[str, Array], threads: int = 0) -> Array:
         """Return the log odds, shape (rows,)."""
@@ -45,10 +48,13 @@ class AgeOdds:
 
     def _parts(self, columns: Mapping[str, Array]) -> tuple[Array, Array | None]:
         """Return the log odds by age and by renewals, each 0 where the other one tells them."""
-        by_age = log_odds(self.ages.ahead(columns["age_days"], float(self.step_days)))
+        share: Array | float = 1.0
+        if self.unannounced is not None:
+            share = self.unannounced.of_step(columns["ahead_days"])
+        by_age = log_odds(self.ages.ahead(columns["age_days"], float(self.step_days)) * share)
         if RENEWAL_HAZARD not in columns:
             return by_age, None
-        of_renewals = log_odds(np.exp(columns[RENEWAL_HAZARD]))
+        of_renewals = log_odds(np.exp(columns[RENEWAL_HAZARD]) * share)
         known = np.isfinite(columns[RENEWAL_HAZARD])
         return np.where(known, 0.0, by_age), np.where(known, of_renewals, 0.0)
 

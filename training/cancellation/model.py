@@ -38,6 +38,7 @@ from stagecast.training.cancellation.columns import (
 from stagecast.training.cancellation.end_days import DAYS_OF_MONTH, EndDay, share_of_month
 from stagecast.training.cancellation.landmarks import Landmarks, step_days
 from stagecast.training.cancellation.members import AgeOdds, HazardOdds, TreesOnAges
+from stagecast.training.cancellation.unannounced import Unannounced
 from stagecast.training.learners.boosted import Boosted
 from stagecast.training.learners.pool import Member, Pool
 
@@ -53,6 +54,9 @@ FEWEST_BY_AGE = 10
 
 FEWEST_TO_LEARN = 30
 """With fewer cancellations, only the age of a contract is used."""
+
+OPTIONAL = ("billing", "level", "end_day", "unannounced")
+"""Parts that bundles of before, and of logs without them, lack."""
 
 LATEST_DAYS = 1_826
 """Five years; a later median is NaN."""
@@ -88,6 +92,9 @@ class CancellationModel:
     end_day
         The day of the month on which contracts end, with which a step has another hazard than
         without; None where they end on any, and in bundles of before.
+    unannounced
+        Share of the ends that are not known before; None where none was announced, and in bundles
+        of before.
     """
 
     method: Method
@@ -103,6 +110,7 @@ class CancellationModel:
     billing: BillingPeriods = NO_PERIODS
     level: float = 0.0
     end_day: EndDay | None = None
+    unannounced: Unannounced | None = None
 
     @property
     def low_data(self) -> bool:
@@ -128,10 +136,15 @@ class CancellationModel:
         """
         return self.step_days if self.end_day is None else max(self.step_days, DAYS_OF_MONTH)
 
+    @property
+    def age_odds(self) -> AgeOdds:
+        """The member by age, where the trees start from, too."""
+        return AgeOdds(self.ages, self.days_by_age, self.unannounced)
+
     @cached_property
     def pool(self) -> Pool:
         """The pool of log odds of a cancellation in a step, on columns of :func:`step_columns`."""
-        by_age = AgeOdds(self.ages, self.days_by_age)
+        by_age = self.age_odds
         members: dict[str, Member] = {"ages": by_age}
         if self.glm is not None:
             members["glm"] = HazardOdds(self.glm)
@@ -272,10 +285,10 @@ class CancellationModel:
         if self.end_day is not None:  # that of days on which contracts may end or not
             by_day = self._by_day(landmarks, self.end_day)
             step_hazards = step_hazards / by_day * share_of_month(self.step_days)
-        return np.asarray(
-            (step_hazards @ fractions)
-            / self.ages.ahead(landmarks.age_days, float(self.horizon_days))
-        )
+        by_age = self.ages.ahead(landmarks.age_days, float(self.horizon_days))
+        if self.unannounced is not None:  # beyond the horizon no end is known yet
+            by_age = by_age * self.unannounced.within(float(self.horizon_days))
+        return np.asarray((step_hazards @ fractions) / by_age)
 
     def probability(
         self,
@@ -352,6 +365,7 @@ class CancellationModel:
             **({} if self.billing.is_none else {"billing": self.billing.to_json()}),
             **({} if self.level == 0.0 else {"level": self.level}),
             **({} if self.end_day is None else {"end_day": self.end_day.to_json()}),
+            **({} if self.unannounced is None else {"unannounced": self.unannounced.to_json()}),
         }
 
     @classmethod
@@ -373,7 +387,7 @@ class CancellationModel:
 
 def _read(data: Mapping[str, Any]) -> CancellationModel:
     expected = set(CancellationModel.__dataclass_fields__)
-    if mismatched := sorted(expected ^ {*data, "billing", "level", "end_day"}):
+    if mismatched := sorted(expected ^ {*data, *OPTIONAL}):
         raise ValueError(f"lacks, or should not have, {', '.join(mismatched)}")
     glm, trees = data["glm"], data["trees"]
     if data["method"] not in METHODS:
@@ -428,4 +442,5 @@ def _read(data: Mapping[str, Any]) -> CancellationModel:
         billing,
         level,
         EndDay.from_json(data["end_day"]) if data.get("end_day") else None,
+        Unannounced.from_json(data["unannounced"]) if data.get("unannounced") else None,
     )

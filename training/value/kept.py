@@ -28,6 +28,8 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from stagecast.features.arrays import Array
+from stagecast.training.billing.schedule import USUAL_HAZARD
+from stagecast.training.cancellation.unannounced import Unannounced
 
 # A clv further than this factor from what the rate of a kept customer says is a sign that the
 # customer has left, not that the rate is another.
@@ -156,11 +158,18 @@ def parts_of_buyers(
 
 
 def parts_of_contracts(
-    near_value: Array, kept_value: Array, p_cancel: Array, horizon_days: int, days: int, rate: float
+    near_value: Array,
+    kept_value: Array,
+    p_cancel: Array,
+    horizon_days: int,
+    days: int,
+    rate: float,
+    unannounced: Unannounced | None = None,
 ) -> ValueParts:
     """Return the parts of the value of open contracts, of which nothing is gone.
 
-    The contract ends at a constant hazard, that of P(cancel).
+    The contract ends at a constant hazard, that of P(cancel). Where some ends are announced, it is
+    higher after the horizon, of which no end is known yet: by as much as the usual one.
 
     Parameters
     ----------
@@ -174,10 +183,21 @@ def parts_of_contracts(
         The horizon and the value horizon.
     rate
         Annual discount rate.
+    unannounced
+        Share of the ends within the horizon that are not known before; None of all.
     """
     daily = np.log1p(rate) / 365.0
     hazard = -np.log1p(-np.clip(p_cancel, 0.0, 1.0 - _SMALLEST)) / horizon_days
-    lasting = _annuity(hazard + daily, days) / _annuity(np.full(len(hazard), daily), days)
+    lasts = _annuity(hazard + daily, days)
+    if unannounced is not None and days > horizon_days:
+        usual = unannounced.rate * horizon_days
+        unknown = usual * float(unannounced.within(float(horizon_days)))
+        own = hazard * horizon_days + USUAL_HAZARD
+        later = own / (unknown + USUAL_HAZARD) * usual / horizon_days
+        lasts = _annuity(hazard + daily, horizon_days)
+        stays = np.exp(-(hazard + daily) * horizon_days)
+        lasts = lasts + stays * _annuity(later + daily, days - horizon_days)
+    lasting = lasts / _annuity(np.full(len(hazard), daily), days)
     clv = np.maximum(kept_value * lasting, np.minimum(near_value, kept_value))
     return ValueParts(clv, kept_value - clv, np.zeros(len(clv)))
 

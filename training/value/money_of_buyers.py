@@ -148,6 +148,7 @@ def money_of_buyers(
                 horizon,
                 days,
                 config.annual_discount,
+                contracts.spans.unannounced,
             )
             is_open = contracts.contracts.open
             parts = going_on.where(is_open, parts)

@@ -302,7 +302,13 @@ def _lasting_ratio(p_cancel: Array, change: float, models: Models) -> Array:
 
     def lasting(p: Array, days: int) -> Array:
         parts = parts_of_contracts(
-            np.zeros(rows), np.ones(rows), p, config.horizon_days, days, config.annual_discount
+            np.zeros(rows),
+            np.ones(rows),
+            p,
+            config.horizon_days,
+            days,
+            config.annual_discount,
+            None if models.cancellation is None else models.cancellation.unannounced,
         )
         return parts.clv
 
