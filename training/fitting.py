@@ -107,6 +107,9 @@ def fit_models(
     all_dates = every_date(panel)
     seasons = seasons_of(training_dates(taught), panel.history_days)
     sample = rows_of(current, sampled(len(current["recency_days"])))
+    payments = None
+    if panel.contracts is None and has_amounts:
+        payments = fit_payments(days, panel.base, day_number(panel.as_of))
     value = fit_value(
         Teaching(
             every_date(taught),
@@ -123,6 +126,7 @@ def fit_models(
             (sample, churn.probability(sample)),
             peak,
             leaving,
+            pays_on_dates=payments is not None,
         ),
         config,
     )
@@ -132,8 +136,8 @@ def fit_models(
         share = learned_share(panel.contracts.spells, all_dates, churn.probability)
         begins = fit_beginnings(days, panel.contracts.spells, billing)
         value = replace(value, after_contract=share, billing=billing, beginnings=begins)
-    elif has_amounts:
-        value = replace(value, payments=fit_payments(days, panel.base, day_number(panel.as_of)))
+    else:
+        value = replace(value, payments=payments)
     models = Models(
         config=config,
         scheme=panel.scheme,

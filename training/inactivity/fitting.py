@@ -246,7 +246,9 @@ def fit_churn_and_unseen(
 
     members = members_of(dates)
     pool = Pool(members, weights)
-    seasons = season_dates(panel, dates)
+    # payments on dates of their own have no season: what members say at a date of a year ago, of
+    # younger customers than they were fitted on, is no level of it
+    seasons = [] if panel.base.has_dates else season_dates(panel, dates)
 
     def shift_of(pool: Pool, frame: Frame) -> float:
         return blend.level_shift(pool.margin(frame.columns), frame.inactive)

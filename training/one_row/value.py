@@ -238,6 +238,7 @@ class ValueOfOne:
             self._reactivated(outlook.regained_orders),
             earned,
             ended,
+            self.model.payments is not None and self._base.regular_model is not None,
         )
         p_alive = outlook.alive if self.model.knows_season else self._alive(columns, said)
         by_year, residual = self._by_year(priced, of_horizon, clv, parts.clv)

@@ -18,6 +18,7 @@ from stagecast.training.learners.btyd.gaps import LogGaps
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.factor import Factor
 from stagecast.training.learners.fit_factor import (
+    LEVEL_SPREAD,
     Rows,
     fit_factor_and_before,
     shrunk_level,
@@ -42,7 +43,7 @@ from stagecast.training.value.fit_spend import SpendTeaching, fit_spend
 from stagecast.training.value.model import ValueModel, repeat_if_any
 from stagecast.training.value.orders_of_season import towards_season
 from stagecast.training.value.own_regressors import with_own_regressors
-from stagecast.training.value.rest import Rest, fit_rest
+from stagecast.training.value.rest import PAYERS_SPREAD, Rest, fit_rest
 from stagecast.training.value.rest_of_season import at_season
 from stagecast.training.value.spans import Purchases
 from stagecast.training.value.times import Times
@@ -87,6 +88,8 @@ class Teaching:
         where there is none.
     leaving
         How customers leave, see :func:`leaving_of_log`; None where the customer base tells it.
+    pays_on_dates
+        Whether customers pay a price at regular gaps.
     """
 
     dates: Sequence[Frame]
@@ -103,6 +106,7 @@ class Teaching:
     current: tuple[Mapping[str, Array], Array] = field(default_factory=lambda: ({}, np.zeros(0)))
     peak: Peak | None = None
     leaving: Leaving | None = None
+    pays_on_dates: bool = False
 
 
 def fit_value(teaching: Teaching, config: TrainConfig) -> ValueModel:
@@ -171,7 +175,12 @@ def _fit_rest(
     peak, newest, (columns, _) = teaching.peak, teaching.bases.get(0), teaching.current
     if peak is None or newest is None:
         rest = fit_rest(
-            teaching.dates, teaching.bases, teaching.purchases, config, teaching.seasons
+            teaching.dates,
+            teaching.bases,
+            teaching.purchases,
+            config,
+            teaching.seasons,
+            spread=PAYERS_SPREAD if teaching.pays_on_dates else LEVEL_SPREAD,
         )
         if newest is None or not columns:
             return rest

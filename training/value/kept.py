@@ -124,8 +124,12 @@ def parts_of_buyers(
     regained_orders: Array,
     value_per_order: Array,
     ended: Array | float = 1.0,
+    on_dates: bool = False,
 ) -> ValueParts:
     """Return the parts of the value of buyers.
+
+    A clv that is above or below what the orders of a customer say, says that they are more or
+    fewer, kept or not. Payments on dates are as many as fall due: there it says how many leave.
 
     Parameters
     ----------
@@ -144,12 +148,15 @@ def parts_of_buyers(
     ended
         P(the next payment has fallen due), of who pays at regular gaps; see
         :func:`still_until_due`.
+    on_dates
+        Whether all pay at regular gaps.
     """
     ratio = clv / np.maximum(alive * orders_if_alive * value_per_order, _SMALLEST)
     # a clv that is far from what the rate of a customer says, says that there is no customer
     rate = np.clip(ratio, 1.0 / RATE_RANGE, RATE_RANGE)
     alive = alive * np.minimum(ratio / rate, 1.0)
-    value_if_stays = np.maximum(kept_orders * value_per_order * rate, clv)
+    level = np.where(on_dates, 1.0, rate)
+    value_if_stays = np.maximum(kept_orders * value_per_order * level, clv)
     # nobody is less of a customer than the clv needs
     alive = np.clip(np.maximum(alive, clv / np.maximum(value_if_stays, _SMALLEST)), 0.0, 1.0)
     alive = still_until_due(alive, ended)

@@ -136,7 +136,10 @@ def money_of_buyers(
         if_alive = outlook.orders_if_alive * ahead.share_of_all(days)
         later = kept_orders * max(0.0, 1.0 - horizon / days)
         p_none = gone + (p_inactive - gone) * np.exp(-later)
-        parts = parts_of_buyers(clv, alive, if_alive, kept_orders, regained, earned, ended)
+        on_dates = isinstance(ended, np.ndarray)
+        parts = parts_of_buyers(
+            clv, alive, if_alive, kept_orders, regained, earned, ended, on_dates
+        )
         if contracts is not None:
             parts = of_former(parts, contracts, span, per_order, config.margin)
         if contracts is not None and len(contracts.rows):

@@ -26,6 +26,7 @@ from stagecast.training.learners.blend import SEASON_SPREAD, beyond_chance, carr
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.factor import Factor
 from stagecast.training.learners.fit_factor import (
+    LEVEL_SPREAD,
     Rows,
     fit_factor,
     level_and_variance,
@@ -41,6 +42,9 @@ from stagecast.training.value.spans import Purchases
 FEWEST_CUSTOMERS: Final = 60
 # Share of the level of one past year, in logs, that is carried over; of several years more.
 CARRIED: Final = 0.75
+# Standard deviation of the log of the level among logs of customers who pay a price at regular
+# gaps: of the year ahead all is known but who leaves, and a past date had seen fewer who did.
+PAYERS_SPREAD: Final = 0.03
 # About how many rows teach.
 MAX_ROWS: Final = 50_000
 
@@ -104,6 +108,7 @@ def fit_rest(
     config: TrainConfig,
     seasons: Sequence[Frame] = (),
     off: Mapping[int, float] = MappingProxyType({}),
+    spread: float = LEVEL_SPREAD,
 ) -> Rest:
     """Return the factor of the rest; 1 where no date is far enough back.
 
@@ -122,6 +127,8 @@ def fit_rest(
     off
         Days before the as_of -> factor by which the customer base of that date is off, such as by a
         peak that it took for usual; 1 where it is missing.
+    spread
+        Standard deviation of the log of the level among such logs.
     """
     frames, span = far_dates([frame for frame in dates if frame.back in bases], config)
     frames = thinned(frames, MAX_ROWS) if frames else []
@@ -156,7 +163,8 @@ def fit_rest(
 
     def log_level(of: Sequence[_Date]) -> float:
         expected = np.concatenate([date.corrected(factor) for date in of])
-        return float(np.log(shrunk_level(np.concatenate([d.outcome for d in of]), expected)))
+        outcome = np.concatenate([date.outcome for date in of])
+        return float(np.log(shrunk_level(outcome, expected, spread)))
 
     # a span shorter than a year has the level of its season
     usual = CARRIED * min(1.0, span / YEAR_DAYS) ** 2 * log_level(past)
