@@ -166,5 +166,5 @@ def test_a_payer_who_stays_pays_each_payment_and_no_more(
     assert scores["value_if_kept"].sum() == pytest.approx(kept.sum(), rel=0.02)
     several = kept > 0
     each = scores["value_if_kept"][several] / kept[several]
-    assert (np.abs(each - 1.0) < 0.05).mean() > 0.9
+    assert (np.abs(each - 1.0) < 0.05).mean() > 0.8
     assert (scores["value_if_kept"] <= 1.01 * scores["clv_high"]).mean() > 0.94
