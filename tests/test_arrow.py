@@ -264,6 +264,7 @@ EVALUATION = {
     "billing.months",
     "billing.periods",
     "billing.price_list",
+    "billing.unannounced",
     "billing.renewals",
     "billing.schedule",
     "billing.standing",

@@ -23,7 +23,7 @@ from stagecast.features.arrays import Array
 from stagecast.features.contracts import Contracts
 from stagecast.training.billing.periods import BillingPeriods, Period
 from stagecast.training.billing.standing import where_it_stands
-from stagecast.training.cancellation.unannounced import Unannounced
+from stagecast.training.billing.unannounced import Unannounced
 
 USUAL_HAZARD: Final = 0.05
 """Hazard that is supposed beside that of the horizon and that of the renewals, where these are

@@ -33,6 +33,7 @@ from stagecast.training.cancellation.columns import (
 from stagecast.training.cancellation.end_days import end_day
 from stagecast.training.cancellation.fit_ages import fit_ages
 from stagecast.training.cancellation.fit_hazards import fit_grouped
+from stagecast.training.cancellation.fit_unannounced import fit_unannounced
 from stagecast.training.cancellation.landmarks import Landmarks, Steps, step_days, steps_of
 from stagecast.training.cancellation.model import (
     FEWEST_BY_AGE,
@@ -40,7 +41,6 @@ from stagecast.training.cancellation.model import (
     MEMBERS,
     CancellationModel,
 )
-from stagecast.training.cancellation.unannounced import fit_unannounced
 from stagecast.training.learners import blend, boosting
 from stagecast.training.learners.boosted import Boosted
 from stagecast.training.learners.design import Recipe

@@ -13,10 +13,10 @@ import numpy as np
 
 from stagecast.features.arrays import Array
 from stagecast.training.billing.standing import RENEWAL_HAZARD
+from stagecast.training.billing.unannounced import Unannounced
 from stagecast.training.cancellation.ages import AgeHazard
 from stagecast.training.cancellation.cloglog import GroupedHazards
 from stagecast.training.cancellation.columns import MAX_LOG_ODDS, log_odds
-from stagecast.training.cancellation.unannounced import Unannounced
 from stagecast.training.learners.boosted import Boosted
 
 

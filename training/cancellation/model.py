@@ -26,6 +26,7 @@ from stagecast.features.clock import DAY_MICROSECONDS
 from stagecast.features.errors import DataRefusedError, UsageError
 from stagecast.training.billing.periods import NO_PERIODS, BillingPeriods
 from stagecast.training.billing.standing import RENEWAL_HAZARD
+from stagecast.training.billing.unannounced import Unannounced
 from stagecast.training.cancellation.ages import AgeHazard
 from stagecast.training.cancellation.cloglog import GroupedHazards
 from stagecast.training.cancellation.columns import (
@@ -38,7 +39,6 @@ from stagecast.training.cancellation.columns import (
 from stagecast.training.cancellation.end_days import DAYS_OF_MONTH, EndDay, share_of_month
 from stagecast.training.cancellation.landmarks import Landmarks, step_days
 from stagecast.training.cancellation.members import AgeOdds, HazardOdds, TreesOnAges
-from stagecast.training.cancellation.unannounced import Unannounced
 from stagecast.training.learners.boosted import Boosted
 from stagecast.training.learners.pool import Member, Pool
 

@@ -29,7 +29,7 @@ from scipy.special import expit, logit
 
 from stagecast.features.arrays import Array
 from stagecast.training.billing.schedule import USUAL_HAZARD
-from stagecast.training.cancellation.unannounced import Unannounced
+from stagecast.training.billing.unannounced import Unannounced
 
 # A clv further than this factor from what the rate of a kept customer says is a sign that the
 # customer has left, not that the rate is another.

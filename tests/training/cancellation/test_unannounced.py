@@ -17,10 +17,11 @@ from stagecast.features.arrays import Array
 from stagecast.features.clock import DAY_MICROSECONDS
 from stagecast.features.contracts import NEVER, Spells
 from stagecast.features.errors import DataRefusedError
+from stagecast.training.billing.unannounced import Unannounced
+from stagecast.training.cancellation.fit_unannounced import fit_unannounced
 from stagecast.training.cancellation.fitting import fit_cancellation
 from stagecast.training.cancellation.landmarks import current, past
 from stagecast.training.cancellation.model import CancellationModel
-from stagecast.training.cancellation.unannounced import Unannounced, fit_unannounced
 from stagecast.training.config import TrainConfig
 from tests.training.made import day, trained
 
