@@ -139,7 +139,8 @@ def _models(
         return base, None
     if leaving.is_of_gaps:
         return CustomerBase(leaving.models, None, leaving.weights), leaving.gone_weights
-    same = len(leaving.gone_weights) == len(base.models)
+    # at a past date customers may have been asked of models of groups of their own
+    same = not base.reads and len(leaving.gone_weights) == len(base.models)
     return base, leaving.gone_weights if same else None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -15,6 +16,7 @@ from stagecast.training.config import TrainConfig
 from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.fit_customer_base import fit_customer_base
 from stagecast.training.learners.leaving import Leaving
+from stagecast.training.learners.regularities import GAP_LOGS, RegularityBase
 from stagecast.training.panel import Frame
 from stagecast.training.value.fit_reactivation import chance_of_having_left, fit_reactivation
 from stagecast.training.value.reactivation import Reactivation, reactivated_orders
@@ -103,6 +105,28 @@ def test_who_is_back_at_a_rate_of_all_is_expected_to_buy_at_it(seed: int) -> Non
     error, of_before = np.log(back[2:] / RATE_BACK), np.log(rates[2:] / RATE_BACK)
     assert (error > -0.4).all()
     assert (error < 0.75 * of_before).all()
+
+
+def test_groups_of_a_past_date_have_models_of_their_own() -> None:
+    days = drawn(1, 0.5)
+    frame = frame_of(days, 365)
+    gap_logs = np.where(frame.columns["frequency"] > 0, 3.0 * frame.columns["frequency"], np.nan)
+    frame = replace(frame, columns={**frame.columns, GAP_LOGS: gap_logs})
+    base = fit_customer_base(frame.columns)
+    of_gaps = tuple(replace(base.models[0], regularity=k) for k in (1, 4))
+    grouped = RegularityBase(
+        base.models,
+        base.spend,
+        base.weights,
+        rhythms=of_gaps,
+        shares=(0.5, 0.5),
+        groups=((0.4, 0.1, 0.3, 0.2), (0.1, 0.4, 0.3, 0.2)),
+    )
+    leaving = Leaving((0.5, 0.5))  # of the as_of, where gaps are of one kind
+    learned = fit_reactivation(
+        [frame], {365: grouped}, leaving, Purchases(days, AS_OF), TrainConfig()
+    )
+    assert not learned.is_none
 
 
 def test_dates_less_than_two_horizons_back_teach_nothing() -> None:
