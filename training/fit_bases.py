@@ -23,6 +23,7 @@ from stagecast.training.learners.fit_customer_base import fit_customer_base
 from stagecast.training.learners.fit_dates import with_dates
 from stagecast.training.learners.fit_plans import with_plans
 from stagecast.training.learners.fit_regularities import with_regularities
+from stagecast.training.learners.fit_seasonal_buyers import pays_prices, with_season_of_buyers
 from stagecast.training.learners.random_customers import less_random
 
 PAST_CUSTOMERS: Final = 5_000
@@ -81,8 +82,13 @@ def fit_base(
         planned = with_plans(base, bought, customers, days, as_of, most)
         if planned is not base:
             return planned
-    base = less_random(with_dates(base, days), days)
-    return with_regularities(base, bought, gaps) if config.churn == "inactivity" else base
+    dated = less_random(with_dates(base, days), days)
+    if config.churn != "inactivity":
+        return dated
+    seasonal = with_season_of_buyers(base, bought, customers, days, most, own.models)
+    if seasonal is not base and not (dated.has_dates and pays_prices(days)):
+        return seasonal
+    return with_regularities(dated, bought, gaps)
 
 
 def known_days(

@@ -95,8 +95,9 @@ def fit_models(
     churn, unseen = _fit_churn(taught, current, rule, config, peak, leaving)
     if leaving is not None and churn.by_season:
         leaving = replace(leaving, by_season=churn.by_season)
+    knows_season = panel.base is not None and panel.base.is_seasonal
     in_step = panel.base is not None and pay_in_step(panel.base, current, config.horizon_days)
-    if is_counted and not in_step:  # the hazard reads payments as they are
+    if is_counted and not in_step and not knows_season:  # the hazard reads payments as they are
         churn = with_hazard(
             churn, days, panel.catalog, panel.as_of, current, config.seed, config.members.hazard
         )
@@ -105,7 +106,7 @@ def fit_models(
     first_orders, first_spend = _first_horizons(panel, mean_so_far)
     orders, spend = after_conversion(panel.prospects, first_orders, first_spend)
     all_dates = every_date(panel)
-    seasons = seasons_of(training_dates(taught), panel.history_days)
+    seasons = [] if knows_season else seasons_of(training_dates(taught), panel.history_days)
     sample = rows_of(current, sampled(len(current["recency_days"])))
     payments = None
     if panel.contracts is None and has_amounts:
@@ -126,7 +127,7 @@ def fit_models(
             (sample, churn.probability(sample)),
             peak,
             leaving,
-            pays_on_dates=payments is not None,
+            on_dates=payments is not None or knows_season,
         ),
         config,
     )

@@ -29,7 +29,7 @@ from stagecast.training.inactivity.fit_members import (
 )
 from stagecast.training.inactivity.in_step import pay_in_step
 from stagecast.training.inactivity.members import ALONE, GapRule
-from stagecast.training.inactivity.model import ChurnModel, rule_alone
+from stagecast.training.inactivity.model import ChurnModel, customer_base_pool, rule_alone
 from stagecast.training.inactivity.own_members import EstimatorOdds
 from stagecast.training.inactivity.season_level import NoneBySeason, towards_season
 from stagecast.training.inactivity.simple import better_alone, fit_simple, out_of_fold_margins
@@ -203,6 +203,9 @@ def fit_churn_and_unseen(
     """
     if panel.base is None:
         return rule_alone(rule, horizon_days), None
+    if panel.base.is_seasonal:
+        # what members learn at a past date holds at no other part of the year
+        return customer_base_pool(rule, horizon_days, few=not panel.dates), None
     dates = training_dates(panel)
     if not teach_now(panel, dates, horizon_days):
         return fit_few(panel, rule, horizon_days, seed, settings)

@@ -202,6 +202,20 @@ def rule_alone(rule: GapRule, horizon_days: int) -> ChurnModel:
     return ChurnModel("rule", horizon_days, {"rule": 1.0}, 0.0, rule, member)
 
 
+def customer_base_pool(rule: GapRule, horizon_days: int, *, few: bool) -> ChurnModel:
+    """Return the pool of the customer base alone, at its own level.
+
+    Parameters
+    ----------
+    rule, horizon_days
+        See :class:`ChurnModel`.
+    few
+        Whether there are too few customers for other members.
+    """
+    member = {"btyd": CustomerBaseOdds()}
+    return ChurnModel("blend", horizon_days, {"btyd": 1.0}, 0.0, rule, member, few_customers=few)
+
+
 def customer_base_alone(rule: GapRule, horizon_days: int) -> ChurnModel:
     """Return the model for a log without a past date for a regression: the customer base."""
     member = {"btyd": CustomerBaseOdds()}

@@ -122,6 +122,11 @@ class CustomerBase:
         return not other.has_plans
 
     @property
+    def is_seasonal(self) -> bool:
+        """Whether most customers buy in a season of the year, once in each."""
+        return False
+
+    @property
     def has_plans(self) -> bool:
         """Whether customers pay at several intervals, each with models of its own."""
         return False
@@ -129,6 +134,10 @@ class CustomerBase:
     def parts(self, features: Mapping[str, Array]) -> list[Part]:
         """Return the rows of each of several plans; all in one part where there are none."""
         return [Part(self, slice(None), features)]
+
+    def columns_of_part(self, part: Part, horizon_days: int) -> dict[str, Array]:
+        """Return the predictions for the rows of one of the :meth:`parts`, see :meth:`columns`."""
+        return part.base.columns(part.histories, horizon_days)
 
     def columns(self, features: Mapping[str, Array], horizon_days: int) -> dict[str, Array]:
         """Return the predictions of the models for buyers, shape (n_buyers,) each.

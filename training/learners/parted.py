@@ -30,7 +30,7 @@ class PartedBase(CustomerBase):
     def columns(self, features: Mapping[str, Array], horizon_days: int) -> dict[str, Array]:
         """Return the predictions of the models, see :meth:`CustomerBase.columns`."""
         parts = self.parts(features)
-        values = [part.base.columns(part.histories, horizon_days) for part in parts]
+        values = [self.columns_of_part(part, horizon_days) for part in parts]
         names = values[0] if values else {}
         return {name: merged(parts, [of_part[name] for of_part in values]) for name in names}
 

@@ -10,6 +10,7 @@ from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.following import Following
 from stagecast.training.learners.plans import PlannedBase
 from stagecast.training.learners.regularities import RegularityBase
+from stagecast.training.learners.seasonal_buyers import SeasonalBase
 
 
 def base_from_json(stored: Mapping[str, Any]) -> CustomerBase:
@@ -21,6 +22,8 @@ def base_from_json(stored: Mapping[str, Any]) -> CustomerBase:
         ``stored`` does not have that form.
     """
     base = CustomerBase.from_json(stored)
+    if "once" in stored:
+        return SeasonalBase.with_season(base, stored)
     if "groups" in stored:
         return RegularityBase.with_groups(base, stored)
     if "plans" not in stored:

@@ -65,10 +65,10 @@ class BaseOfArrays:
         config = self._config
         (part,) = self._base.parts(one_row(columns, (*HISTORY, *self._base.reads)))
         base, rows = part.base, part.histories
-        named = base.columns(rows, config.horizon_days)
+        named = self._base.columns_of_part(part, config.horizon_days)
         alive = base.p_alive_by_model(rows)
         until = base.discounted_orders_until(list(self.place), rows, config.annual_discount, alive)
-        frequency, t_x_days, T_days = (columns[name] for name in HISTORY)
+        frequency, t_x_days, T_days = (float(rows[name][0]) for name in HISTORY)
         horizon, days = config.horizon_days, config.value_horizon_days
         silent = None
         if days > horizon:

@@ -43,7 +43,7 @@ from stagecast.training.value.fit_spend import SpendTeaching, fit_spend
 from stagecast.training.value.model import ValueModel, repeat_if_any
 from stagecast.training.value.orders_of_season import towards_season
 from stagecast.training.value.own_regressors import with_own_regressors
-from stagecast.training.value.rest import PAYERS_SPREAD, Rest, fit_rest
+from stagecast.training.value.rest import ON_DATES_SPREAD, Rest, fit_rest
 from stagecast.training.value.rest_of_season import at_season
 from stagecast.training.value.spans import Purchases
 from stagecast.training.value.times import Times
@@ -88,8 +88,8 @@ class Teaching:
         where there is none.
     leaving
         How customers leave, see :func:`leaving_of_log`; None where the customer base tells it.
-    pays_on_dates
-        Whether customers pay a price at regular gaps.
+    on_dates
+        Whether customers pay a price at regular gaps, or buy in a season that is known.
     """
 
     dates: Sequence[Frame]
@@ -106,7 +106,7 @@ class Teaching:
     current: tuple[Mapping[str, Array], Array] = field(default_factory=lambda: ({}, np.zeros(0)))
     peak: Peak | None = None
     leaving: Leaving | None = None
-    pays_on_dates: bool = False
+    on_dates: bool = False
 
 
 def fit_value(teaching: Teaching, config: TrainConfig) -> ValueModel:
@@ -180,7 +180,7 @@ def _fit_rest(
             teaching.purchases,
             config,
             teaching.seasons,
-            spread=PAYERS_SPREAD if teaching.pays_on_dates else LEVEL_SPREAD,
+            spread=ON_DATES_SPREAD if teaching.on_dates else LEVEL_SPREAD,
         )
         if newest is None or not columns:
             return rest

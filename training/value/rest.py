@@ -43,8 +43,9 @@ FEWEST_CUSTOMERS: Final = 60
 # Share of the level of one past year, in logs, that is carried over; of several years more.
 CARRIED: Final = 0.75
 # Standard deviation of the log of the level among logs of customers who pay a price at regular
-# gaps: of the year ahead all is known but who leaves, and a past date had seen fewer who did.
-PAYERS_SPREAD: Final = 0.03
+# gaps, or buy in a known season: of the year ahead all is known but who leaves, and a past date had
+# seen fewer who did.
+ON_DATES_SPREAD: Final = 0.03
 # About how many rows teach.
 MAX_ROWS: Final = 50_000
 

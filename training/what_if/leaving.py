@@ -26,6 +26,7 @@ from scipy.optimize import brentq
 
 from stagecast.features.arrays import Array
 from stagecast.training.learners.btyd import Model
+from stagecast.training.learners.btyd.once_a_season import OnceASeason
 from stagecast.training.what_if.levers import UnreachableError
 
 History = tuple[Array, Array, Array]
@@ -55,6 +56,8 @@ def p_leaving(model: Model, days: float, history: History) -> Array:
         Repeat purchase days, days from first to last purchase, and T in days, shape (rows,) each.
     """
     x, t_x, T = history
+    if isinstance(model, OnceASeason):
+        return model.p_leaving(days, x, t_x, T)
     r, alpha, third, fourth = model.params
     if model.name == "pareto_nbd":
         return np.asarray(-np.expm1(-third * np.log1p(days / (fourth + T))))

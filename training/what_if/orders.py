@@ -8,6 +8,7 @@ import numpy as np
 
 from stagecast.features.arrays import Array
 from stagecast.training.learners.btyd import Model
+from stagecast.training.learners.btyd.once_a_season import OnceASeason
 from stagecast.training.learners.customer_base import CustomerBase, distinct_histories
 from stagecast.training.learners.parted import merged
 from stagecast.training.what_if.leaving import History, with_drop_out
@@ -76,12 +77,14 @@ def orders_of_model(
     -----
     Where coins fall at orders, a pace c is another unit of time: the orders within t are those
     within c t, and a year of discount has the rate ``(1 + rate)^(1/c) - 1``. Where customers leave
-    at a rate of their own, there are c times as many orders at each time.
+    at a rate of their own, there are c times as many orders at each time. Who buys once a season
+    has no other pace.
     """
     x, t_x, T = history
     alive = model.p_alive(*history)
     changed = with_drop_out(model, drop_out)
     result = np.empty((len(days), len(x)))
+    pace = 1.0 if isinstance(model, OnceASeason) else pace
     for rows, c in ((np.flatnonzero(x > 0), 1.0), (np.flatnonzero(x == 0), pace)):
         stretch, times = (1.0, c) if model.name == "pareto_nbd" else (c, 1.0)
         rate = float(np.expm1(np.log1p(annual_rate) / stretch))

@@ -26,11 +26,14 @@ from stagecast.training.billing.price_list import PriceList
 from stagecast.training.learners import boosted, single_row
 from stagecast.training.learners.btyd import Model
 from stagecast.training.learners.btyd.dated import MIDDLES, DatedModel
+from stagecast.training.learners.btyd.once_a_season import PARTS, OnceASeason
 from stagecast.training.learners.btyd.seasonal_pareto import SeasonalPareto
 from stagecast.training.learners.factor import Factor
 from stagecast.training.learners.leaving import Leaving
 from stagecast.training.learners.regularities import RegularityBase
 from stagecast.training.learners.season_of_purchases import Season
+from stagecast.training.learners.seasonal_buyers import Season as SeasonOfBuyers
+from stagecast.training.learners.seasonal_buyers import SeasonalBase
 from stagecast.training.one_row.next_order import halved
 from stagecast.training.value.base_share import BaseShare
 from stagecast.training.value.first_orders import FirstOrders
@@ -386,6 +389,26 @@ def test_a_regularity_of_each_customer_has_the_same_bytes(scorer: Scorer, name: 
     assert counts["left to arrays"] == 0
     assert counts["with reasons"] > 25
     # and they are not those of the models of all customers
+    alike = Scorer(replace(scorer.bundle, models=replace(models, value=value)))
+    assert not np.allclose(*said_by(alike, other, asked, "p_alive"), rtol=0.01, equal_nan=True)
+
+
+def test_customers_of_a_season_have_the_same_bytes(scorer: Scorer) -> None:
+    models = scorer.bundle.models
+    assert models.base is not None
+    ends = tuple(np.linspace(0.0, 360.0, PARTS + 1).tolist())
+    base = SeasonalBase(
+        models.base.models,
+        models.base.spend,
+        models.base.weights,
+        season=SeasonOfBuyers(0.0, 360.0),
+        once=OnceASeason.of((4.0, 2.0, 2.0, 10.0), ends, 0.0, 100),
+    )
+    value = replace(models.value, leaving=None)
+    other = Scorer(replace(scorer.bundle, models=replace(models, base=base, value=value)))
+    asked = [*customers(60, seed=19), *odd_customers()[:6]]
+    counts = compared(other, asked)
+    assert counts["left to arrays"] == 0
     alike = Scorer(replace(scorer.bundle, models=replace(models, value=value)))
     assert not np.allclose(*said_by(alike, other, asked, "p_alive"), rtol=0.01, equal_nan=True)
 
