@@ -85,9 +85,10 @@ def fit_base(
     dated = less_random(with_dates(base, days), days)
     if config.churn != "inactivity":
         return dated
-    seasonal = with_season_of_buyers(base, bought, customers, days, most, own.models)
-    if seasonal is not base and not (dated.has_dates and pays_prices(days)):
-        return seasonal
+    if not (dated.has_dates and pays_prices(days)):
+        seasonal = with_season_of_buyers(base, bought, customers, days, most, own.models)
+        if seasonal is not base:
+            return seasonal
     return with_regularities(dated, bought, gaps)
 
 

@@ -26,10 +26,10 @@ def fit_unannounced(spells: Spells, horizon_days: int) -> Unannounced | None:
         Horizon of P(cancel).
     """
     over = np.flatnonzero(~spells.open)
-    told = spells.notice[over] != NEVER
-    if not told.any():
+    announced = spells.notice[over] != NEVER
+    if not announced.any():
         return None
-    notice = np.where(told, spells.end[over] - spells.notice[over], 0) / DAY_MICROSECONDS
+    notice = np.where(announced, spells.end[over] - spells.notice[over], 0) / DAY_MICROSECONDS
     step = step_days(horizon_days)
     ends = step * np.arange(1.0, -(-horizon_days // step) + 1.0)
     unknown = np.clip((ends - notice[:, None]) / step, 0.0, 1.0).sum(axis=0)

@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike
 from scipy.special import gammaincinv, ndtr
 
 from stagecast.features.arrays import Array
-from stagecast.training.learners.btyd.closed_forms import Model
+from stagecast.training.learners.btyd.closed_forms import DAYS_PER_YEAR, Model
 from stagecast.training.learners.btyd.histories import (
     as_floats,
     check_rate,
@@ -46,7 +46,6 @@ FAR: Final = 4.0
 NORMAL_END: Final = 6.0
 """Standard deviations beyond which nothing falls due."""
 OWN: Final = ("lateness", "share_of_phases", "usual_days", "alike")
-DAYS_PER_YEAR: Final = 365.0
 _OF_PHASES: Final = (np.arange(8.0) + 0.5) / 8.0
 _LEAST: Final = 1e-290
 _SMALL: Final = 1e-9

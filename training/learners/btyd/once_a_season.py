@@ -20,7 +20,7 @@ setting", Marketing Science 29(6).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Self
@@ -31,7 +31,7 @@ from scipy.special import roots_jacobi
 
 from stagecast.features.arrays import Array
 from stagecast.training.billing.calendar import YEAR
-from stagecast.training.learners.btyd.closed_forms import Model
+from stagecast.training.learners.btyd.closed_forms import DAYS_PER_YEAR, Model
 from stagecast.training.learners.btyd.histories import (
     as_floats,
     check_rate,
@@ -45,7 +45,6 @@ PARTS: Final = 32
 NODES: Final = 16
 PHASES: Final = 2
 """What :attr:`Model.regularity` is above 1: purchases come at some times and not at others."""
-DAYS_PER_YEAR: Final = 365.0
 KEYS: Final = ("alpha", "beta", "gamma", "delta", "days", "log_likelihood", "customers")
 _TINY: Final = 1e-9
 _LEAST: Final = 1e-300
@@ -148,7 +147,9 @@ class OnceASeason(Model):
         """Return each customer's log-likelihood, without the days within a season."""
         return self._of_distinct((x, t_x, T), lambda at: np.log(np.maximum(at.total, _LEAST)))
 
-    def _of_distinct(self, history: tuple[ArrayLike, ...], ask: Any) -> Array:
+    def _of_distinct(
+        self, history: tuple[ArrayLike, ...], ask: Callable[[_Histories], Array]
+    ) -> Array:
         """Return what is asked of distinct histories, in the shape of all."""
         x, t_x, T = checked_history(*history[:3])
         values = np.broadcast_arrays(x, t_x, T, *(as_floats(v) for v in history[3:]))
